@@ -1,0 +1,160 @@
+//! The pipeline: a recording's events through the model into a sink, one pass per machine.
+
+use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use virtflow_base::{Problems, RecordSource, Sink, Stamped, StreamCoverage, Timestamp};
+use virtflow_events::{KernelEvent, KernelRecord, Merge, Recording};
+use virtflow_model::{Counts, Model, Options};
+
+/// Events that may be held back at the beginning while the tracer's state dump is under way: its
+/// facts hold from the beginning, wherever in the dump they stand.
+const PROLOGUE_EVENTS_MAX: usize = 1 << 17;
+
+/// What a long analysis tells about itself while it runs, and how it is stopped.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    /// Bytes of the recording read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Asks the analysis to end early; what it found until then is kept.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What came of a pass besides what its sink holds.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The machine's name.
+    pub machine: String,
+    /// What the model counted.
+    pub counts: Counts,
+    /// What was wrong with the input.
+    pub problems: Problems,
+    /// What the streams cover, and what they lost.
+    pub coverage: Vec<StreamCoverage>,
+    /// Whether it was stopped before the end.
+    pub stopped: bool,
+}
+
+/// Runs the model over the events of one machine.
+pub fn analyze<S: Sink>(
+    recording: &Recording,
+    machine: usize,
+    options: &Options,
+    sink: S,
+    progress: &Progress,
+) -> (S, Outcome) {
+    let coverage = recording.coverage(machine);
+    let mut options = options.clone();
+    let described = recording.described(machine);
+    options.nested_traced = described.iter().any(|name| is_nested_enter(name));
+    let dumped = described.contains(&"lttng_statedump_process_state");
+    let mut events = recording.kernel_events(machine, threads());
+    let mut model = Model::new(&coverage, options, sink);
+    let mut prologue = Prologue::new(dumped);
+    let mut stopped = false;
+    let mut bytes = 0;
+    while let Some((_, run)) = events.next_run() {
+        prologue.take(run, &mut model);
+        let read = events.bytes_read();
+        if read != bytes {
+            bytes = read;
+            progress.bytes.store(read, Ordering::Relaxed);
+            if progress.stopped() {
+                stopped = true;
+                break;
+            }
+        }
+    }
+    prologue.end(&mut model);
+    let mut problems = recording.problems();
+    problems.merge(problems_of(&events));
+    let (sink, counts) = model.finish();
+    let machine = recording.machines().get(machine).map_or_else(String::new, |m| m.name.clone());
+    (sink, Outcome { machine, counts, problems, coverage, stopped })
+}
+
+fn problems_of<R: RecordSource>(events: &Merge<R>) -> Problems {
+    events.problems().clone()
+}
+
+/// Decoding threads: one per processor of this machine.
+pub(crate) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The tracepoint by which KVM tells of a nested entry, in the forms that fire on kernels that
+/// have it: LTTng's unchanged probe of the old name never does (dossier on LTTng's probes), which
+/// is why a model that waits for it also takes the guest's own instructions.
+fn is_nested_enter(name: &str) -> bool {
+    matches!(name, "kvm_x86_nested_vmrun" | "kvm_x86_nested_vmenter" | "kvm_nested_vmrun" | "kvm_nested_vmenter")
+}
+
+/// The beginning of a recording, held back until the tracer's state dump has told which threads
+/// make up which process.
+struct Prologue {
+    held: Vec<Stamped<KernelRecord>>,
+    holding: bool,
+}
+
+impl Prologue {
+    const fn new(dumped: bool) -> Self {
+        Self { held: Vec::new(), holding: dumped }
+    }
+
+    fn take<S: Sink>(&mut self, run: &[Stamped<KernelRecord>], model: &mut Model<S>) {
+        if !self.holding {
+            for event in run {
+                model.event(event.time, &event.record);
+            }
+            return;
+        }
+        self.held.extend_from_slice(run);
+        let ended = run.iter().any(|r| matches!(r.record.event, KernelEvent::StatedumpEnd));
+        if ended || self.held.len() >= PROLOGUE_EVENTS_MAX {
+            self.end(model);
+        }
+    }
+
+    fn end<S: Sink>(&mut self, model: &mut Model<S>) {
+        self.holding = false;
+        for event in &self.held {
+            model.know(&event.record);
+        }
+        for event in std::mem::take(&mut self.held) {
+            model.event(event.time, &event.record);
+        }
+    }
+}
+
+/// The machines of a recording that have kernel events to analyse.
+pub fn machines(recording: &Recording) -> Vec<usize> {
+    let mut seen: FxHashMap<usize, bool> = FxHashMap::default();
+    for trace in recording.traces() {
+        *seen.entry(trace.machine).or_default() |= trace.domain != "ust";
+    }
+    let mut all: Vec<_> = seen.into_iter().filter(|(_, kernel)| *kernel).map(|(m, _)| m).collect();
+    all.sort_unstable();
+    all
+}
+
+/// From the earliest to the latest moment that any stream covers.
+pub fn bounds(coverage: &[StreamCoverage]) -> Option<(Timestamp, Timestamp)> {
+    let spans = || coverage.iter().filter_map(|c| c.span);
+    let start = spans().map(|s| s.start).min()?;
+    let end = spans().map(|s| s.end).max()?;
+    Some((start, end))
+}
+

@@ -1,0 +1,123 @@
+//! Binding the kernel's events in one trace: names and fields looked up once.
+
+use crate::kernel::{KernelEvent, KernelRecord};
+use crate::shapes::{self, Shape, Slots};
+use std::sync::Arc;
+use virtflow_base::{CpuId, Tid};
+use virtflow_ctf::{Bound, EventClass, EventView, Extract, FieldPath, FieldType, Scope, Trace, Wanted};
+
+/// LTTng's prefixes of system calls' events, entry and exit.
+const SYSCALL_ENTRY: &str = "syscall_entry_";
+const SYSCALL_EXIT: &str = "syscall_exit_";
+
+enum Kind {
+    Shape(&'static Shape),
+    SyscallEntry(u32),
+    SyscallExit(u32),
+}
+
+struct BoundKind {
+    kind: Kind,
+    /// The slot of the `tid` context field, after the event's own.
+    context: usize,
+}
+
+/// The kernel's events of one trace, bound.
+pub struct KernelBinding {
+    bound: Arc<Bound>,
+    kinds: Vec<BoundKind>,
+}
+
+impl std::fmt::Debug for KernelBinding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KernelBinding").field("kinds", &self.kinds.len()).finish_non_exhaustive()
+    }
+}
+
+impl KernelBinding {
+    /// Finds every event of `trace` that a [`KernelEvent`] can be made of.
+    pub fn new(trace: &Trace) -> Self {
+        let mut kinds = Vec::new();
+        let bound = trace.bind(|class| {
+            let (kind, mut fields) = kind_of(class)?;
+            let tag = u32::try_from(kinds.len()).ok()?;
+            kinds.push(BoundKind { kind, context: fields.len() });
+            fields.push(FieldPath::from("ctx.tid"));
+            Some(Wanted { tag, fields })
+        });
+        Self { bound: Arc::new(bound), kinds }
+    }
+
+    pub(crate) const fn bound(&self) -> &Arc<Bound> {
+        &self.bound
+    }
+}
+
+/// What an event class is and where its fields are; `None` where it is no event of ours, or lacks
+/// a field it must have.
+fn kind_of(class: &EventClass) -> Option<(Kind, Vec<FieldPath>)> {
+    let name = class.name();
+    let index = u32::try_from(class.index()).ok()?;
+    if name.starts_with(SYSCALL_ENTRY) {
+        return Some((Kind::SyscallEntry(index), Vec::new()));
+    }
+    if name.starts_with(SYSCALL_EXIT) {
+        return Some((Kind::SyscallExit(index), vec![FieldPath::from("ret")]));
+    }
+    let shape = shapes::find(name)?;
+    let fields = shape.fields.iter().map(|field| slot(class, field)).collect::<Option<_>>()?;
+    Some((Kind::Shape(shape), fields))
+}
+
+/// The first of a slot's alternatives that the class has.
+fn slot(class: &EventClass, field: &str) -> Option<FieldPath> {
+    let (optional, names) = match field.strip_prefix('?') {
+        Some(names) => (true, names),
+        None => (false, field),
+    };
+    let has = |name: &&str| class.fields().is_some_and(|s| s.field(name).is_some_and(|f| readable(f.field_type())));
+    match names.split('|').find(has) {
+        Some(name) => Some(FieldPath::from(name)),
+        None if optional => Some(FieldPath::from("ctx.")),
+        None => None,
+    }
+}
+
+/// Whether a slot can give the field's value.
+const fn readable(ty: &FieldType) -> bool {
+    !matches!(ty, FieldType::Struct(_) | FieldType::Variant(_))
+}
+
+/// Makes [`KernelRecord`]s of one stream's events.
+#[derive(Debug)]
+pub struct KernelExtract {
+    binding: Arc<KernelBinding>,
+}
+
+impl KernelExtract {
+    pub(crate) const fn new(binding: Arc<KernelBinding>) -> Self {
+        Self { binding }
+    }
+}
+
+impl Extract for KernelExtract {
+    type Out = KernelRecord;
+
+    #[inline]
+    fn extract(&mut self, event: &EventView<'_>) -> Option<KernelRecord> {
+        let bound = self.binding.kinds.get(event.tag() as usize)?;
+        let kernel_event = match bound.kind {
+            Kind::Shape(shape) => (shape.build)(&Slots(event))?,
+            Kind::SyscallEntry(syscall) => KernelEvent::SyscallEntry { syscall },
+            Kind::SyscallExit(syscall) => {
+                KernelEvent::SyscallExit { syscall, ret: event.i64(0).unwrap_or(0) }
+            }
+        };
+        let context_tid = event.i64(bound.context).and_then(|tid| i32::try_from(tid).ok()).map(Tid);
+        Some(KernelRecord { cpu: event.cpu().unwrap_or(CpuId(0)), context_tid, event: kernel_event })
+    }
+}
+
+/// The scopes of an event that people read, in the order in which they are shown.
+pub(crate) const SCOPES: [Scope; 4] =
+    [Scope::PacketContext, Scope::StreamContext, Scope::EventContext, Scope::Payload];

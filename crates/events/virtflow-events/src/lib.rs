@@ -1,0 +1,25 @@
+//! Opens any trace and merges its streams in time order: two views of one record.
+//!
+//! [`AnyEvent`] is a decoded record of any class, known or not; [`KernelEvent`] is one of the
+//! typed few that the model lives on. Which event of a trace is which is decided by the names in
+//! the trace's own metadata (the alias table in `shapes.rs`), never by a version number.
+
+mod any;
+mod bind;
+mod kernel;
+mod merge;
+mod open;
+mod shapes;
+mod text;
+
+pub use any::AnyEvent;
+pub use bind::{KernelBinding, KernelExtract};
+pub use kernel::{
+    ApicAccept, BlockRequest, ExitInfo, KernelEvent, KernelRecord, NamespaceKind, NetPacket,
+};
+pub use merge::Merge;
+pub use open::{
+    AnyExtract, ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo,
+};
+pub use text::{Comm, Text};
+pub use virtflow_ctf::{Base, FieldError, Item, Scope, Value};

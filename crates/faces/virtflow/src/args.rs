@@ -1,0 +1,204 @@
+//! The command line, as typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all well; 2 wrong usage; 3 the input cannot be read; 4 with --strict, something is
+missing: lost events, broken input, an early stop.
+
+TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk, or a directory that
+holds several traces.";
+
+/// What every virtual machine did, from the host's kernel trace alone.
+#[derive(Debug, Parser)]
+#[command(name = "virtflow", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Whether anything missing is an error.
+    pub(crate) const fn strict(&self) -> bool {
+        match &self.command {
+            Command::Report(a) => a.input.strict,
+            Command::Info(a) => a.strict,
+            Command::Events(a) => a.strict,
+            Command::Intervals(a) => a.input.strict,
+            Command::Edges(a) => a.input.strict,
+            Command::Completions { .. } | Command::Man { .. } => false,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say where the time of every VM, vCPU, nested VM and guest process went
+    Report(ReportArgs),
+    /// Say what a trace holds, what it lost, and which analyses it is good for
+    Info(InfoArgs),
+    /// Print decoded events
+    Events(EventsArgs),
+    /// Print every interval of every lane as CSV or JSON lines
+    Intervals(IntervalsArgs),
+    /// Print every edge (wake-ups, injections) as CSV or JSON lines
+    Edges(EdgesArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// Into this directory
+        directory: PathBuf,
+    },
+}
+
+/// What all analyses take.
+#[derive(Debug, Args)]
+pub(crate) struct Input {
+    /// The trace's directory
+    pub(crate) trace: PathBuf,
+    /// Only this stretch of time: 12.5s..14s or +300ms.. from the beginning of the trace,
+    /// 10:02:03.5..10:02:04 of the day, or epoch nanoseconds
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) range: Option<String>,
+    /// Times of the day are local, not UTC
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// Turn what is only likely into unknown
+    #[arg(long)]
+    pub(crate) proved_only: bool,
+    /// Exit with 4 when something is missing: lost events, broken input
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Text or JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// `virtflow report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Only the VMs whose label or key contains this, or whose VMM has this pid
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vm: Option<String>,
+    /// How many rows of each table to show
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) top: usize,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `virtflow info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The trace's directory
+    pub(crate) trace: PathBuf,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Show every event name, not only the most frequent
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Exit with 4 when something is missing: lost events, broken input
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// `virtflow events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// The trace's directory
+    pub(crate) trace: PathBuf,
+    /// Only this stretch of time (as for report)
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) range: Option<String>,
+    /// Times of the day are local, not UTC
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// Only events whose name matches one of these, with * for anything: sched_*,kvm_x86_exit
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) filter: Vec<String>,
+    /// Read every event and print only how many there are
+    #[arg(long, conflicts_with_all = ["range", "filter"])]
+    pub(crate) count: bool,
+    /// Text, or one JSON object per line
+    #[arg(long, value_enum, default_value_t = EventsFormat::Text)]
+    pub(crate) format: EventsFormat,
+    /// Exit with 4 when something is missing: lost events, broken input
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Text or JSON lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventsFormat {
+    /// For people
+    Text,
+    /// One object per line
+    Jsonl,
+}
+
+/// CSV or JSON lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowsFormat {
+    /// RFC 4180
+    Csv,
+    /// One object per line
+    Jsonl,
+}
+
+/// `virtflow intervals`.
+#[derive(Debug, Args)]
+pub(crate) struct IntervalsArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Only lanes of this kind: cpu, thread, vcpu, nested-vcpu, process, guest-thread
+    #[arg(long, value_name = "K")]
+    pub(crate) kind: Option<String>,
+    /// Only the lane with this key, and those below it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) entity: Option<String>,
+    /// CSV or JSON lines
+    #[arg(long, value_enum, default_value_t = RowsFormat::Csv)]
+    pub(crate) format: RowsFormat,
+}
+
+/// `virtflow edges`.
+#[derive(Debug, Args)]
+pub(crate) struct EdgesArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Only edges of this kind: wake-up, injection, packet, disk, steal
+    #[arg(long, value_name = "K")]
+    pub(crate) kind: Option<String>,
+    /// CSV or JSON lines
+    #[arg(long, value_enum, default_value_t = RowsFormat::Csv)]
+    pub(crate) format: RowsFormat,
+}
+
+/// A value that clap cannot check.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}

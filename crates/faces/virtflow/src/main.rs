@@ -1,0 +1,67 @@
+//! The `virtflow` command: arguments, progress, tables and exit codes. Everything it says comes
+//! from `virtflow-query`.
+
+mod args;
+mod events;
+mod info;
+mod output;
+mod progress;
+mod range;
+mod report;
+mod rows;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a command came to, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// All of the input was read and understood.
+    Complete,
+    /// Something is missing: lost events, broken input, an early stop.
+    Incomplete,
+}
+
+/// Usage errors: what clap itself exits with.
+const EXIT_USAGE: u8 = 2;
+/// The input could not be read.
+const EXIT_INPUT: u8 = 3;
+/// `--strict`, and something is missing.
+const EXIT_INCOMPLETE: u8 = 4;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(Finish::Incomplete) if cli.strict() => ExitCode::from(EXIT_INCOMPLETE),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("virtflow: {error:#}"));
+            let usage = error.downcast_ref::<range::RangeError>().is_some()
+                || error.downcast_ref::<args::UsageError>().is_some();
+            ExitCode::from(if usage { EXIT_USAGE } else { EXIT_INPUT })
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Finish> {
+    match &cli.command {
+        Command::Report(args) => report::run(args),
+        Command::Info(args) => info::run(args),
+        Command::Events(args) => events::run(args),
+        Command::Intervals(args) => rows::intervals(args),
+        Command::Edges(args) => rows::edges(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "virtflow", &mut std::io::stdout());
+            Ok(Finish::Complete)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Cli::command(), directory)?;
+            Ok(Finish::Complete)
+        }
+    }
+}

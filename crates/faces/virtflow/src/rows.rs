@@ -1,0 +1,237 @@
+//! `virtflow intervals` and `virtflow edges`: rows for scripts.
+
+use crate::args::{EdgesArgs, Input, IntervalsArgs, RowsFormat, UsageError};
+use crate::output::text;
+use crate::progress::Bar;
+use crate::{Finish, range};
+use serde::Serialize;
+use std::io::Write;
+use virtflow_base::Span;
+use virtflow_query::{EdgeRow, IntervalRow, Kind, Options, Outcome, ROWS_VERSION, Recording, Row, Rows};
+
+/// The columns of `intervals`; they may only be appended to.
+#[derive(Serialize)]
+struct Interval<'a> {
+    machine: &'a str,
+    start_ns: i64,
+    end_ns: i64,
+    kind: &'a str,
+    key: &'a str,
+    label: String,
+    vm_key: &'a str,
+    vcpu: Option<u32>,
+    tid: Option<i32>,
+    pid: Option<i32>,
+    cr3: Option<String>,
+    state: &'a str,
+    level: u8,
+    cause: &'a str,
+    by_key: &'a str,
+    confidence: &'a str,
+    evidence: &'a str,
+}
+
+impl<'a> Interval<'a> {
+    fn new(machine: &'a str, row: &IntervalRow<'a>) -> Self {
+        Self {
+            machine,
+            start_ns: row.span.start.as_nanos(),
+            end_ns: row.span.end.as_nanos(),
+            kind: row.kind.as_str(),
+            key: &row.entity.key,
+            label: text(&row.entity.label),
+            vm_key: row.vm_key,
+            vcpu: row.vcpu,
+            tid: row.entity.tid,
+            pid: row.entity.pid,
+            cr3: row.entity.cr3.map(|cr3| format!("{cr3:#x}")),
+            state: row.state.as_str(),
+            level: row.level,
+            cause: row.cause.as_str(),
+            by_key: row.by_key,
+            confidence: row.confidence.as_str(),
+            evidence: row.evidence.as_str(),
+        }
+    }
+}
+
+/// The columns of `edges`.
+#[derive(Serialize)]
+struct Edge<'a> {
+    machine: &'a str,
+    from_ns: i64,
+    from_key: &'a str,
+    to_ns: i64,
+    to_key: &'a str,
+    kind: &'a str,
+    confidence: &'a str,
+    evidence: &'a str,
+}
+
+impl<'a> Edge<'a> {
+    fn new(machine: &'a str, row: &EdgeRow<'a>) -> Self {
+        Self {
+            machine,
+            from_ns: row.edge.from_time.as_nanos(),
+            from_key: &row.from.key,
+            to_ns: row.edge.to_time.as_nanos(),
+            to_key: &row.to.key,
+            kind: row.kind.as_str(),
+            confidence: row.confidence.as_str(),
+            evidence: row.evidence.as_str(),
+        }
+    }
+}
+
+/// Writes rows in either format; the first line names the format and its version.
+enum Writer<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Jsonl(W),
+}
+
+impl<W: Write> Writer<W> {
+    fn new(format: RowsFormat, name: &str, mut out: W) -> std::io::Result<Self> {
+        match format {
+            RowsFormat::Csv => {
+                writeln!(out, "#virtflow-{name} {ROWS_VERSION}")?;
+                Ok(Self::Csv(Box::new(csv::Writer::from_writer(out))))
+            }
+            RowsFormat::Jsonl => {
+                writeln!(out, "{{\"format\":\"virtflow-{name}\",\"version\":{ROWS_VERSION}}}")?;
+                Ok(Self::Jsonl(out))
+            }
+        }
+    }
+
+    fn write(&mut self, row: &impl Serialize) -> anyhow::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.serialize(row)?,
+            Self::Jsonl(out) => {
+                serde_json::to_writer(&mut *out, row)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.flush()?,
+            Self::Jsonl(out) => out.flush()?,
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
+    let kind = match &args.kind {
+        None => None,
+        Some(name) => Some(lane_kind(name)?),
+    };
+    let entity = args.entity.as_deref();
+    let mut writer = Writer::new(args.format, "intervals", stdout())?;
+    let finish = each(&args.input, |machine, row| {
+        let Row::Interval(row) = row else { return Ok(()) };
+        let wanted = kind.is_none_or(|kind| row.kind == kind)
+            && entity.is_none_or(|key| is_below(&row.entity.key, key));
+        if wanted { writer.write(&Interval::new(machine, row)) } else { Ok(()) }
+    })?;
+    writer.flush()?;
+    Ok(finish)
+}
+
+pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
+    let mut writer = Writer::new(args.format, "edges", stdout())?;
+    let finish = each(&args.input, |machine, row| {
+        let Row::Edge(row) = row else { return Ok(()) };
+        let wanted = args.kind.as_deref().is_none_or(|kind| kind == row.kind.as_str());
+        if wanted { writer.write(&Edge::new(machine, row)) } else { Ok(()) }
+    })?;
+    writer.flush()?;
+    Ok(finish)
+}
+
+fn stdout() -> impl Write {
+    std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock())
+}
+
+/// Whether an entity is the one with `key`, or a part of it.
+fn is_below(own: &str, key: &str) -> bool {
+    own.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn lane_kind(name: &str) -> Result<Kind, UsageError> {
+    Kind::ALL.iter().copied().find(|k| k.as_str() == name && *k <= Kind::GuestThread).ok_or_else(|| {
+        UsageError(format!(
+            "--kind {name}: not a kind of lane; one of cpu, thread, vcpu, nested-vcpu, process, guest-thread"
+        ))
+    })
+}
+
+/// Gives every row of every machine to `take`, until it fails.
+fn each(
+    input: &Input,
+    mut take: impl FnMut(&str, &Row<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<Finish> {
+    let recording = Recording::open(&input.trace)?;
+    let bar = Bar::new(recording.bytes());
+    let mut finish = Finish::Complete;
+    for machine in virtflow_query::machines(&recording) {
+        let span = span(input, &recording, machine)?;
+        let options = Options { proved_only: input.proved_only, ..Options::default() };
+        let name = recording.machines()[machine].name.clone();
+        let mut failed = None;
+        let sink = Rows::new(span, |row: Row<'_>| {
+            if failed.is_none()
+                && let Err(error) = take(&name, &row)
+            {
+                failed = Some(error);
+                bar.progress.stop();
+            }
+        });
+        let (_, outcome) = virtflow_query::analyze(&recording, machine, &options, sink, &bar.progress);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if tell(&outcome) == Finish::Incomplete {
+            finish = Finish::Incomplete;
+        }
+    }
+    Ok(finish)
+}
+
+/// The stretch of time that was asked for.
+pub(crate) fn span(input: &Input, recording: &Recording, machine: usize) -> anyhow::Result<Span> {
+    let begins = virtflow_query::bounds(&recording.coverage(machine)).map(|b| b.0).unwrap_or_default();
+    Ok(range::parse(input.range.as_deref(), begins, input.local)?)
+}
+
+/// Says on standard error what was wrong with the input.
+pub(crate) fn tell(outcome: &Outcome) -> Finish {
+    let problems = &outcome.problems;
+    for problem in problems.kept().iter().take(10) {
+        crate::output::complain(&format!("virtflow: warning: {problem}"));
+    }
+    if problems.total() > 10 {
+        let more = problems.total() - 10;
+        crate::output::complain(&format!("virtflow: warning: and {more} more; `virtflow info` counts them"));
+    }
+    let lost = outcome.coverage.iter().any(|c| !c.losses.is_empty());
+    if lost {
+        crate::output::complain("virtflow: warning: events were lost; what they hide is shown as unknown (lost)");
+    }
+    let complete = problems.is_empty() && !lost && !outcome.stopped;
+    if complete { Finish::Complete } else { Finish::Incomplete }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_compared_part_by_part() {
+        assert!(is_below("vm:1@2/vcpu:0", "vm:1@2"));
+        assert!(is_below("vm:1@2", "vm:1@2"));
+        assert!(!is_below("vm:12@2", "vm:1"));
+    }
+}

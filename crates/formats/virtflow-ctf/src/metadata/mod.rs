@@ -1,0 +1,85 @@
+//! What a trace says about itself: clocks, environment, streams, and the events it may hold.
+
+mod assemble;
+mod class;
+mod resolve;
+mod types;
+
+use crate::bits::ByteOrder;
+use crate::clock::Clock;
+
+pub(crate) use assemble::assemble;
+pub use class::{EventClass, StreamClass};
+pub(crate) use types::{Choice, Reg, choose};
+pub use types::{
+    ArrayType, Base, Encoding, EnumMapping, EnumType, Field, FieldType, FloatType, IntType, Scope,
+    SequenceType, StringType, StructType, VariantType,
+};
+
+/// The description of a trace.
+#[derive(Debug)]
+pub struct Metadata {
+    pub(crate) byte_order: ByteOrder,
+    pub(crate) uuid: Option<[u8; 16]>,
+    pub(crate) env: Vec<(String, EnvValue)>,
+    pub(crate) clocks: Vec<Clock>,
+    pub(crate) streams: Vec<StreamClass>,
+    pub(crate) events: Vec<EventClass>,
+}
+
+/// A value of the `env` block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvValue {
+    /// A string.
+    Text(String),
+    /// An integer.
+    Int(i64),
+}
+
+impl Metadata {
+    /// The byte order of fields that name none.
+    pub const fn byte_order(&self) -> ByteOrder {
+        self.byte_order
+    }
+
+    /// The trace's identity.
+    pub const fn uuid(&self) -> Option<[u8; 16]> {
+        self.uuid
+    }
+
+    /// The `env` block, in the order of the text.
+    pub fn env(&self) -> &[(String, EnvValue)] {
+        &self.env
+    }
+
+    /// The string `name` of the `env` block.
+    pub fn env_text(&self, name: &str) -> Option<&str> {
+        self.env.iter().find_map(|(key, value)| match value {
+            EnvValue::Text(text) if key == name => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The integer `name` of the `env` block.
+    pub fn env_int(&self, name: &str) -> Option<i64> {
+        self.env.iter().find_map(|(key, value)| match value {
+            EnvValue::Int(int) if key == name => Some(*int),
+            _ => None,
+        })
+    }
+
+    /// The clocks.
+    pub fn clocks(&self) -> &[Clock] {
+        &self.clocks
+    }
+
+    /// The kinds of streams, in the order of the text.
+    pub fn stream_classes(&self) -> &[StreamClass] {
+        &self.streams
+    }
+
+    /// The kinds of events of all streams; an [`EventClass::index`] counts in here.
+    pub fn event_classes(&self) -> &[EventClass] {
+        &self.events
+    }
+}

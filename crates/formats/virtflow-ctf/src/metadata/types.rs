@@ -1,0 +1,414 @@
+//! Field types with every name resolved (CTF 1.8 section 4).
+
+use std::sync::Arc;
+
+use crate::bits::ByteOrder;
+
+/// Where in a reader's registers an integer's value is kept for a length or tag further on.
+pub(crate) type Reg = u32;
+
+/// The base an integer is best shown in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Base {
+    /// 2
+    Binary,
+    /// 8
+    Octal,
+    /// 10
+    #[default]
+    Decimal,
+    /// 16
+    Hexadecimal,
+}
+
+/// What characters, if any, bytes stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// They are numbers.
+    #[default]
+    None,
+    /// UTF-8; not verified.
+    Utf8,
+    /// ASCII; not verified.
+    Ascii,
+}
+
+/// The dynamic scopes of CTF 1.8 section 7.3.2, in the order in which they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// `trace.packet.header`
+    PacketHeader,
+    /// `stream.packet.context`
+    PacketContext,
+    /// `stream.event.header`
+    EventHeader,
+    /// `stream.event.context`
+    StreamContext,
+    /// `event.context`
+    EventContext,
+    /// `event.fields`
+    Payload,
+}
+
+impl Scope {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::PacketHeader,
+        Self::PacketContext,
+        Self::EventHeader,
+        Self::StreamContext,
+        Self::EventContext,
+        Self::Payload,
+    ];
+
+    /// How TSDL names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PacketHeader => "trace.packet.header",
+            Self::PacketContext => "stream.packet.context",
+            Self::EventHeader => "stream.event.header",
+            Self::StreamContext => "stream.event.context",
+            Self::EventContext => "event.context",
+            Self::Payload => "event.fields",
+        }
+    }
+}
+
+/// A type of field.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FieldType {
+    /// An integer.
+    Int(IntType),
+    /// A floating point number.
+    Float(FloatType),
+    /// An integer with names for some values.
+    Enum(EnumType),
+    /// Bytes up to a NUL.
+    String(StringType),
+    /// Named fields one after the other.
+    Struct(StructType),
+    /// A number of elements that the metadata tells.
+    Array(ArrayType),
+    /// A number of elements that an earlier field tells.
+    Sequence(SequenceType),
+    /// One of several types; an earlier enumeration tells which.
+    Variant(VariantType),
+}
+
+/// An integer of 1 to 64 bits.
+#[derive(Clone, Debug)]
+pub struct IntType {
+    pub(crate) size: u32,
+    pub(crate) align: u64,
+    pub(crate) signed: bool,
+    pub(crate) order: ByteOrder,
+    pub(crate) base: Base,
+    pub(crate) encoding: Encoding,
+    pub(crate) clock: Option<usize>,
+    pub(crate) reg: Option<Reg>,
+}
+
+impl IntType {
+    /// Its size in bits.
+    pub const fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Its alignment in bits.
+    pub const fn align(&self) -> u64 {
+        self.align
+    }
+
+    /// Whether it is in two's complement.
+    pub const fn is_signed(&self) -> bool {
+        self.signed
+    }
+
+    /// Its byte order.
+    pub const fn byte_order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// The base to show it in.
+    pub const fn base(&self) -> Base {
+        self.base
+    }
+
+    /// Whether it is a character.
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The clock of [`super::Metadata::clocks`] whose value it is.
+    pub const fn clock(&self) -> Option<usize> {
+        self.clock
+    }
+
+    /// Whether arrays of it are text.
+    pub(crate) fn is_character(&self) -> bool {
+        self.size == 8 && self.align % 8 == 0 && self.encoding != Encoding::None
+    }
+
+    /// Whether arrays of it can be handed out as bytes.
+    pub(crate) const fn is_byte(&self) -> bool {
+        self.size == 8 && self.align == 8
+    }
+}
+
+/// A floating point number; only those of 32 and 64 bits are decoded.
+#[derive(Clone, Debug)]
+pub struct FloatType {
+    pub(crate) size: u32,
+    pub(crate) align: u64,
+    pub(crate) order: ByteOrder,
+    /// Whether its digits are those of IEEE 754 single or double precision.
+    pub(crate) ieee: bool,
+}
+
+impl FloatType {
+    /// Its size in bits.
+    pub const fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Its alignment in bits.
+    pub const fn align(&self) -> u64 {
+        self.align
+    }
+
+    /// Whether values of it can be decoded.
+    pub const fn is_decoded(&self) -> bool {
+        self.ieee
+    }
+}
+
+/// A range of values with a name; ends included. Ranges may overlap, and labels repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnumMapping {
+    /// The name.
+    pub label: Arc<str>,
+    /// The lowest value.
+    pub low: i128,
+    /// The highest value.
+    pub high: i128,
+}
+
+/// An integer with names for some values.
+#[derive(Clone, Debug)]
+pub struct EnumType {
+    pub(crate) int: IntType,
+    pub(crate) mappings: Arc<[EnumMapping]>,
+}
+
+impl EnumType {
+    /// The integer.
+    pub const fn int(&self) -> &IntType {
+        &self.int
+    }
+
+    /// Every mapping, in the order of the text.
+    pub fn mappings(&self) -> &[EnumMapping] {
+        &self.mappings
+    }
+
+    /// The labels of a value, in the order of the text.
+    pub fn labels(&self, value: i128) -> impl Iterator<Item = &str> {
+        self.mappings
+            .iter()
+            .filter(move |mapping| mapping.low <= value && value <= mapping.high)
+            .map(|mapping| &*mapping.label)
+    }
+}
+
+/// Bytes up to a NUL.
+#[derive(Clone, Debug)]
+pub struct StringType {
+    pub(crate) encoding: Encoding,
+}
+
+impl StringType {
+    /// Its encoding.
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+}
+
+/// A field of a structure or an option of a variant.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub(crate) raw_name: Arc<str>,
+    pub(crate) ty: FieldType,
+}
+
+impl Field {
+    /// Its name without the one underscore that tracers put before names that may be keywords.
+    pub fn name(&self) -> &str {
+        self.raw_name.strip_prefix('_').unwrap_or(&self.raw_name)
+    }
+
+    /// Its name as the metadata has it.
+    pub fn raw_name(&self) -> &str {
+        &self.raw_name
+    }
+
+    /// Its type.
+    pub const fn field_type(&self) -> &FieldType {
+        &self.ty
+    }
+}
+
+/// Named fields one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct StructType {
+    pub(crate) fields: Vec<Field>,
+    /// Bits; its own and its fields', whichever is largest.
+    pub(crate) align: u64,
+}
+
+impl StructType {
+    /// Its fields.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Its alignment in bits.
+    pub const fn align(&self) -> u64 {
+        self.align
+    }
+
+    /// The field a user names `name`, with or without the underscore.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.position(name).map(|at| &self.fields[at])
+    }
+
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        let stripped = self.fields.iter().position(|field| field.name() == name);
+        stripped.or_else(|| self.fields.iter().position(|field| field.raw_name() == name))
+    }
+}
+
+/// A number of elements that the metadata tells.
+#[derive(Clone, Debug)]
+pub struct ArrayType {
+    pub(crate) element: Box<FieldType>,
+    pub(crate) len: u64,
+}
+
+impl ArrayType {
+    /// The type of each element.
+    pub const fn element(&self) -> &FieldType {
+        &self.element
+    }
+
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "a type is not a collection")]
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+/// A number of elements that an earlier field tells.
+#[derive(Clone, Debug)]
+pub struct SequenceType {
+    pub(crate) element: Box<FieldType>,
+    pub(crate) len: Reg,
+    pub(crate) len_path: Arc<str>,
+}
+
+impl SequenceType {
+    /// The type of each element.
+    pub const fn element(&self) -> &FieldType {
+        &self.element
+    }
+
+    /// The field that tells how many there are, as the metadata names it.
+    pub fn len_path(&self) -> &str {
+        &self.len_path
+    }
+}
+
+/// One of several types; an earlier enumeration tells which.
+#[derive(Clone, Debug)]
+pub struct VariantType {
+    pub(crate) options: Vec<Field>,
+    pub(crate) tag: Reg,
+    pub(crate) tag_path: Arc<str>,
+    pub(crate) tag_signed: bool,
+    /// Tag values and the option they choose; the first that fits counts.
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// Tag values from `low` to `high` choose option `option`. Both are [`Choice::key`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+    pub(crate) option: u32,
+}
+
+impl Choice {
+    /// A tag as an unsigned number that keeps the order of its values.
+    #[inline]
+    pub(crate) const fn key(value: u64, signed: bool) -> u64 {
+        if signed { value ^ (1 << 63) } else { value }
+    }
+}
+
+impl VariantType {
+    /// The types it may take.
+    pub fn options(&self) -> &[Field] {
+        &self.options
+    }
+
+    /// The field that tells which, as the metadata names it.
+    pub fn tag_path(&self) -> &str {
+        &self.tag_path
+    }
+
+    /// The option the tag `value` chooses.
+    pub(crate) fn choose(&self, value: u64) -> Option<usize> {
+        choose(&self.choices, Choice::key(value, self.tag_signed))
+    }
+}
+
+/// The option that `key` chooses.
+#[inline]
+pub(crate) fn choose(choices: &[Choice], key: u64) -> Option<usize> {
+    choices
+        .iter()
+        .find(|choice| choice.low <= key && key <= choice.high)
+        .map(|choice| choice.option as usize)
+}
+
+impl FieldType {
+    /// Its alignment in bits. A variant has none: the option it takes aligns itself.
+    pub fn align(&self) -> u64 {
+        match self {
+            Self::Int(int) => int.align,
+            Self::Float(float) => float.align,
+            Self::Enum(enumeration) => enumeration.int.align,
+            Self::String(_) => 8,
+            Self::Struct(structure) => structure.align,
+            Self::Array(array) => array.element.align(),
+            Self::Sequence(sequence) => sequence.element.align(),
+            Self::Variant(_) => 1,
+        }
+    }
+
+    /// The integer behind an integer or enumeration.
+    pub(crate) const fn int(&self) -> Option<&IntType> {
+        match self {
+            Self::Int(int) => Some(int),
+            Self::Enum(enumeration) => Some(&enumeration.int),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn int_mut(&mut self) -> Option<&mut IntType> {
+        match self {
+            Self::Int(int) => Some(int),
+            Self::Enum(enumeration) => Some(&mut enumeration.int),
+            _ => None,
+        }
+    }
+}

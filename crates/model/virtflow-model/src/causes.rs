@@ -1,0 +1,540 @@
+//! Why a virtual processor slept: what vectors mean, learnt per VM, and who woke it.
+//!
+//! No vector number decides alone. A vector is a device's when an MSI carried it, an IPI when a
+//! guest wrote it to the interrupt command register, the timer's when a virtual processor accepts
+//! it for itself in its own thread without having sent it. What a device is follows from what the
+//! delivering thread was doing. The rules and how often they err are in docs/method.md.
+
+use crate::host::{Context, CpuIx, Current, ThreadIx, Wake};
+use crate::model::Model;
+use crate::nested::{NestedIx, injected_vector};
+use crate::vm::{VcpuIx, VmIx};
+use crate::vocab::{Cause, Confidence, Evidence, State};
+use rustc_hash::FxHashMap;
+use virtflow_base::{Edge, Interval, Sink, Timestamp};
+use virtflow_events::{ApicAccept, KernelEvent as K};
+
+/// `MSR_IA32_TSC_DEADLINE` (arch/x86/include/asm/msr-index.h).
+pub(crate) const MSR_TSC_DEADLINE: u32 = 0x6e0;
+/// x2APIC: `APIC_BASE_MSR` + (`APIC_LVTT` >> 4) and (`APIC_ICR` >> 4).
+const MSR_X2APIC_LVTT: u32 = 0x832;
+const MSR_X2APIC_ICR: u32 = 0x830;
+/// `APIC_LVTT` (arch/x86/include/asm/apicdef.h).
+const APIC_LVTT: u32 = 0x320;
+/// Delivery modes as `kvm_apic_accept_irq` shows them (`APIC_DM_*`).
+const DM_REMOTE_READ: u16 = 0x300;
+const DM_NMI: u16 = 0x400;
+/// `KVM_HC_KICK_CPU` wakes with a remote-read delivery (arch/x86/kvm/x86.c `kvm_pv_kick_cpu_op`).
+const VECTORS: usize = 256;
+/// The most interrupt lines of one VM that are kept apart (`KVM_MAX_IRQ_ROUTES`).
+const GSIS_MAX: usize = 4096;
+/// The most vectors that may be accepted and not injected at once.
+const ACCEPTED_MAX: usize = 32;
+
+/// Votes on what one interrupt line or vector belongs to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Votes {
+    disk: u32,
+    net: u32,
+    other: u32,
+    ipi: u32,
+    timer: u32,
+    /// The interrupt line whose MSI carries the vector.
+    gsi: Option<u32>,
+    msi: u32,
+}
+
+impl Votes {
+    fn device(&mut self, class: Option<Cause>) {
+        let votes = match class {
+            Some(Cause::Disk) => &mut self.disk,
+            Some(Cause::Net) => &mut self.net,
+            _ => &mut self.other,
+        };
+        *votes = votes.saturating_add(1);
+    }
+
+    const fn device_class(&self) -> Option<Cause> {
+        if self.disk == 0 && self.net == 0 {
+            None
+        } else if self.disk >= self.net {
+            Some(Cause::Disk)
+        } else {
+            Some(Cause::Net)
+        }
+    }
+}
+
+/// What a VM's vectors mean, as far as is learnt.
+#[derive(Debug)]
+pub(crate) struct Vectors {
+    votes: Box<[Votes; VECTORS]>,
+    lines: FxHashMap<u32, Votes>,
+    /// Guest-physical addresses and ports that the guest writes before a device answers.
+    doorbells: FxHashMap<u64, Votes>,
+    rung: Option<u64>,
+    /// What nested VMs' own hypervisor injects: timer unless learnt otherwise is not assumed.
+    nested: Box<[u32; VECTORS]>,
+}
+
+impl Default for Vectors {
+    fn default() -> Self {
+        Self {
+            votes: Box::new([Votes::default(); VECTORS]),
+            lines: FxHashMap::default(),
+            doorbells: FxHashMap::default(),
+            rung: None,
+            nested: Box::new([0; VECTORS]),
+        }
+    }
+}
+
+impl Vectors {
+    /// What a vector announces; `None` while nothing was learnt about it.
+    pub(crate) fn class(&self, vector: u8) -> Option<Cause> {
+        let votes = &self.votes[usize::from(vector)];
+        if votes.msi > 0 {
+            let line = votes.gsi.and_then(|gsi| self.lines.get(&gsi));
+            return line.and_then(Votes::device_class).or(votes.device_class()).or(Some(Cause::Console));
+        }
+        if votes.ipi > 0 {
+            return Some(Cause::Task);
+        }
+        if votes.timer > 0 {
+            return Some(Cause::Timer);
+        }
+        None
+    }
+
+    /// What device listens at an address; and notes that it was written.
+    pub(crate) fn doorbell(&mut self, address: u64) -> Option<Cause> {
+        self.rung = Some(address);
+        self.doorbells.get(&address).and_then(Votes::device_class)
+    }
+
+    /// A device of this class answers: it was the last one that was called.
+    fn answers(&mut self, class: Option<Cause>) {
+        let Some(address) = self.rung.take() else { return };
+        if class.is_some() && (self.doorbells.len() < GSIS_MAX || self.doorbells.contains_key(&address)) {
+            self.doorbells.entry(address).or_default().device(class);
+        }
+    }
+}
+
+/// What of the host's timers was learnt.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    /// How often the expiry of a function woke a virtual processor.
+    woke: FxHashMap<u64, u32>,
+}
+
+impl Timers {
+    /// The most functions kept: a kernel has a few dozen timer callbacks.
+    const FUNCTIONS_MAX: usize = 1024;
+
+    fn vote(&mut self, function: u64) {
+        if self.woke.len() < Self::FUNCTIONS_MAX || self.woke.contains_key(&function) {
+            *self.woke.entry(function).or_default() += 1;
+        }
+    }
+}
+
+/// A sleep of a virtual processor that is not explained yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    halted: bool,
+    wake: Option<Wake>,
+    accepted: Option<u8>,
+    injected: Option<u8>,
+    kicked: bool,
+    nmi: bool,
+    /// The cause, once known, while it is not yet known whether anything was done after it.
+    judged: Option<(Cause, Confidence, Evidence)>,
+}
+
+/// A vector on its way into a guest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted {
+    pub(crate) vector: u8,
+    pub(crate) at: Timestamp,
+}
+
+impl<S: Sink> Model<S> {
+    pub(crate) fn begin_sleep(&mut self, v: VcpuIx, t: Timestamp, halted: bool) {
+        self.flush_judged(v, None);
+        self.give_up_sleep(v, t, Cause::NoEvidence);
+        self.vcpus[v.0].pending = Some(Pending {
+            halted,
+            wake: None,
+            accepted: None,
+            injected: None,
+            kicked: false,
+            nmi: false,
+            judged: None,
+        });
+    }
+
+    pub(crate) fn note_wake(&mut self, v: VcpuIx, t: Timestamp) {
+        let x = self.vcpus[v.0].thread;
+        let wake = self.threads[x.0].wake;
+        if let Some(Wake { context: Some(Context::Hrtimer(function)), .. }) = wake {
+            self.timers.vote(function);
+        }
+        self.guest_woken(v, t);
+        let Some(pending) = &mut self.vcpus[v.0].pending else { return };
+        if pending.wake.is_none() {
+            pending.wake = wake;
+        }
+    }
+
+    /// The events of virtual interrupts, wherever they are recorded.
+    pub(crate) fn interrupt(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+        match *event {
+            K::KvmInjVirq { vector, reinjected } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.injected(t, v, vector, reinjected);
+                }
+            }
+            K::KvmApicAccept(accept) => self.accepted(t, c, accept),
+            K::KvmApicIpi { icr_low, .. } => self.sent_ipi(t, c, event, icr_low),
+            K::KvmMsr { write: true, msr, data } => {
+                let Some(v) = self.running_vcpu(t, c, event) else { return };
+                self.guest_wrote_msr(t, v, msr);
+                match msr {
+                    MSR_X2APIC_LVTT => self.learn_timer(v, data),
+                    MSR_X2APIC_ICR => self.sent_ipi(t, c, event, low32(data)),
+                    _ => {}
+                }
+            }
+            K::KvmApic { write: true, reg: APIC_LVTT, val } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.learn_timer(v, val);
+                }
+            }
+            K::KvmEoi { vector, .. } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.guest_eoi(v, vector);
+                }
+            }
+            K::KvmSetIrq { gsi, level } if level != 0 => {
+                if let Current::Thread(x) = self.cpus[c.0].current {
+                    self.threads[x.0].line = Some(gsi);
+                }
+            }
+            K::KvmMsiSetIrq { data, .. } => self.msi(c, data),
+            K::KvmVcpuWakeup { waited: false, .. } => self.polled(t, c, event),
+            K::KvmMmio { kind, gpa, .. } if kind == KVM_TRACE_MMIO_WRITE => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.guest_doorbell(t, v, gpa);
+                }
+            }
+            K::KvmFastMmio { gpa } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.guest_doorbell(t, v, gpa);
+                }
+            }
+            K::KvmPio { write: true, port, .. } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.guest_doorbell(t, v, u64::from(port));
+                }
+            }
+            K::KvmCr { write: true, cr: 3, val } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.guest_cr3_written(t, v, val);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn injected(&mut self, t: Timestamp, v: VcpuIx, vector: u8, reinjected: Option<bool>) {
+        let vcpu = &mut self.vcpus[v.0];
+        if let Some(pending) = &mut vcpu.pending
+            && pending.injected.is_none()
+        {
+            pending.injected = Some(vector);
+        }
+        // What was not accepted since it was last injected is being injected again.
+        let before = vcpu.accepted.len();
+        vcpu.accepted.retain(|a| a.vector != vector);
+        let accepts_seen = vcpu.accepts_seen;
+        let fresh = reinjected != Some(true) && (vcpu.accepted.len() < before || !accepts_seen);
+        if fresh {
+            self.guest_injected(t, v, vector);
+        }
+    }
+
+    fn accepted(&mut self, t: Timestamp, c: CpuIx, accept: ApicAccept) {
+        let ApicAccept { apic_id, delivery_mode, vector, .. } = accept;
+        let Current::Thread(x) = self.cpus[c.0].current else { return };
+        let Some(vm) = self.vm_of_thread(x) else { return };
+        let target = self.vms[vm.0].vcpus.iter().copied().find(|v| self.vcpus[v.0].number == apic_id);
+        let own = self.threads[x.0].vcpu;
+        if delivery_mode == 0 || delivery_mode == 0x100 {
+            let in_irq = !self.cpus[c.0].contexts.is_empty();
+            match own {
+                Some(v) if Some(v) == target && !in_irq && !self.vcpus[v.0].sent_ipi => {
+                    let votes = &mut self.vms[vm.0].vectors.votes[usize::from(vector)];
+                    votes.timer = votes.timer.saturating_add(1);
+                }
+                None if !in_irq => self.learn_device(vm, x, vector),
+                _ => {}
+            }
+        }
+        let Some(v) = target else { return };
+        let vcpu = &mut self.vcpus[v.0];
+        vcpu.accepts_seen = true;
+        if vcpu.accepted.len() < ACCEPTED_MAX && !vcpu.accepted.iter().any(|a| a.vector == vector) {
+            vcpu.accepted.push(Accepted { vector, at: t });
+        }
+        if let Some(pending) = &mut vcpu.pending {
+            match delivery_mode {
+                DM_REMOTE_READ => pending.kicked = true,
+                DM_NMI => pending.nmi = true,
+                _ if pending.accepted.is_none() => pending.accepted = Some(vector),
+                _ => {}
+            }
+        }
+    }
+
+    fn sent_ipi(&mut self, t: Timestamp, c: CpuIx, event: &K, icr_low: u32) {
+        let Some(v) = self.running_vcpu(t, c, event) else { return };
+        self.vcpus[v.0].sent_ipi = true;
+        let vm = self.vcpus[v.0].vm;
+        let vector = usize::try_from(icr_low & 0xff).unwrap_or_default();
+        let votes = &mut self.vms[vm.0].vectors.votes[vector];
+        votes.ipi = votes.ipi.saturating_add(1);
+    }
+
+    fn learn_timer(&mut self, v: VcpuIx, lvtt: u64) {
+        let vm = self.vcpus[v.0].vm;
+        let vector = usize::try_from(lvtt & 0xff).unwrap_or_default();
+        let votes = &mut self.vms[vm.0].vectors.votes[vector];
+        votes.timer = votes.timer.saturating_add(1);
+    }
+
+    /// An MSI: its vector belongs to the interrupt line the same thread raised just before.
+    fn msi(&mut self, c: CpuIx, data: u64) {
+        let Current::Thread(x) = self.cpus[c.0].current else { return };
+        let Some(vm) = self.vm_of_thread(x) else { return };
+        let line = self.threads[x.0].line.take();
+        let class = self.device_of(x);
+        let vector = usize::try_from(data & 0xff).unwrap_or_default();
+        let vectors = &mut self.vms[vm.0].vectors;
+        let votes = &mut vectors.votes[vector];
+        votes.msi = votes.msi.saturating_add(1);
+        votes.device(class);
+        if let Some(line) = line {
+            votes.gsi = Some(line);
+        }
+        vectors.answers(class);
+        if let Some(line) = line {
+            if vectors.lines.len() < GSIS_MAX || vectors.lines.contains_key(&line) {
+                vectors.lines.entry(line).or_default().device(class);
+            }
+        }
+    }
+
+    /// A vector that a thread of the VMM delivers without an MSI event of its own.
+    fn learn_device(&mut self, vm: VmIx, x: ThreadIx, vector: u8) {
+        let class = self.device_of(x);
+        if class.is_some() {
+            let votes = &mut self.vms[vm.0].vectors.votes[usize::from(vector)];
+            votes.msi = votes.msi.saturating_add(1);
+            votes.device(class);
+        }
+    }
+
+    /// What device a thread of a VMM is working for.
+    fn device_of(&self, x: ThreadIx) -> Option<Cause> {
+        let thread = &self.threads[x.0];
+        if thread.vcpu.is_some() {
+            return None;
+        }
+        if thread.comm.as_bytes().starts_with(b"vhost-") {
+            return Some(Cause::Net);
+        }
+        thread.device
+    }
+
+    /// The VM a host thread works for.
+    pub(crate) fn vm_of_thread(&mut self, x: ThreadIx) -> Option<VmIx> {
+        if let Some(vm) = self.threads[x.0].vm {
+            return Some(vm);
+        }
+        let thread = &self.threads[x.0];
+        // vhost workers of older kernels are named after the VMM (drivers/vhost/vhost.c).
+        let owner = std::str::from_utf8(thread.comm.as_bytes())
+            .ok()
+            .and_then(|name| name.strip_prefix("vhost-"))
+            .and_then(|pid| pid.parse().ok())
+            .map(virtflow_base::Tid);
+        let vm = owner.or(thread.pid).and_then(|pid| self.vm_by_pid.get(&pid).copied());
+        self.threads[x.0].vm = vm;
+        vm
+    }
+
+    /// KVM says that it polled instead of sleeping.
+    fn polled(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+        let Some(v) = self.running_vcpu(t, c, event) else { return };
+        let Some(lane) = &mut self.vcpus[v.0].lane else { return };
+        let status = lane.status();
+        if status.state == State::Hypervisor && status.cause == Cause::ExitHlt {
+            lane.amend(|s| {
+                s.state = State::HaltPoll;
+                s.cause = Cause::None;
+                s.evidence = Evidence::VcpuWakeup;
+            });
+            self.vcpu_to(v, t, status);
+        }
+    }
+
+    /// A guest entry ends a sleep: the cause is what can be told by now.
+    pub(crate) fn explain_sleep(&mut self, v: VcpuIx, t: Timestamp, event: &K) {
+        self.vcpus[v.0].sent_ipi = false;
+        let Some(mut pending) = self.vcpus[v.0].pending else { return };
+        if pending.judged.is_some() {
+            return;
+        }
+        if let K::KvmEntry { intr_info: Some(info), .. } = *event
+            && pending.injected.is_none()
+        {
+            pending.injected = injected_vector(info);
+        }
+        let (cause, confidence, evidence) = self.cause_of(v, &pending);
+        self.injection_edge(v, t, &pending, confidence, evidence);
+        if !pending.halted {
+            self.vcpus[v.0].pending = None;
+            return;
+        }
+        pending.judged = Some((cause, confidence, evidence));
+        self.vcpus[v.0].pending = Some(pending);
+        if cause != Cause::Timer {
+            self.flush_judged(v, None);
+        }
+    }
+
+    /// The decision, first match wins; docs/method.md explains the order.
+    fn cause_of(&mut self, v: VcpuIx, pending: &Pending) -> (Cause, Confidence, Evidence) {
+        if pending.kicked {
+            return (Cause::Spinlock, Confidence::Proved, Evidence::AcceptedVector);
+        }
+        if pending.nmi {
+            return (Cause::Nmi, Confidence::Proved, Evidence::AcceptedVector);
+        }
+        let vm = self.vcpus[v.0].vm;
+        let vectors = &self.vms[vm.0].vectors;
+        let by_vector = match (pending.accepted, pending.injected) {
+            (Some(vector), _) => vectors.class(vector).map(|c| (c, Evidence::AcceptedVector)),
+            (None, Some(vector)) => vectors.class(vector).map(|c| (c, Evidence::InjectedVector)),
+            (None, None) => None,
+        };
+        let by_waker = pending.wake.as_ref().and_then(|wake| self.cause_of_wake(v, wake));
+        match (by_waker, by_vector) {
+            (Some(waker), Some((vector, evidence))) if waker == vector => {
+                self.counts.causes_agreed += 1;
+                (waker, Confidence::Proved, evidence)
+            }
+            (Some(waker), Some(_)) => {
+                // Something else arrived while the woken thread waited for the processor.
+                self.counts.causes_disagreed += 1;
+                (waker, Confidence::Likely, Evidence::WakerContext)
+            }
+            (Some(waker), None) => (waker, Confidence::Likely, Evidence::WakerContext),
+            (None, Some((vector, evidence))) => (vector, Confidence::Likely, evidence),
+            (None, None) => (Cause::NoEvidence, Confidence::Proved, Evidence::None),
+        }
+    }
+
+    /// What the context of a wake-up says about its cause.
+    fn cause_of_wake(&mut self, v: VcpuIx, wake: &Wake) -> Option<Cause> {
+        if let Some(Context::Hrtimer(_)) = wake.context {
+            return Some(Cause::Timer);
+        }
+        if wake.context.is_some() {
+            return wake.device;
+        }
+        let Current::Thread(x) = wake.waker else { return None };
+        let own = self.vcpus[v.0].vm;
+        if self.threads[x.0].vcpu.is_some() {
+            return (self.threads[x.0].vm == Some(own)).then_some(Cause::Task);
+        }
+        if self.vm_of_thread(x) == Some(own) { self.device_of(x) } else { None }
+    }
+
+    fn injection_edge(
+        &mut self,
+        v: VcpuIx,
+        t: Timestamp,
+        pending: &Pending,
+        confidence: Confidence,
+        evidence: Evidence,
+    ) {
+        let Some(Wake { at, waker: Current::Thread(x), context: None, .. }) = pending.wake else { return };
+        self.sink.edge(&Edge {
+            from: self.threads[x.0].entity.id,
+            from_time: at,
+            to: self.vcpus[v.0].entity.id,
+            to_time: t,
+            kind: crate::EdgeKind::Injection.code(),
+            confidence: confidence.code(),
+            evidence: evidence.code(),
+        });
+    }
+
+    /// Lets a judged sleep go: `worked` is false when the guest halted again without doing
+    /// anything for a process, true when it did, `None` when that cannot be told.
+    pub(crate) fn flush_judged(&mut self, v: VcpuIx, worked: Option<bool>) {
+        let Some(Pending { judged: Some((cause, confidence, evidence)), .. }) = self.vcpus[v.0].pending else {
+            return;
+        };
+        self.vcpus[v.0].pending = None;
+        let (cause, confidence, evidence) = if worked == Some(false) {
+            (Cause::Idle, Confidence::Likely, Evidence::IdleLoop)
+        } else {
+            (cause, confidence, evidence)
+        };
+        self.explain_halted(v, cause, confidence, evidence);
+    }
+
+    fn explain_halted(&mut self, v: VcpuIx, cause: Cause, confidence: Confidence, evidence: Evidence) {
+        let change = |i: &mut Interval| {
+            i.cause = cause.code();
+            i.confidence = confidence.code();
+            i.evidence = evidence.code();
+        };
+        if let Some(lane) = &mut self.vcpus[v.0].lane {
+            lane.explain(change, State::Halted, &mut self.sink);
+        }
+    }
+
+    /// A sleep that no entry followed.
+    pub(crate) fn give_up_sleep(&mut self, v: VcpuIx, _t: Timestamp, why: Cause) {
+        self.flush_judged(v, None);
+        let Some(pending) = self.vcpus[v.0].pending.take() else { return };
+        if pending.halted {
+            self.explain_halted(v, why, Confidence::Proved, Evidence::None);
+        }
+    }
+
+    /// What a vector that a guest's hypervisor injects into its guest announces. Nothing of the
+    /// nested guest's devices can be seen from the host, so only what the outer guest's vectors
+    /// mean for the nested one is used: a guest's timer is the timer of all guests like it.
+    pub(crate) fn nested_cause(&mut self, vm: VmIx, _n: NestedIx, vector: u8) -> Cause {
+        let vectors = &mut self.vms[vm.0].vectors;
+        let seen = &mut vectors.nested[usize::from(vector)];
+        *seen = seen.saturating_add(1);
+        match vectors.class(vector) {
+            Some(Cause::Timer) => Cause::Timer,
+            Some(Cause::Task) => Cause::Task,
+            _ => Cause::Ambiguous,
+        }
+    }
+}
+
+/// `KVM_TRACE_MMIO_WRITE` (include/trace/events/kvm.h).
+const KVM_TRACE_MMIO_WRITE: u32 = 2;
+
+fn low32(v: u64) -> u32 {
+    u32::try_from(v & 0xffff_ffff).unwrap_or_default()
+}

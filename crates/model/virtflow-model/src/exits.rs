@@ -1,0 +1,204 @@
+//! Exit reasons: their names and their classes.
+//!
+//! Codes are the kernel's (arch/x86/include/uapi/asm/vmx.h and svm.h); the class is what a reader
+//! wants to know first and what the state machines act on.
+
+use crate::vocab::Cause;
+
+/// Intel VMX (`KVM_ISA_VMX`).
+pub const ISA_VMX: u32 = 1;
+/// AMD SVM (`KVM_ISA_SVM`).
+pub const ISA_SVM: u32 = 2;
+
+/// VMX's basic exit reason is in the low 16 bits; the rest are flags (Intel SDM 24.9.1).
+const VMX_REASON_MASK: u32 = 0xffff;
+/// SVM: exits by an exception are 0x40 plus its number.
+const SVM_EXCEPTIONS: std::ops::Range<u32> = 0x40..0x60;
+
+const VMX: &[(u32, &str, Cause)] = &[
+    (0, "EXCEPTION_NMI", Cause::ExitFault),
+    (1, "EXTERNAL_INTERRUPT", Cause::ExitIrq),
+    (2, "TRIPLE_FAULT", Cause::ExitFault),
+    (3, "INIT_SIGNAL", Cause::ExitOther),
+    (4, "SIPI", Cause::ExitOther),
+    (7, "INTERRUPT_WINDOW", Cause::ExitWindow),
+    (8, "NMI_WINDOW", Cause::ExitWindow),
+    (9, "TASK_SWITCH", Cause::ExitOther),
+    (10, "CPUID", Cause::ExitCpuid),
+    (12, "HLT", Cause::ExitHlt),
+    (13, "INVD", Cause::ExitOther),
+    (14, "INVLPG", Cause::ExitMem),
+    (15, "RDPMC", Cause::ExitOther),
+    (16, "RDTSC", Cause::ExitOther),
+    (18, "VMCALL", Cause::ExitHypercall),
+    (19, "VMCLEAR", Cause::ExitNested),
+    (20, "VMLAUNCH", Cause::ExitNested),
+    (21, "VMPTRLD", Cause::ExitNested),
+    (22, "VMPTRST", Cause::ExitNested),
+    (23, "VMREAD", Cause::ExitNested),
+    (24, "VMRESUME", Cause::ExitNested),
+    (25, "VMWRITE", Cause::ExitNested),
+    (26, "VMOFF", Cause::ExitNested),
+    (27, "VMON", Cause::ExitNested),
+    (28, "CR_ACCESS", Cause::ExitCr),
+    (29, "DR_ACCESS", Cause::ExitCr),
+    (30, "IO_INSTRUCTION", Cause::ExitIo),
+    (31, "MSR_READ", Cause::ExitMsr),
+    (32, "MSR_WRITE", Cause::ExitMsr),
+    (33, "INVALID_STATE", Cause::ExitOther),
+    (34, "MSR_LOAD_FAIL", Cause::ExitOther),
+    (36, "MWAIT", Cause::ExitHlt),
+    (37, "MONITOR_TRAP_FLAG", Cause::ExitOther),
+    (39, "MONITOR", Cause::ExitOther),
+    (40, "PAUSE", Cause::ExitSpin),
+    (41, "MCE_DURING_ENTRY", Cause::ExitOther),
+    (43, "TPR_BELOW_THRESHOLD", Cause::ExitApic),
+    (44, "APIC_ACCESS", Cause::ExitApic),
+    (45, "EOI_INDUCED", Cause::ExitApic),
+    (46, "GDTR_IDTR", Cause::ExitOther),
+    (47, "LDTR_TR", Cause::ExitOther),
+    (48, "EPT_VIOLATION", Cause::ExitMem),
+    (49, "EPT_MISCONFIG", Cause::ExitMmio),
+    (50, "INVEPT", Cause::ExitNested),
+    (51, "RDTSCP", Cause::ExitOther),
+    (52, "PREEMPTION_TIMER", Cause::ExitTimer),
+    (53, "INVVPID", Cause::ExitNested),
+    (54, "WBINVD", Cause::ExitOther),
+    (55, "XSETBV", Cause::ExitOther),
+    (56, "APIC_WRITE", Cause::ExitApic),
+    (57, "RDRAND", Cause::ExitOther),
+    (58, "INVPCID", Cause::ExitMem),
+    (59, "VMFUNC", Cause::ExitNested),
+    (60, "ENCLS", Cause::ExitOther),
+    (61, "RDSEED", Cause::ExitOther),
+    (62, "PML_FULL", Cause::ExitPml),
+    (63, "XSAVES", Cause::ExitOther),
+    (64, "XRSTORS", Cause::ExitOther),
+    (67, "UMWAIT", Cause::ExitHlt),
+    (68, "TPAUSE", Cause::ExitHlt),
+    (74, "BUS_LOCK", Cause::ExitOther),
+    (75, "NOTIFY", Cause::ExitOther),
+    (77, "TDCALL", Cause::ExitOther),
+    (84, "MSR_READ_IMM", Cause::ExitMsr),
+    (85, "MSR_WRITE_IMM", Cause::ExitMsr),
+];
+
+const SVM: &[(u32, &str, Cause)] = &[
+    (0x00, "READ_CR0", Cause::ExitCr),
+    (0x03, "READ_CR3", Cause::ExitCr),
+    (0x04, "READ_CR4", Cause::ExitCr),
+    (0x08, "READ_CR8", Cause::ExitApic),
+    (0x10, "WRITE_CR0", Cause::ExitCr),
+    (0x13, "WRITE_CR3", Cause::ExitCr),
+    (0x14, "WRITE_CR4", Cause::ExitCr),
+    (0x18, "WRITE_CR8", Cause::ExitApic),
+    (0x4e, "EXCP_PF", Cause::ExitMem),
+    (0x60, "INTR", Cause::ExitIrq),
+    (0x61, "NMI", Cause::ExitIrq),
+    (0x62, "SMI", Cause::ExitOther),
+    (0x63, "INIT", Cause::ExitOther),
+    (0x64, "VINTR", Cause::ExitWindow),
+    (0x65, "CR0_SEL_WRITE", Cause::ExitCr),
+    (0x66, "IDTR_READ", Cause::ExitOther),
+    (0x67, "GDTR_READ", Cause::ExitOther),
+    (0x6a, "IDTR_WRITE", Cause::ExitOther),
+    (0x6b, "GDTR_WRITE", Cause::ExitOther),
+    (0x6e, "RDTSC", Cause::ExitOther),
+    (0x6f, "RDPMC", Cause::ExitOther),
+    (0x70, "PUSHF", Cause::ExitOther),
+    (0x71, "POPF", Cause::ExitOther),
+    (0x72, "CPUID", Cause::ExitCpuid),
+    (0x73, "RSM", Cause::ExitOther),
+    (0x74, "IRET", Cause::ExitWindow),
+    (0x75, "SWINT", Cause::ExitOther),
+    (0x76, "INVD", Cause::ExitOther),
+    (0x77, "PAUSE", Cause::ExitSpin),
+    (0x78, "HLT", Cause::ExitHlt),
+    (0x79, "INVLPG", Cause::ExitMem),
+    (0x7a, "INVLPGA", Cause::ExitNested),
+    (0x7b, "IOIO", Cause::ExitIo),
+    (0x7c, "MSR", Cause::ExitMsr),
+    (0x7d, "TASK_SWITCH", Cause::ExitOther),
+    (0x7e, "FERR_FREEZE", Cause::ExitOther),
+    (0x7f, "SHUTDOWN", Cause::ExitFault),
+    (0x80, "VMRUN", Cause::ExitNested),
+    (0x81, "VMMCALL", Cause::ExitHypercall),
+    (0x82, "VMLOAD", Cause::ExitNested),
+    (0x83, "VMSAVE", Cause::ExitNested),
+    (0x84, "STGI", Cause::ExitNested),
+    (0x85, "CLGI", Cause::ExitNested),
+    (0x86, "SKINIT", Cause::ExitOther),
+    (0x87, "RDTSCP", Cause::ExitOther),
+    (0x88, "ICEBP", Cause::ExitOther),
+    (0x89, "WBINVD", Cause::ExitOther),
+    (0x8a, "MONITOR", Cause::ExitOther),
+    (0x8b, "MWAIT", Cause::ExitHlt),
+    (0x8c, "MWAIT_COND", Cause::ExitHlt),
+    (0x8d, "XSETBV", Cause::ExitOther),
+    (0x8e, "RDPRU", Cause::ExitOther),
+    (0x8f, "EFER_WRITE_TRAP", Cause::ExitMsr),
+    (0xa2, "INVPCID", Cause::ExitMem),
+    (0xa5, "BUS_LOCK", Cause::ExitOther),
+    (0xa6, "IDLE_HLT", Cause::ExitHlt),
+    (0x400, "NPF", Cause::ExitMem),
+    (0x401, "AVIC_INCOMPLETE_IPI", Cause::ExitIpi),
+    (0x402, "AVIC_UNACCELERATED_ACCESS", Cause::ExitApic),
+    (0x403, "VMGEXIT", Cause::ExitOther),
+    (0x8000_0004, "VMGEXIT_AP_HLT_LOOP", Cause::ExitHlt),
+];
+
+fn find(isa: u32, reason: u32) -> Option<(&'static str, Cause)> {
+    let (table, reason) =
+        if isa == ISA_VMX { (VMX, reason & VMX_REASON_MASK) } else { (SVM, reason) };
+    let at = table.binary_search_by_key(&reason, |row| row.0).ok()?;
+    table.get(at).map(|row| (row.1, row.2))
+}
+
+/// The class of an exit. A code that no table has is [`Cause::ExitOther`].
+pub fn class(isa: u32, reason: u32) -> Cause {
+    match find(isa, reason) {
+        Some((_, class)) => class,
+        None if isa != ISA_VMX && SVM_EXCEPTIONS.contains(&reason) => Cause::ExitFault,
+        None if isa != ISA_VMX && reason < SVM_EXCEPTIONS.start => Cause::ExitCr,
+        None => Cause::ExitOther,
+    }
+}
+
+/// The kernel's name of an exit; a code that no table has is shown as its number.
+pub fn name(isa: u32, reason: u32) -> String {
+    match find(isa, reason) {
+        Some((name, _)) => name.to_owned(),
+        None if isa != ISA_VMX && SVM_EXCEPTIONS.contains(&reason) => {
+            format!("EXCP_{}", reason - SVM_EXCEPTIONS.start)
+        }
+        None if isa == ISA_VMX => format!("{reason}"),
+        None => format!("{reason:#x}"),
+    }
+}
+
+/// Whether the exit is the guest's own hypervisor starting or resuming its guest.
+pub fn starts_nested(isa: u32, reason: u32) -> bool {
+    if isa == ISA_VMX { matches!(reason & VMX_REASON_MASK, 20 | 24) } else { reason == 0x80 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted() {
+        assert!(VMX.is_sorted_by_key(|row| row.0));
+        assert!(SVM.is_sorted_by_key(|row| row.0));
+    }
+
+    #[test]
+    fn known_and_unknown_codes() {
+        assert_eq!(class(ISA_VMX, 12), Cause::ExitHlt);
+        assert_eq!(class(ISA_VMX, 0x8000_0000 | 33), Cause::ExitOther);
+        assert_eq!(class(ISA_SVM, 0x78), Cause::ExitHlt);
+        assert_eq!(name(ISA_SVM, 0x4d), "EXCP_13");
+        assert_eq!(name(ISA_SVM, 0x777), "0x777");
+        assert_eq!(name(ISA_VMX, 999), "999");
+        assert!(starts_nested(ISA_VMX, 24) && starts_nested(ISA_SVM, 0x80));
+    }
+}

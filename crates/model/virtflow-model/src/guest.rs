@@ -1,0 +1,629 @@
+//! Guest processes: their lanes on each virtual processor, beside the `kernel` and `idle` lanes.
+//!
+//! A process is a canonical CR3 of one guest. Which one had a guest's processor is decided by
+//! `ident.rs`, a few exits late; this file turns the decisions into lanes. The host's part of a
+//! lane (the hypervisor works, the host pre-empts) follows the vCPU's own lane, or, for a nested
+//! guest, the nested vCPU's.
+
+use crate::ident::{Ident, Segment, is_user_rip};
+use crate::lane::{Lane, Status};
+use crate::model::Model;
+use crate::vm::{Mode, VcpuIx, VmIx};
+use crate::vocab::{Cause, Confidence, Evidence, Kind, State};
+use crate::waits::{Gap, LaneWaits, WaitCpu};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use virtflow_base::{Entity, EntityId, Interval, Sink, Timestamp};
+use virtflow_events::{ExitInfo, KernelEvent as K};
+
+/// A guest's place in the model: a VM's own, or a nested VM's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GuestIx(pub(crate) usize);
+
+/// A guest's processor's place in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GcpuIx(pub(crate) usize);
+
+/// A guest process's place in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcIx(pub(crate) usize);
+
+/// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
+const GENERATION_AGE: i64 = 60_000_000_000;
+/// How many explained gaps of a process wait for the identity rules to reach them.
+const GAPS_MAX: usize = 16;
+/// Host states between undecided segments that are kept before a decision is forced.
+const PIECES_MAX: usize = 256;
+/// The physical-address bits of CR3 (Intel SDM 3, 2.5; `CR3_ADDR_MASK`), 52 at the most.
+const CR3_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// `X86_CR3_PTI_PCID_USER_BIT` and `PTI_USER_PGTABLE_BIT` (arch/x86/include/asm/processor-flags.h,
+/// arch/x86/include/asm/pgtable.h).
+const CR3_PTI_USER_PCID: u64 = 1 << 11;
+const CR3_PTI_USER_PGD: u64 = 1 << 12;
+
+/// One guest: what its processes are.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    entity: EntityId,
+    key: String,
+    pid: Option<i32>,
+    level: u8,
+    processes: FxHashMap<u64, ProcIx>,
+    pti: Pti,
+    /// Processes that left with a disk request under way.
+    pub(crate) disk_waiters: Vec<ProcIx>,
+}
+
+/// Whether a guest keeps two page tables per process (KPTI), learnt from samples.
+#[derive(Debug, Default)]
+struct Pti {
+    user: u32,
+    kernel: u32,
+    refuted: bool,
+}
+
+impl Pti {
+    /// Samples of each mode, without a contradiction, that make it sure.
+    const SAMPLES: u32 = 25;
+
+    const fn sample(&mut self, cr3: u64, user: bool) {
+        if (cr3 & CR3_PTI_USER_PGD != 0) != user {
+            self.refuted = true;
+        } else if user {
+            self.user = self.user.saturating_add(1);
+        } else {
+            self.kernel = self.kernel.saturating_add(1);
+        }
+    }
+
+    const fn sure(&self) -> bool {
+        !self.refuted && self.user >= Self::SAMPLES && self.kernel >= Self::SAMPLES
+    }
+}
+
+/// Who has a guest's processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Process(ProcIx),
+    Kernel,
+    Idle,
+    Nobody,
+}
+
+/// What lies between two decisions: a stay in the guest, or what the host did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece {
+    Segment(usize),
+    Host(Timestamp, Status),
+}
+
+/// A guest's processor: a vCPU, or a nested vCPU.
+#[derive(Debug)]
+pub(crate) struct GuestCpu {
+    pub(crate) guest: GuestIx,
+    pub(crate) number: u32,
+    kernel: Option<Lane>,
+    idle: Option<Lane>,
+    pub(crate) who: Who,
+    /// The process that had the processor before nobody was known to.
+    limbo: Option<ProcIx>,
+    pub(crate) open: Option<Segment>,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) ident: Ident,
+    pub(crate) waits: WaitCpu,
+    host: Option<Status>,
+    /// How sure the present occupant is.
+    pub(crate) confidence: Confidence,
+}
+
+/// A process on one processor of its guest.
+#[derive(Debug)]
+struct ProcessLane {
+    gcpu: GcpuIx,
+    lane: Lane,
+}
+
+/// A guest process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) entity: EntityId,
+    lanes: Vec<ProcessLane>,
+    seen: Timestamp,
+    /// Waits already explained, waiting for the lane to reach them.
+    pub(crate) gaps: VecDeque<Gap>,
+    pub(crate) waits: LaneWaits,
+}
+
+impl<S: Sink> Model<S> {
+    /// The guest of a VM, or of a nested VM.
+    pub(crate) fn new_guest(&mut self, entity: &Entity, level: u8) -> GuestIx {
+        self.guests.push(Guest {
+            entity: entity.id,
+            key: entity.key.clone(),
+            pid: entity.pid,
+            level,
+            processes: FxHashMap::default(),
+            pti: Pti::default(),
+            disk_waiters: Vec::new(),
+        });
+        GuestIx(self.guests.len() - 1)
+    }
+
+    /// A processor of `guest`, with its `kernel` and `idle` lanes; `key` is its own entity's.
+    pub(crate) fn new_guest_cpu(&mut self, t: Timestamp, guest: GuestIx, key: &str, number: u32) -> GcpuIx {
+        let off = Status::unknown(Cause::NoEvidence, Evidence::None).level(self.guests[guest.0].level);
+        let mut lane = |name: &str| {
+            let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
+            let mut entity = self.new_entity(Kind::Process, format!("{key}/{name}"));
+            entity.label = name.as_bytes().to_vec();
+            entity.parent = Some(vm);
+            entity.vm = Some(vm);
+            entity.vcpu = Some(number);
+            entity.pid = pid;
+            self.sink.entity(&entity);
+            Some(Lane::new(entity.id, Some(number), t, off))
+        };
+        let kernel = lane("kernel");
+        let idle = lane("idle");
+        self.gcpus.push(GuestCpu {
+            guest,
+            number,
+            kernel,
+            idle,
+            who: Who::Nobody,
+            limbo: None,
+            open: None,
+            pieces: Vec::new(),
+            ident: Ident::default(),
+            waits: WaitCpu::default(),
+            host: None,
+            confidence: Confidence::Likely,
+        });
+        GcpuIx(self.gcpus.len() - 1)
+    }
+
+    /// The guest's processor that `v` is for now: the nested one while one is loaded.
+    pub(crate) fn gcpu_of(&self, v: VcpuIx) -> GcpuIx {
+        let vcpu = &self.vcpus[v.0];
+        match vcpu.nested.current() {
+            Some(n) => self.vms[vcpu.vm.0].nested[n.0].gcpu,
+            None => vcpu.gcpu,
+        }
+    }
+
+    /// CR3 without its flag bits, and without the bit that tells PTI's two page tables apart.
+    pub(crate) fn canonical_in(&self, guest: GuestIx, cr3: u64) -> u64 {
+        let pair = cr3 & CR3_PTI_USER_PCID != 0 || self.guests[guest.0].pti.sure();
+        let address = cr3 & CR3_ADDRESS;
+        if pair { address & !CR3_PTI_USER_PGD } else { address }
+    }
+
+    pub(crate) fn canonical(&self, vm: VmIx, cr3: u64) -> u64 {
+        self.canonical_in(self.vms[vm.0].guest, cr3)
+    }
+
+    /// The CR3 that was last seen on `v` in its own guest.
+    pub(crate) fn guest_cr3(&self, v: VcpuIx) -> Option<u64> {
+        self.vcpus[v.0].cr3
+    }
+
+    /// The process of `guest` with this canonical CR3, made known if it was not.
+    pub(crate) fn process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64) -> ProcIx {
+        let mut generation = 0;
+        if let Some(&p) = self.guests[guest.0].processes.get(&cr3) {
+            if t.since(self.processes[p.0].seen) < GENERATION_AGE {
+                self.processes[p.0].seen = self.processes[p.0].seen.max(t);
+                return p;
+            }
+            generation = self.processes[p.0].waits.generation + 1;
+            self.end_process(p);
+        }
+        let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
+        let key = format!("{}/cr3:{cr3:x}#{generation}", self.guests[guest.0].key);
+        let mut entity = self.new_entity(Kind::Process, key);
+        entity.label = format!("cr3 {cr3:#x}").into_bytes();
+        entity.parent = Some(vm);
+        entity.vm = Some(vm);
+        entity.pid = pid;
+        entity.cr3 = Some(cr3);
+        self.sink.entity(&entity);
+        let p = ProcIx(self.processes.len());
+        let waits = LaneWaits::of_generation(generation);
+        self.processes.push(Process { entity: entity.id, lanes: Vec::new(), seen: t, gaps: VecDeque::new(), waits });
+        self.guests[guest.0].processes.insert(cr3, p);
+        p
+    }
+
+    fn end_process(&mut self, p: ProcIx) {
+        let seen = self.processes[p.0].seen;
+        let lanes = std::mem::take(&mut self.processes[p.0].lanes);
+        for mut process_lane in lanes {
+            process_lane.lane.explain(|i| i.cause = Cause::NotRecorded.code(), State::Waiting, &mut self.sink);
+            let end = seen.max(process_lane.lane.since());
+            process_lane.lane.finish(end, &mut self.sink);
+        }
+    }
+
+    /// `who` has guest processor `g` from `t` on, in `status`.
+    pub(crate) fn occupy(&mut self, t: Timestamp, g: GcpuIx, who: Who, status: Status) {
+        let who = if self.proved_only && status.confidence == Confidence::Likely { Who::Nobody } else { who };
+        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let status = status.level(level);
+        let before = self.gcpus[g.0].who;
+        if before != who {
+            self.leave(t, g, before, who);
+            self.arrive(t, g, who, status);
+            self.gcpus[g.0].who = who;
+        }
+        match who {
+            Who::Process(p) => {
+                if let Some(lane) = lane_on(&mut self.processes[p.0], g) {
+                    lane.to(t, status, &mut self.sink);
+                }
+            }
+            Who::Kernel => to(&mut self.gcpus[g.0].kernel, t, status, &mut self.sink),
+            Who::Idle => {
+                let idle = Status { state: State::Idle, cause: Cause::None, by: None, ..status };
+                to(&mut self.gcpus[g.0].idle, t, idle, &mut self.sink);
+            }
+            Who::Nobody => {}
+        }
+    }
+
+    fn leave(&mut self, t: Timestamp, g: GcpuIx, who: Who, next: Who) {
+        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let off = Status::new(State::Off, Evidence::None).level(level);
+        match who {
+            Who::Kernel => to(&mut self.gcpus[g.0].kernel, t, off, &mut self.sink),
+            Who::Idle => to(&mut self.gcpus[g.0].idle, t, off, &mut self.sink),
+            Who::Process(p) if next == Who::Nobody => {
+                self.gcpus[g.0].limbo = Some(p);
+                let unknown = Status::unknown(Cause::Ambiguous, Evidence::None).level(level);
+                if let Some(lane) = lane_on(&mut self.processes[p.0], g) {
+                    lane.to(t, unknown, &mut self.sink);
+                }
+            }
+            Who::Process(p) => self.begin_wait(t, g, p),
+            Who::Nobody => {
+                if let Some(p) = self.gcpus[g.0].limbo.take()
+                    && next != Who::Process(p)
+                {
+                    self.begin_wait(t, g, p);
+                }
+            }
+        }
+    }
+
+    fn begin_wait(&mut self, t: Timestamp, g: GcpuIx, p: ProcIx) {
+        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let waiting = Status::new(State::Waiting, Evidence::None).because(Cause::NoEvidence).level(level);
+        if let Some(lane) = lane_on(&mut self.processes[p.0], g) {
+            lane.to(t, waiting, &mut self.sink);
+            lane.hold();
+        }
+    }
+
+    fn arrive(&mut self, t: Timestamp, g: GcpuIx, who: Who, status: Status) {
+        let Who::Process(p) = who else {
+            let kernel_or_idle = match who {
+                Who::Kernel => Some((&mut self.gcpus[g.0].kernel, State::RunKernel)),
+                Who::Idle => Some((&mut self.gcpus[g.0].idle, State::Idle)),
+                _ => None,
+            };
+            if let Some((lane, state)) = kernel_or_idle {
+                to(lane, t, Status { state, ..status }, &mut self.sink);
+            }
+            return;
+        };
+        let process = &mut self.processes[p.0];
+        process.seen = process.seen.max(t);
+        let here = process.lanes.iter().any(|l| l.gcpu == g);
+        if !here {
+            // A process that waits on another processor of its guest has moved.
+            let moved = process.lanes.iter().position(|l| l.lane.is_holding());
+            let number = self.gcpus[g.0].number;
+            if let Some(at) = moved {
+                let mut old = process.lanes.swap_remove(at);
+                explain_gap(&mut old.lane, t, &process.gaps, &mut self.sink);
+                old.lane.finish(t, &mut self.sink);
+            }
+            let lane = Lane::new(process.entity, Some(number), t, status);
+            process.lanes.push(ProcessLane { gcpu: g, lane });
+            return;
+        }
+        if let Some(l) = process.lanes.iter_mut().find(|l| l.gcpu == g) {
+            l.lane.to(t, status, &mut self.sink);
+            if l.lane.is_holding() {
+                explain_gap(&mut l.lane, t, &process.gaps, &mut self.sink);
+            }
+        }
+        while self.processes[p.0].gaps.len() > GAPS_MAX / 2 {
+            self.processes[p.0].gaps.pop_front();
+        }
+    }
+
+    /// Notes why a process waited, for its lane to take up when it gets there; and who woke it.
+    pub(crate) fn gap_explained(&mut self, p: ProcIx, gap: Gap) {
+        let process = &mut self.processes[p.0];
+        if process.gaps.len() >= GAPS_MAX {
+            process.gaps.pop_front();
+        }
+        process.gaps.push_back(gap);
+    }
+
+    /// The lane above this guest's processor changed: the host's part of its lanes follows.
+    pub(crate) fn guest_host(&mut self, g: GcpuIx, t: Timestamp, host: Status) {
+        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let status = as_process(host, level);
+        if self.gcpus[g.0].host == status {
+            return;
+        }
+        self.gcpus[g.0].host = status;
+        let Some(status) = status else { return };
+        if self.gcpus[g.0].pieces.is_empty() {
+            self.host_piece(t, g, status);
+        } else {
+            self.gcpus[g.0].pieces.push(Piece::Host(t, status));
+            if self.gcpus[g.0].pieces.len() >= PIECES_MAX {
+                self.decide(g, true);
+            }
+        }
+    }
+
+    pub(crate) fn host_piece(&mut self, t: Timestamp, g: GcpuIx, status: Status) {
+        let who = self.gcpus[g.0].who;
+        if who != Who::Nobody {
+            let confidence = self.gcpus[g.0].confidence;
+            self.occupy(t, g, who, Status { confidence, ..status });
+        }
+    }
+
+    pub(crate) fn guest_follow(&mut self, v: VcpuIx, t: Timestamp, status: Status) {
+        self.guest_host(self.vcpus[v.0].gcpu, t, status);
+    }
+
+    /// Nothing is known of what runs in `v`'s guest from `t` on.
+    pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp) {
+        let vm = self.vcpus[v.0].vm;
+        let nested = self.vms[vm.0].nested.iter().filter(|n| n.on == v).map(|n| n.gcpu);
+        let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
+        for g in all {
+            self.gcpus[g.0].open = None;
+            self.decide(g, true);
+            self.occupy(t, g, Who::Nobody, Status::unknown(Cause::Lost, Evidence::None));
+            self.gcpus[g.0].ident.forget();
+            self.gcpus[g.0].waits.forget();
+            // What a process did meanwhile is not a wait that can be explained.
+            self.lose_processes(t, g);
+        }
+        self.vcpus[v.0].cr3 = None;
+    }
+
+    fn lose_processes(&mut self, t: Timestamp, g: GcpuIx) {
+        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        self.gcpus[g.0].limbo = None;
+        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter).level(level);
+        for (p, process) in self.processes.iter_mut().enumerate() {
+            let Some(lane) = lane_on(process, g) else { continue };
+            lane.explain(|i| i.cause = Cause::NoEvidence.code(), State::Waiting, &mut self.sink);
+            lane.to(t, lost, &mut self.sink);
+            process.waits.forget();
+            let _ = p;
+        }
+    }
+
+    pub(crate) fn finish_guest(&mut self, v: VcpuIx, end: Timestamp) {
+        let vm = self.vcpus[v.0].vm;
+        let nested = self.vms[vm.0].nested.iter().filter(|n| n.on == v).map(|n| n.gcpu);
+        let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
+        for g in all {
+            self.gcpus[g.0].open = None;
+            self.decide(g, true);
+            self.finish_guest_cpu(g, end);
+        }
+    }
+
+    fn finish_guest_cpu(&mut self, g: GcpuIx, end: Timestamp) {
+        for process in &mut self.processes {
+            while let Some(at) = process.lanes.iter().position(|l| l.gcpu == g) {
+                let mut l = process.lanes.swap_remove(at);
+                let gone = |i: &mut Interval| i.cause = Cause::NotRecorded.code();
+                if l.lane.is_holding() {
+                    l.lane.amend(|s| {
+                        if s.state == State::Waiting {
+                            s.cause = Cause::NotRecorded;
+                        }
+                    });
+                }
+                l.lane.explain(gone, State::Waiting, &mut self.sink);
+                l.lane.finish(end, &mut self.sink);
+            }
+        }
+        let gcpu = &mut self.gcpus[g.0];
+        for lane in [gcpu.kernel.take(), gcpu.idle.take()].into_iter().flatten() {
+            lane.finish(end, &mut self.sink);
+        }
+    }
+
+    /// The probes that read a guest's CR3.
+    pub(crate) fn probe(&mut self, t: Timestamp, v: VcpuIx, event: &K) {
+        match *event {
+            K::VcpuEnterGuest { cr3, rip, guest_mode, l1_cr3, vmcb12, .. } => {
+                self.nested_probe(t, v, guest_mode, vmcb12, l1_cr3);
+                self.open_segment(v, cr3, Some(rip));
+                if !guest_mode {
+                    self.vcpus[v.0].cr3 = Some(cr3);
+                }
+            }
+            K::VcpuExitGuest { cr3, cpl, guest_mode, .. } => {
+                if !guest_mode {
+                    self.vcpus[v.0].cr3 = Some(cr3);
+                }
+                self.close_segment(v, cr3, Some(cpl == 3));
+            }
+            K::AddonsVcpuEnterGuest { cr3, rip, .. } => {
+                self.nested_cr3_seen(t, v, cr3);
+                // No guest code ran since the exit: this is the CR3 of the exit as well.
+                self.close_segment(v, cr3, None);
+                self.vcpus[v.0].next_cr3 = Some((cr3, rip));
+                if self.vcpus[v.0].nested.current().is_none() {
+                    self.vcpus[v.0].cr3 = Some(cr3);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A write of CR3 that the host saw, with shadow paging.
+    pub(crate) fn guest_cr3_written(&mut self, _t: Timestamp, v: VcpuIx, cr3: u64) {
+        let vcpu = &mut self.vcpus[v.0];
+        vcpu.written_cr3 = Some(cr3);
+    }
+
+    pub(crate) fn guest_entry(&mut self, _t: Timestamp, v: VcpuIx, event: &K) {
+        let rip = if let K::KvmEntry { rip, .. } = *event { rip } else { None };
+        let vcpu = &mut self.vcpus[v.0];
+        let known = vcpu.next_cr3.take().map(|(cr3, at)| (cr3, at.or(rip)));
+        let known = known.or_else(|| vcpu.written_cr3.filter(|_| !vcpu.probed).map(|cr3| (cr3, rip)));
+        if let Some((cr3, rip)) = known {
+            self.open_segment(v, cr3, rip);
+        }
+    }
+
+    pub(crate) fn guest_exit(&mut self, v: VcpuIx, t: Timestamp, info: &ExitInfo, class: Cause) {
+        let g = self.gcpu_of(v);
+        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        if let Some(open) = &mut self.gcpus[g.0].open {
+            open.left(t, info, class, level);
+        }
+        self.judge_idle(v, info, class);
+        let vcpu = &self.vcpus[v.0];
+        if let (Some(cr3), false) = (vcpu.written_cr3, vcpu.probed) {
+            self.close_segment(v, cr3, None);
+        }
+    }
+
+    /// Whether the guest did anything since it was woken, for telling idle from waiting.
+    fn judge_idle(&mut self, v: VcpuIx, info: &ExitInfo, class: Cause) {
+        let user = info.rip.is_some_and(|rip| rip >> 63 == 0);
+        if user {
+            self.flush_judged(v, Some(true));
+        } else if class == Cause::ExitHlt {
+            self.flush_judged(v, Some(false));
+        }
+    }
+
+    fn open_segment(&mut self, v: VcpuIx, cr3: u64, rip: Option<u64>) {
+        let g = self.gcpu_of(v);
+        let entry_cr3 = self.canonical_in(self.gcpus[g.0].guest, cr3);
+        let vcpu = &self.vcpus[v.0];
+        if vcpu.mode != Mode::Guest {
+            return;
+        }
+        let at = vcpu.entered_at;
+        let injected = std::mem::take(&mut self.gcpus[g.0].waits.injected_now);
+        self.gcpus[g.0].open = Some(Segment::entered(at, entry_cr3, rip, injected));
+        let user = self.gcpus[g.0].open.as_ref().is_some_and(is_user_rip);
+        self.settle_entry(g, user.then_some(entry_cr3));
+        self.wait_entry(g, at, entry_cr3);
+    }
+
+    fn close_segment(&mut self, v: VcpuIx, cr3: u64, user: Option<bool>) {
+        self.vcpus[v.0].probed |= user.is_some();
+        let g = self.gcpu_of(v);
+        let guest = self.gcpus[g.0].guest;
+        if let Some(user) = user {
+            self.guests[guest.0].pti.sample(cr3, user);
+        }
+        let cr3 = self.canonical_in(guest, cr3);
+        let Some(mut segment) = self.gcpus[g.0].open.take() else { return };
+        if !segment.is_left() {
+            return;
+        }
+        segment.exit_cr3 = cr3;
+        segment.user = user.or_else(|| segment.exit_rip.map(|rip| rip >> 63 == 0));
+        if segment.entry_cr3 != cr3 || segment.user == Some(true) {
+            self.flush_judged(v, Some(true));
+        }
+        self.wait_exit(g, &segment);
+        let at = self.gcpus[g.0].ident.push(segment);
+        self.gcpus[g.0].pieces.push(Piece::Segment(at));
+        self.follow_after_exit(g, v, segment.exit);
+        self.decide(g, false);
+    }
+}
+
+/// What the probe at an exit tells comes a little after the exit; the host's states since then
+/// follow the segment.
+impl<S: Sink> Model<S> {
+    fn follow_after_exit(&mut self, g: GcpuIx, v: VcpuIx, exit: Timestamp) {
+        let status = match self.vcpus[v.0].nested.current() {
+            Some(n) => self.vms[self.vcpus[v.0].vm.0].nested[n.0].status(),
+            None => self.vcpus[v.0].lane.as_ref().map(Lane::status),
+        };
+        if let Some(status) = status {
+            self.gcpus[g.0].host = None;
+            self.guest_host(g, exit, status);
+        }
+    }
+}
+
+fn to(lane: &mut Option<Lane>, t: Timestamp, status: Status, sink: &mut impl Sink) {
+    if let Some(lane) = lane {
+        lane.to(t, status, sink);
+    }
+}
+
+fn lane_on(process: &mut Process, g: GcpuIx) -> Option<&mut Lane> {
+    process.lanes.iter_mut().find(|l| l.gcpu == g).map(|l| &mut l.lane)
+}
+
+/// Explains the wait that ended at `end` by the gap that overlaps it most.
+fn explain_gap(lane: &mut Lane, end: Timestamp, gaps: &VecDeque<Gap>, sink: &mut impl Sink) {
+    let start = lane.held().iter().find(|i| i.state == State::Waiting.code()).map_or(end, |i| i.span.start);
+    let overlap = |gap: &Gap| gap.on.min(end).since(gap.off.max(start));
+    let best = gaps.iter().filter(|gap| overlap(gap) > 0).max_by_key(|gap| overlap(gap)).copied();
+    lane.explain(
+        |i| {
+            if let Some(gap) = best {
+                i.cause = gap.cause.code();
+                i.confidence = gap.confidence.code();
+                i.evidence = gap.evidence.code();
+                i.by = gap.waker;
+            }
+        },
+        State::Waiting,
+        sink,
+    );
+}
+
+/// What the host's state of a vCPU means for whatever its guest had on it; `None` in the guest.
+fn as_process(host: Status, level: u8) -> Option<Status> {
+    let state = match host.state {
+        State::Guest if host.level == level => return None,
+        State::Preempted | State::Runnable | State::PreemptedL0 | State::PreemptedL1 => State::PreemptedOnHost,
+        State::Unknown => return None,
+        _ => State::RunHypervisor,
+    };
+    Some(Status { state, cause: Cause::None, ..host })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pti_needs_samples_of_both_modes_and_no_contradiction() {
+        let mut pti = Pti::default();
+        for _ in 0..Pti::SAMPLES {
+            pti.sample(0x1000, true);
+        }
+        assert!(!pti.sure());
+        for _ in 0..Pti::SAMPLES {
+            pti.sample(0x4000, false);
+        }
+        assert!(pti.sure());
+        pti.sample(0x5000, false);
+        assert!(!pti.sure());
+    }
+}

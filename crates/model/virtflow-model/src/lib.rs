@@ -1,0 +1,23 @@
+//! State machines: who runs, waits, is pre-empted, at which level, for whom, why.
+//!
+//! [`Model`] takes one host's [`KernelEvent`](virtflow_events::KernelEvent)s in time order and
+//! hands what it finds to a [`Sink`](virtflow_base::Sink): entities, the intervals of their lanes,
+//! edges, exits. It knows no file, no thread, no clock of its own: state and event in, transitions
+//! out.
+
+mod causes;
+mod collect;
+pub mod exits;
+mod guest;
+mod host;
+mod ident;
+mod lane;
+mod model;
+mod nested;
+mod vm;
+mod vocab;
+mod waits;
+
+pub use collect::Collected;
+pub use model::{Counts, Model, Options};
+pub use vocab::{Cause, Confidence, EdgeKind, Evidence, Kind, State};

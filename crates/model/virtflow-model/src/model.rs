@@ -1,0 +1,271 @@
+//! The machine: one host's state, moved on by one event at a time.
+
+use crate::guest::{Guest, GuestCpu, Process};
+use crate::host::{Cpu, CpuIx, Thread, ThreadIx};
+use crate::causes::Timers;
+use crate::vm::{Vcpu, Vm, VmIx};
+use crate::vocab::{Cause, Evidence};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use virtflow_base::{CpuId, Entity, EntityId, LossKind, Sink, StreamCoverage, Tid, Timestamp};
+use virtflow_events::{KernelEvent as K, KernelRecord};
+
+/// The most processors a machine may have: beyond it a processor's number is not believed.
+/// The kernel's own limit for x86 is 8192 (`CONFIG_NR_CPUS_RANGE_END`).
+const CPUS_MAX: u32 = 1 << 14;
+
+/// What can be chosen about an analysis.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Turn what is only likely into unknown.
+    pub proved_only: bool,
+    /// Whether the trace has the tracepoints of nested entries (`kvm_nested_vmenter`); without
+    /// them levels are told by the guest hypervisor's own instructions.
+    pub nested_traced: bool,
+}
+
+/// What the model counted about its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events taken.
+    pub events: u64,
+    /// Context switches that contradict who was thought to run: events that were lost unnoticed.
+    pub contradictions: u64,
+    /// Events of processors with impossible numbers, left out.
+    pub impossible_cpus: u64,
+    /// Entries whose vCPU number is not one: a tracer's mis-declared field, not believed.
+    pub misdeclared_vcpu_ids: u64,
+    /// Waits whose cause two sources agree on, and on which they do not.
+    pub causes_agreed: u64,
+    /// See `causes_agreed`.
+    pub causes_disagreed: u64,
+}
+
+/// A change of what the streams cover.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    Begins,
+    LossBegins,
+    LossEnds,
+    Ends,
+}
+
+/// The state machines of one host. Feed it the host's events in time order, then
+/// [`finish`](Self::finish) it.
+pub struct Model<S: Sink> {
+    pub(crate) sink: S,
+    pub(crate) proved_only: bool,
+    pub(crate) counts: Counts,
+    /// The time of the latest event; time never runs backwards here.
+    pub(crate) now: Timestamp,
+    /// When the recording begins.
+    pub(crate) begins: Timestamp,
+    /// When every stream had begun: before it, what is not seen may have happened unseen.
+    pub(crate) covered_from: Timestamp,
+    /// Whether the trace describes the nested tracepoints.
+    pub(crate) nested_traced: bool,
+    entities: u32,
+    pub(crate) cpus: Vec<Cpu>,
+    cpu_by_id: Vec<Option<CpuIx>>,
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) thread_by_tid: FxHashMap<Tid, ThreadIx>,
+    pub(crate) vms: Vec<Vm>,
+    pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
+    pub(crate) vcpus: Vec<Vcpu>,
+    pub(crate) guests: Vec<Guest>,
+    pub(crate) gcpus: Vec<GuestCpu>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) timers: Timers,
+    bounds: VecDeque<(Timestamp, CpuId, Bound)>,
+}
+
+impl<S: Sink> Model<S> {
+    /// A host of which nothing is known yet but what its streams cover.
+    pub fn new(coverage: &[StreamCoverage], options: Options, sink: S) -> Self {
+        let mut bounds = Vec::new();
+        for stream in coverage {
+            let (Some(cpu), Some(span)) = (stream.cpu, stream.span) else { continue };
+            bounds.push((span.start, cpu, Bound::Begins));
+            bounds.push((span.end, cpu, Bound::Ends));
+            for loss in &stream.losses {
+                if loss.kind != LossKind::Events(0) {
+                    bounds.push((loss.span.start, cpu, Bound::LossBegins));
+                    bounds.push((loss.span.end, cpu, Bound::LossEnds));
+                }
+            }
+        }
+        bounds.sort_by_key(|bound| bound.0);
+        let begins = bounds.first().map_or(Timestamp::MIN, |bound| bound.0);
+        let covered_from = bounds
+            .iter()
+            .filter(|bound| matches!(bound.2, Bound::Begins))
+            .map(|bound| bound.0)
+            .max()
+            .unwrap_or(begins);
+        Self {
+            sink,
+            counts: Counts::default(),
+            proved_only: options.proved_only,
+            now: begins,
+            begins,
+            covered_from,
+            nested_traced: options.nested_traced,
+            entities: 0,
+            cpus: Vec::new(),
+            cpu_by_id: Vec::new(),
+            threads: Vec::new(),
+            thread_by_tid: FxHashMap::default(),
+            vms: Vec::new(),
+            vm_by_pid: FxHashMap::default(),
+            vcpus: Vec::new(),
+            guests: Vec::new(),
+            gcpus: Vec::new(),
+            processes: Vec::new(),
+            timers: Timers::default(),
+            bounds: bounds.into(),
+        }
+    }
+
+    /// What was counted so far.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The sink, for what has been found so far.
+    pub const fn sink(&self) -> &S {
+        &self.sink
+    }
+
+    /// Takes the next event.
+    pub fn event(&mut self, time: Timestamp, record: &KernelRecord) {
+        self.counts.events += 1;
+        let t = time.max(self.now);
+        while let Some(&(at, cpu, bound)) = self.bounds.front() {
+            if at > t {
+                break;
+            }
+            self.bounds.pop_front();
+            self.cross(at, cpu, bound);
+        }
+        self.now = t;
+        let Some(c) = self.cpu(record.cpu) else {
+            self.counts.impossible_cpus += 1;
+            return;
+        };
+        self.cpus[c.0].covered = true;
+        if let Some(tid) = record.context_tid {
+            self.context_tid(t, c, tid);
+        }
+        self.dispatch(t, c, &record.event);
+    }
+
+    /// Takes a fact that holds from the beginning, whenever it was recorded: the tracer's dump of
+    /// threads, processes and namespaces. Anything else is left alone.
+    pub fn know(&mut self, record: &KernelRecord) {
+        match record.event {
+            K::StatedumpProcess { tid, pid, status, comm, .. } => self.statedump(tid, pid, status, &comm),
+            K::StatedumpNamespace { tid, kind, inum, level } => self.namespace(tid, kind, inum, level),
+            _ => {}
+        }
+    }
+
+    fn dispatch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+        match *event {
+            K::SchedSwitch { .. } => self.sched_switch(t, c, event),
+            K::SchedWaking { tid, target_cpu, comm } => self.waking(t, c, tid, target_cpu, &comm),
+            K::SchedWakeup { tid, target_cpu, comm } => self.woken(t, c, tid, target_cpu, &comm),
+            K::SchedWakeupNew { tid, target_cpu, comm } => self.woken(t, c, tid, target_cpu, &comm),
+            K::SchedMigrate { tid, dest_cpu, .. } => self.migrate(t, tid, dest_cpu),
+            K::ProcessFork { parent, parent_pid, child, child_pid, child_comm, child_ns } => {
+                self.fork(t, parent, parent_pid, child, child_pid, &child_comm, child_ns);
+            }
+            K::ProcessExec { tid, old_tid } => self.exec(tid, old_tid),
+            K::ProcessExit { tid } => self.exiting(tid),
+            K::ProcessFree { tid } => self.freed(t, tid),
+            K::StatedumpProcess { tid, pid, status, comm, .. } => self.statedump(tid, pid, status, &comm),
+            K::StatedumpNamespace { tid, kind, inum, level } => self.namespace(tid, kind, inum, level),
+            K::IrqEntry { .. }
+            | K::SoftirqEntry { .. }
+            | K::VectorEntry { .. }
+            | K::HrtimerExpireEntry { .. } => self.irq_enter(t, c, event),
+            K::IrqExit { .. } | K::SoftirqExit { .. } | K::VectorExit { .. } | K::HrtimerExpireExit { .. } => {
+                self.irq_leave(t, c, event);
+            }
+            K::BlockBioQueue(_)
+            | K::BlockInsert(_)
+            | K::BlockIssue(_)
+            | K::BlockComplete(_)
+            | K::NetReceive(_)
+            | K::NetXmit(_)
+            | K::NetRx(_)
+            | K::NetQueue(_)
+            | K::NapiPoll { .. } => self.device_event(c, event),
+            _ => self.kvm(t, c, event),
+        }
+    }
+
+    /// Applies a change of what the streams cover.
+    fn cross(&mut self, t: Timestamp, cpu: CpuId, bound: Bound) {
+        let t = t.max(self.now);
+        self.now = t;
+        let Some(c) = self.cpu(cpu) else { return };
+        match bound {
+            Bound::Begins => self.cpus[c.0].covered = true,
+            Bound::LossBegins => self.forget(t, c, Cause::Lost, Evidence::LossCounter),
+            Bound::LossEnds => self.unresolve(t, c),
+            Bound::Ends => {
+                self.cpus[c.0].covered = false;
+                self.forget(t, c, Cause::NotRecorded, Evidence::Coverage);
+            }
+        }
+    }
+
+    /// Ends everything at the end of what was recorded and gives the sink back.
+    pub fn finish(mut self) -> (S, Counts) {
+        while let Some((at, cpu, bound)) = self.bounds.pop_front() {
+            self.cross(at, cpu, bound);
+        }
+        let end = self.now;
+        self.finish_vcpus(end);
+        self.finish_host(end);
+        (self.sink, self.counts)
+    }
+
+    /// The state of the processor called `id`.
+    pub(crate) fn cpu(&mut self, id: CpuId) -> Option<CpuIx> {
+        if id.0 >= CPUS_MAX {
+            return None;
+        }
+        let at = id.0 as usize;
+        if at >= self.cpu_by_id.len() {
+            self.cpu_by_id.resize(at + 1, None);
+        }
+        if let Some(c) = self.cpu_by_id[at] {
+            return Some(c);
+        }
+        let c = CpuIx(self.cpus.len());
+        let entity = self.new_entity(crate::Kind::Cpu, format!("cpu:{id}"));
+        self.sink.entity(&entity);
+        self.cpus.push(Cpu::new(id, entity.id, self.begins));
+        self.cpu_by_id[at] = Some(c);
+        Some(c)
+    }
+
+    /// A new entity with the next number; the caller fills it in and announces it.
+    pub(crate) fn new_entity(&mut self, kind: crate::Kind, key: String) -> Entity {
+        let id = EntityId(self.entities);
+        self.entities = self.entities.saturating_add(1);
+        Entity {
+            id,
+            kind: kind.code(),
+            key,
+            label: Vec::new(),
+            parent: None,
+            vm: None,
+            vcpu: None,
+            tid: None,
+            pid: None,
+            cr3: None,
+        }
+    }
+}

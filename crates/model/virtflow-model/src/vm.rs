@@ -1,0 +1,587 @@
+//! Virtual machines and their virtual processors: where a vCPU thread is, and why.
+//!
+//! A vCPU is whatever host thread enters and leaves guest mode; its number comes from
+//! `kvm_exit.vcpu_id`, else from the thread's name, else from the order of appearance. The number
+//! in `kvm_entry` is never believed: LTTng's stock probe records half of a pointer there.
+
+use crate::exits;
+use crate::guest::{GcpuIx, GuestIx};
+use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
+use crate::lane::{Lane, Status};
+use crate::model::Model;
+use crate::nested::{Nested, NestedVcpu};
+use crate::causes::{Accepted, Pending, Vectors};
+use crate::vocab::{Cause, Evidence, Kind, State};
+use virtflow_base::{Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};
+use virtflow_events::{Comm, ExitInfo, KernelEvent as K};
+
+/// A VM's place in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct VmIx(pub(crate) usize);
+
+/// A vCPU's place in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct VcpuIx(pub(crate) usize);
+
+/// The most vCPUs KVM gives one VM on x86 (`KVM_MAX_VCPUS`, arch/x86/include/asm/kvm_host.h).
+const VCPUS_MAX: u32 = 4096;
+
+/// Where a vCPU thread is while it has a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Unknown,
+    Guest,
+    Hypervisor(Cause),
+    Vmm(Cause),
+}
+
+/// A virtual machine of the host.
+#[derive(Debug)]
+pub(crate) struct Vm {
+    pub(crate) entity: Entity,
+    pub(crate) vcpus: Vec<VcpuIx>,
+    pub(crate) guest: GuestIx,
+    pub(crate) vectors: Vectors,
+    pub(crate) nested: Vec<NestedVcpu>,
+}
+
+/// An exit that no entry has ended yet.
+#[derive(Debug)]
+pub(crate) struct OpenExit {
+    pub(crate) at: Timestamp,
+    pub(crate) reason: u32,
+    pub(crate) isa: u32,
+    pub(crate) class: Cause,
+    pub(crate) rip: Option<u64>,
+    pub(crate) nested: Option<EntityId>,
+    pub(crate) reflected: bool,
+    kernel_ns: i64,
+    vmm_ns: i64,
+    off_cpu_ns: i64,
+    mark: Timestamp,
+}
+
+impl OpenExit {
+    fn account(&mut self, t: Timestamp, mode: Mode, on_cpu: bool) {
+        let ns = t.since(self.mark);
+        self.mark = t;
+        match mode {
+            _ if !on_cpu => self.off_cpu_ns += ns,
+            Mode::Vmm(_) => self.vmm_ns += ns,
+            _ => self.kernel_ns += ns,
+        }
+    }
+}
+
+/// A virtual processor.
+#[derive(Debug)]
+pub(crate) struct Vcpu {
+    pub(crate) vm: VmIx,
+    pub(crate) number: u32,
+    pub(crate) thread: ThreadIx,
+    pub(crate) entity: Entity,
+    pub(crate) lane: Option<Lane>,
+    pub(crate) mode: Mode,
+    pub(crate) on_cpu: bool,
+    /// The processor it wants and does not have.
+    pub(crate) waits_for: Option<CpuIx>,
+    pub(crate) exit: Option<OpenExit>,
+    /// The last exit's class and code, for as long as the guest has not been entered again.
+    pub(crate) last_exit: Option<(Cause, u32)>,
+    pub(crate) entered_at: Timestamp,
+    /// The sleep that no guest entry has explained yet.
+    pub(crate) pending: Option<Pending>,
+    pub(crate) nested: Nested,
+    /// Vectors its APIC accepted and KVM has not injected yet.
+    pub(crate) accepted: Vec<Accepted>,
+    /// Whether the trace has shown such accepts.
+    pub(crate) accepts_seen: bool,
+    /// Whether it sent an interrupt since its last entry.
+    pub(crate) sent_ipi: bool,
+    /// The guest's processor that it is.
+    pub(crate) gcpu: GcpuIx,
+    /// The CR3 last seen in its own guest, as it was read.
+    pub(crate) cr3: Option<u64>,
+    /// The CR3 and instruction pointer that the next entry will load.
+    pub(crate) next_cr3: Option<(u64, Option<u64>)>,
+    /// The CR3 that the guest wrote last, where writes exit.
+    pub(crate) written_cr3: Option<u64>,
+    /// Whether a probe reads its CR3.
+    pub(crate) probed: bool,
+}
+
+impl<S: Sink> Model<S> {
+    fn status_of(&self, v: VcpuIx) -> Status {
+        let vcpu = &self.vcpus[v.0];
+        match vcpu.mode {
+            Mode::Guest => Status::new(State::Guest, Evidence::KvmEntry).level(vcpu.nested.level()),
+            Mode::Hypervisor(class) => Status::new(State::Hypervisor, Evidence::KvmExit).because(class),
+            Mode::Vmm(reason) => Status::new(State::Vmm, Evidence::UserspaceExit).because(reason),
+            Mode::Unknown => Status::unknown(Cause::NoEvidence, Evidence::None),
+        }
+    }
+
+    /// Moves a vCPU's lane, and the lanes of what it runs with it.
+    pub(crate) fn vcpu_to(&mut self, v: VcpuIx, t: Timestamp, status: Status) {
+        if let Some(lane) = &mut self.vcpus[v.0].lane {
+            lane.to(t, status, &mut self.sink);
+        }
+        self.nested_follow(v, t, status);
+        self.guest_follow(v, t, status);
+    }
+
+    /// Moves a vCPU to another mode at `t`.
+    pub(crate) fn vcpu_mode(&mut self, v: VcpuIx, t: Timestamp, mode: Mode) {
+        let vcpu = &mut self.vcpus[v.0];
+        if let Some(exit) = &mut vcpu.exit {
+            exit.account(t, vcpu.mode, vcpu.on_cpu);
+        }
+        vcpu.mode = mode;
+        let status = self.status_of(v);
+        self.vcpu_to(v, t, status);
+    }
+
+    pub(crate) fn vcpu_of(&self, x: ThreadIx) -> Option<VcpuIx> {
+        self.threads[x.0].vcpu
+    }
+
+    pub(crate) fn vcpu_switched_out(&mut self, t: Timestamp, x: ThreadIx, sleeps: bool, by: Option<EntityId>) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        let vcpu = &mut self.vcpus[v.0];
+        if let Some(exit) = &mut vcpu.exit {
+            exit.account(t, vcpu.mode, true);
+        }
+        vcpu.on_cpu = false;
+        if !sleeps {
+            self.wait_on(v, self.threads[x.0].cpu);
+            self.vcpu_to(v, t, Status::new(State::Preempted, Evidence::SchedSwitch).by(by));
+            return;
+        }
+        let uninterruptible = self.threads[x.0].lane.as_ref().is_some_and(|l| l.status().cause == Cause::Uninterruptible);
+        let status = match self.vcpus[v.0].mode {
+            Mode::Hypervisor(Cause::ExitHlt) => Status::new(State::Halted, Evidence::HltSwitch),
+            Mode::Hypervisor(Cause::ExitMem) if uninterruptible => {
+                Status::new(State::BlockedOnHost, Evidence::KvmExit).because(Cause::HostMemory).likely()
+            }
+            Mode::Vmm(_) => Status::new(State::BlockedOnHost, Evidence::UserspaceExit).because(Cause::HostIo),
+            _ => Status::new(State::BlockedOnHost, Evidence::SchedSwitch).because(Cause::NoEvidence),
+        };
+        self.begin_sleep(v, t, status.state == State::Halted);
+        self.vcpu_to(v, t, status);
+        if status.state == State::Halted
+            && let Some(lane) = &mut self.vcpus[v.0].lane
+        {
+            lane.hold();
+        }
+    }
+
+    pub(crate) fn vcpu_switched_in(&mut self, t: Timestamp, x: ThreadIx) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        self.wait_on(v, None);
+        let vcpu = &mut self.vcpus[v.0];
+        if let Some(exit) = &mut vcpu.exit {
+            exit.account(t, vcpu.mode, false);
+        }
+        vcpu.on_cpu = true;
+        let status = self.status_of(v);
+        self.vcpu_to(v, t, status);
+    }
+
+    pub(crate) fn vcpu_woken(&mut self, t: Timestamp, x: ThreadIx, target: Option<CpuIx>) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        self.note_wake(v, t);
+        self.wait_on(v, target);
+        let by = target.and_then(|c| self.occupant(c));
+        self.vcpu_to(v, t, Status::new(State::Runnable, Evidence::SchedWaking).by(by));
+    }
+
+    pub(crate) fn vcpu_moved(&mut self, t: Timestamp, x: ThreadIx, dest: CpuIx) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        self.wait_on(v, Some(dest));
+        self.still_waiting(v, t, dest);
+    }
+
+    /// Somebody else has processor `c` now: those who want it wait for somebody else.
+    pub(crate) fn occupant_changed(&mut self, t: Timestamp, c: CpuIx) {
+        for i in 0..self.cpus[c.0].waiters.len() {
+            let v = self.cpus[c.0].waiters[i];
+            self.still_waiting(v, t, c);
+        }
+    }
+
+    fn still_waiting(&mut self, v: VcpuIx, t: Timestamp, c: CpuIx) {
+        let by = self.occupant(c);
+        let Some(lane) = &self.vcpus[v.0].lane else { return };
+        let status = lane.status();
+        if matches!(status.state, State::Runnable | State::Preempted) {
+            self.vcpu_to(v, t, status.by(by));
+        }
+    }
+
+    fn wait_on(&mut self, v: VcpuIx, c: Option<CpuIx>) {
+        let before = std::mem::replace(&mut self.vcpus[v.0].waits_for, c);
+        if before == c {
+            return;
+        }
+        if let Some(before) = before {
+            self.cpus[before.0].waiters.retain(|&w| w != v);
+        }
+        if let Some(c) = c {
+            self.cpus[c.0].waiters.push(v);
+        }
+    }
+
+    /// A host interrupt began under the thread that runs on `c`.
+    pub(crate) fn vcpu_stolen(&mut self, t: Timestamp, c: CpuIx, context: Context) {
+        let Current::Thread(x) = self.cpus[c.0].current else { return };
+        let Some(v) = self.vcpu_of(x) else { return };
+        if matches!(self.vcpus[v.0].mode, Mode::Guest) {
+            return;
+        }
+        let cause = if matches!(context, Context::Softirq(_)) { Cause::Softirq } else { Cause::Irq };
+        self.vcpu_to(v, t, Status::new(State::IrqStolen, Evidence::IrqEntry).because(cause));
+    }
+
+    /// The last host interrupt on `c` ended.
+    pub(crate) fn vcpu_given_back(&mut self, t: Timestamp, c: CpuIx) {
+        let Current::Thread(x) = self.cpus[c.0].current else { return };
+        let Some(v) = self.vcpu_of(x) else { return };
+        let status = self.status_of(v);
+        self.vcpu_to(v, t, status);
+    }
+
+    /// Nothing is known about a vCPU from `t` on.
+    pub(crate) fn vcpu_lost(&mut self, t: Timestamp, x: ThreadIx, status: Status) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        self.wait_on(v, None);
+        self.give_up_sleep(v, t, status.cause);
+        let vcpu = &mut self.vcpus[v.0];
+        vcpu.exit = None;
+        vcpu.last_exit = None;
+        vcpu.mode = Mode::Unknown;
+        vcpu.on_cpu = false;
+        vcpu.nested.forget();
+        self.guest_lost(v, t);
+        self.vcpu_to(v, t, status);
+    }
+
+    /// The first event after a loss told what the thread had done since.
+    pub(crate) fn vcpu_resolved(&mut self, x: ThreadIx, status: Status) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        let Some(lane) = &mut self.vcpus[v.0].lane else { return };
+        match status.state {
+            State::Runnable => lane.amend(|s| *s = status),
+            State::Sleeping => lane.amend(|s| {
+                *s = Status::new(State::BlockedOnHost, Evidence::FirstEvent).because(Cause::NoEvidence);
+            }),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn vcpu_renamed(&mut self, x: ThreadIx) {
+        let Some(v) = self.vcpu_of(x) else { return };
+        let label = self.threads[x.0].entity.label.clone();
+        let vcpu = &mut self.vcpus[v.0];
+        vcpu.entity.label = label;
+        self.sink.entity(&vcpu.entity);
+    }
+
+    pub(crate) fn vcpu_ended(&mut self, t: Timestamp, x: ThreadIx) {
+        if let Some(v) = self.threads[x.0].vcpu.take() {
+            self.wait_on(v, None);
+            self.finish_vcpu(v, t);
+        }
+    }
+
+    pub(crate) fn finish_vcpus(&mut self, end: Timestamp) {
+        for v in (0..self.vcpus.len()).map(VcpuIx) {
+            self.finish_vcpu(v, end);
+        }
+    }
+
+    fn finish_vcpu(&mut self, v: VcpuIx, end: Timestamp) {
+        self.give_up_sleep(v, end, Cause::NotRecorded);
+        self.end_exit(v, end, false);
+        self.finish_guest(v, end);
+        self.finish_nested(v, end);
+        if let Some(lane) = self.vcpus[v.0].lane.take() {
+            lane.finish(end, &mut self.sink);
+        }
+    }
+
+    fn end_exit(&mut self, v: VcpuIx, t: Timestamp, entered_again: bool) {
+        let vcpu = &mut self.vcpus[v.0];
+        let Some(mut exit) = vcpu.exit.take() else { return };
+        exit.account(t, vcpu.mode, vcpu.on_cpu);
+        self.sink.exit(&Exit {
+            vcpu: vcpu.entity.id,
+            nested: exit.nested,
+            span: Span::new(exit.at, t),
+            entered_again,
+            reason: exit.reason,
+            isa: exit.isa,
+            class: exit.class.code(),
+            kernel_ns: exit.kernel_ns,
+            vmm_ns: exit.vmm_ns,
+            off_cpu_ns: exit.off_cpu_ns,
+            reflected: exit.reflected,
+        });
+    }
+
+    /// The vCPU whose thread runs on `c`, made known if it was not.
+    pub(crate) fn running_vcpu(&mut self, t: Timestamp, c: CpuIx, event: &K) -> Option<VcpuIx> {
+        let x = match self.cpus[c.0].current {
+            Current::Thread(x) => x,
+            Current::Idle => return None,
+            Current::Unknown => {
+                // The test bed's probe names the VM and the vCPU: enough to know the thread again.
+                let K::VcpuEnterGuest { vcpu, vm_pid, .. } = *event else { return None };
+                let vm = *self.vm_by_pid.get(&vm_pid)?;
+                let v = self.vms[vm.0].vcpus.iter().copied().find(|v| self.vcpus[v.0].number == vcpu)?;
+                let x = self.vcpus[v.0].thread;
+                self.context_tid(t, c, self.threads[x.0].tid);
+                self.vcpus[v.0].on_cpu = true;
+                x
+            }
+        };
+        if let Some(v) = self.threads[x.0].vcpu {
+            return Some(v);
+        }
+        let (vcpu, pid) = match *event {
+            K::KvmEntry { .. } => (None, None),
+            K::KvmExit(ExitInfo { vcpu, .. }) => (vcpu, None),
+            K::VcpuEnterGuest { vcpu, vm_pid, .. } => (Some(vcpu), Some(vm_pid)),
+            K::VcpuExitGuest { vcpu, .. } => (Some(vcpu), None),
+            K::AddonsVcpuEnterGuest { vcpu, .. } => (Some(vcpu), None),
+            _ => return None,
+        };
+        Some(self.new_vcpu(t, x, vcpu, pid))
+    }
+
+    fn new_vcpu(&mut self, t: Timestamp, x: ThreadIx, number: Option<u32>, pid: Option<Tid>) -> VcpuIx {
+        let pid = pid.or(self.threads[x.0].pid).unwrap_or(self.threads[x.0].tid);
+        if self.threads[x.0].pid.is_none() {
+            self.set_pid(x, pid);
+        }
+        let vm = self.vm(pid);
+        self.threads[x.0].vm = Some(vm);
+        let number = number
+            .filter(|&n| n < VCPUS_MAX)
+            .or_else(|| number_in_name(&self.threads[x.0].comm))
+            .unwrap_or_else(|| u32::try_from(self.vms[vm.0].vcpus.len()).unwrap_or(u32::MAX));
+        let mut entity = self.new_entity(Kind::Vcpu, format!("{}/vcpu:{number}", self.vms[vm.0].entity.key));
+        entity.label = self.threads[x.0].entity.label.clone();
+        entity.parent = Some(self.vms[vm.0].entity.id);
+        entity.vm = entity.parent;
+        entity.vcpu = Some(number);
+        entity.tid = Some(self.threads[x.0].tid.0);
+        entity.pid = Some(pid.0);
+        self.sink.entity(&entity);
+        let v = VcpuIx(self.vcpus.len());
+        let key = entity.key.clone();
+        let gcpu = self.new_guest_cpu(t, self.vms[vm.0].guest, &key, number);
+        let lane = self.backfilled_lane(entity.id, x, t);
+        self.vcpus.push(Vcpu {
+            vm,
+            number,
+            thread: x,
+            entity,
+            lane: Some(lane),
+            mode: Mode::Unknown,
+            on_cpu: true,
+            waits_for: None,
+            exit: None,
+            last_exit: None,
+            entered_at: t,
+            pending: None,
+            nested: Nested::default(),
+            accepted: Vec::new(),
+            accepts_seen: false,
+            sent_ipi: false,
+            gcpu,
+            cr3: None,
+            next_cr3: None,
+            written_cr3: None,
+            probed: false,
+        });
+        self.vms[vm.0].vcpus.push(v);
+        self.threads[x.0].vcpu = Some(v);
+        v
+    }
+
+    /// A vCPU's lane from what the scheduler did with its thread before it first used KVM.
+    fn backfilled_lane(&mut self, entity: EntityId, x: ThreadIx, t: Timestamp) -> Lane {
+        let past = std::mem::take(&mut self.threads[x.0].past);
+        let (since, present) = match &self.threads[x.0].lane {
+            Some(lane) => (lane.since(), lane.status()),
+            None => (t, Status::unknown(Cause::NoEvidence, Evidence::None)),
+        };
+        let begins = past.first().map_or(since, |p| p.span.start);
+        let mut lane = Lane::new(entity, None, begins, Status::unknown(Cause::NoEvidence, Evidence::None));
+        for Past { span, status } in past {
+            lane.to(span.start, as_vcpu(status), &mut self.sink);
+        }
+        lane.to(since, as_vcpu(present), &mut self.sink);
+        lane
+    }
+
+    /// The VM whose VMM is process `pid`, made known if it was not.
+    fn vm(&mut self, pid: Tid) -> VmIx {
+        if let Some(&vm) = self.vm_by_pid.get(&pid) {
+            return vm;
+        }
+        let leader = self.thread_by_tid.get(&pid).copied();
+        let (start, comm) = match leader {
+            Some(x) => (self.threads[x.0].entity.key.rsplit_once('@').map(|k| k.1.to_owned()), self.threads[x.0].comm),
+            None => (None, Comm::default()),
+        };
+        let start = start.unwrap_or_else(|| self.begins.to_string());
+        let mut entity = self.new_entity(Kind::Vm, format!("vm:{pid}@{start}"));
+        let comm = if comm.is_empty() { "vm".into() } else { String::from_utf8_lossy(comm.as_bytes()).into_owned() };
+        entity.label = format!("{comm}:{pid}").into_bytes();
+        entity.pid = Some(pid.0);
+        self.sink.entity(&entity);
+        let vm = VmIx(self.vms.len());
+        let guest = self.new_guest(&entity, 1);
+        self.vms.push(Vm { entity, vcpus: Vec::new(), guest, vectors: Vectors::default(), nested: Vec::new() });
+        self.vm_by_pid.insert(pid, vm);
+        vm
+    }
+
+    /// Everything KVM says.
+    pub(crate) fn kvm(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+        match *event {
+            K::KvmEntry { vcpu, .. } => {
+                if vcpu.is_some_and(|n| n >= VCPUS_MAX) {
+                    self.counts.misdeclared_vcpu_ids += 1;
+                }
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.entry(t, v, event);
+                }
+            }
+            K::KvmExit(info) => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.exit(t, v, &info);
+                }
+            }
+            K::KvmUserspaceExit { reason, .. } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.vcpu_mode(v, t, Mode::Vmm(vmm_reason(reason)));
+                }
+            }
+            K::KvmFpu { load } => {
+                if let Some(v) = self.running_vcpu(t, c, event)
+                    && load
+                    && matches!(self.vcpus[v.0].mode, Mode::Vmm(_) | Mode::Unknown)
+                {
+                    self.vcpu_mode(v, t, Mode::Hypervisor(Cause::ExitOther));
+                }
+            }
+            K::VcpuEnterGuest { .. } | K::VcpuExitGuest { .. } | K::AddonsVcpuEnterGuest { .. } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.probe(t, v, event);
+                }
+            }
+            K::KvmNestedEnter { .. } | K::KvmNestedExit { .. } | K::KvmNestedExitInject { .. } | K::KvmNestedIntrExit { .. } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.nested(t, v, event);
+                }
+            }
+            _ => self.interrupt(t, c, event),
+        }
+    }
+
+    fn entry(&mut self, t: Timestamp, v: VcpuIx, event: &K) {
+        self.cpus_settled(v, t);
+        self.explain_sleep(v, t, event);
+        self.end_exit(v, t, true);
+        self.nested_entry(v, t);
+        self.vcpus[v.0].entered_at = t;
+        self.vcpu_mode(v, t, Mode::Guest);
+        self.guest_entry(t, v, event);
+    }
+
+    fn exit(&mut self, t: Timestamp, v: VcpuIx, info: &ExitInfo) {
+        let isa = info.isa.unwrap_or(exits::ISA_VMX);
+        let class = exits::class(isa, info.reason);
+        let vcpu = &mut self.vcpus[v.0];
+        vcpu.last_exit = Some((class, info.reason));
+        let nested = vcpu.nested.current_entity();
+        vcpu.exit = Some(OpenExit {
+            at: t,
+            reason: info.reason,
+            isa,
+            class,
+            rip: info.rip,
+            nested,
+            reflected: false,
+            kernel_ns: 0,
+            vmm_ns: 0,
+            off_cpu_ns: 0,
+            mark: t,
+        });
+        self.guest_exit(v, t, info, class);
+        self.vcpu_mode(v, t, Mode::Hypervisor(class));
+        self.nested_exit(v, t, isa, info.reason);
+    }
+
+    /// A vCPU that enters its guest is on its processor with no interrupt open, whatever was lost.
+    fn cpus_settled(&mut self, v: VcpuIx, _t: Timestamp) {
+        let x = self.vcpus[v.0].thread;
+        if let Sched::Running(c) = self.threads[x.0].sched {
+            self.cpus[c.0].contexts.clear();
+            self.cpus[c.0].device = None;
+        }
+        self.vcpus[v.0].on_cpu = true;
+    }
+}
+
+/// `CPU 3/KVM` (QEMU), `fc_vcpu 3` (Firecracker), `vcpu3` (Cloud Hypervisor).
+fn number_in_name(comm: &Comm) -> Option<u32> {
+    let name = std::str::from_utf8(comm.as_bytes()).ok()?;
+    let digits = name
+        .strip_prefix("CPU ")
+        .and_then(|rest| rest.strip_suffix("/KVM"))
+        .or_else(|| name.strip_prefix("fc_vcpu "))
+        .or_else(|| name.strip_prefix("vcpu"))?;
+    digits.parse().ok()
+}
+
+/// `KVM_EXIT_*` (include/uapi/linux/kvm.h).
+const fn vmm_reason(reason: u32) -> Cause {
+    match reason {
+        2 => Cause::VmmIo,
+        5 => Cause::VmmHlt,
+        6 => Cause::VmmMmio,
+        8 => Cause::VmmShutdown,
+        10 => Cause::VmmIntr,
+        _ => Cause::VmmOther,
+    }
+}
+
+/// What a host thread's state says about the vCPU it turned out to be.
+fn as_vcpu(status: Status) -> Status {
+    let state = match status.state {
+        State::Running => State::Vmm,
+        State::Sleeping => State::BlockedOnHost,
+        other => other,
+    };
+    let cause = match state {
+        State::Vmm => Cause::VmmOther,
+        State::BlockedOnHost => Cause::NoEvidence,
+        _ => status.cause,
+    };
+    Status { state, cause, evidence: Evidence::FirstEvent, ..status }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names() {
+        assert_eq!(number_in_name(&Comm::new(b"CPU 12/KVM")), Some(12));
+        assert_eq!(number_in_name(&Comm::new(b"fc_vcpu 3")), Some(3));
+        assert_eq!(number_in_name(&Comm::new(b"worker")), None);
+    }
+}

@@ -1,0 +1,459 @@
+//! Why guest processes waited, and which one woke another.
+//!
+//! A process that leaves a guest's processor and comes back waited for something. What, is told by
+//! the events of the processor since anything else ran there: interrupts injected afresh, clock
+//! writes of the guest (a guest that leaves idle programs its tick again), its halts. A process
+//! that comes back straight after idle shows what it waits for; one that comes back after another
+//! process is judged by what it did before. A disk request is owned by whoever rang the bell.
+//! The rules and how often they err are in docs/method.md.
+
+use crate::guest::{GcpuIx, GuestIx, ProcIx};
+use crate::ident::Segment;
+use crate::model::Model;
+use crate::nested::NestedIx;
+use crate::vm::VcpuIx;
+use crate::vocab::{Cause, Confidence, EdgeKind, Evidence};
+use std::collections::VecDeque;
+use virtflow_base::{Edge, EntityId, Sink, Timestamp};
+
+/// Events since something else ran that are kept; more of them say nothing new.
+const TAIL_MAX: usize = 64;
+/// Device requests under way in one guest that are owned.
+const REQUESTS_MAX: usize = 256;
+/// Waits after idle that make a process a sleeper.
+const SLEEPER_AFTER_IDLE: u32 = 2;
+/// Waits of any kind after which one timer wait after idle is enough.
+const SLEEPER_HISTORY: u32 = 3;
+
+/// A wait of a process: from when it was last there to when it was back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    pub(crate) off: Timestamp,
+    pub(crate) on: Timestamp,
+    pub(crate) cause: Cause,
+    pub(crate) confidence: Confidence,
+    pub(crate) evidence: Evidence,
+    pub(crate) waker: Option<EntityId>,
+}
+
+/// What a process's waits were so far, and the one that is under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LaneWaits {
+    pub(crate) generation: u32,
+    running: bool,
+    off: Option<Timestamp>,
+    /// The device request it has under way, and what it had when it left.
+    request: Option<(Timestamp, Cause)>,
+    request_at_off: Option<Cause>,
+    /// While it waits for a disk: when a disk answered, and when something ran or halted after it.
+    answered: Option<Timestamp>,
+    after_answer: Option<Timestamp>,
+    by_task: u32,
+    by_device: u32,
+    after_idle_timer: u32,
+    after_idle_other: u32,
+}
+
+impl LaneWaits {
+    pub(crate) fn of_generation(generation: u32) -> Self {
+        Self { generation, ..Self::default() }
+    }
+
+    pub(crate) const fn forget(&mut self) {
+        self.running = false;
+        self.off = None;
+        self.request = None;
+        self.request_at_off = None;
+        self.answered = None;
+        self.after_answer = None;
+    }
+
+    const fn sleeper(&self) -> bool {
+        self.after_idle_timer >= SLEEPER_AFTER_IDLE
+            || (self.after_idle_timer > 0
+                && self.after_idle_timer + self.by_device + self.after_idle_other >= SLEEPER_HISTORY)
+    }
+}
+
+/// What happened on a guest's processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Injected(Option<Cause>),
+    ArmedTimer,
+}
+
+/// What ended the tail of events before: nothing yet, a halt, or another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Halt,
+    Process(ProcIx, Timestamp),
+}
+
+/// How a process was seen to be back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Changed,
+    UserMode,
+    Doorbell,
+}
+
+/// One guest processor's part in it.
+#[derive(Debug)]
+pub(crate) struct WaitCpu {
+    current: Option<ProcIx>,
+    last_entry: Timestamp,
+    last_exit: Timestamp,
+    idle: bool,
+    woken: Option<Timestamp>,
+    in_service: Option<u8>,
+    tail: VecDeque<(Timestamp, Event)>,
+    before: Before,
+    last_injected: Option<(Timestamp, Option<Cause>)>,
+    /// The vector the next entry injects.
+    pub(crate) injected_now: Option<u8>,
+    /// Device requests under way, oldest first.
+    requests: VecDeque<ProcIx>,
+}
+
+impl Default for WaitCpu {
+    fn default() -> Self {
+        Self {
+            current: None,
+            last_entry: Timestamp::MIN,
+            last_exit: Timestamp::MIN,
+            idle: false,
+            woken: None,
+            in_service: None,
+            tail: VecDeque::new(),
+            before: Before::Nothing,
+            last_injected: None,
+            injected_now: None,
+            requests: VecDeque::new(),
+        }
+    }
+}
+
+impl WaitCpu {
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn push(&mut self, t: Timestamp, event: Event) {
+        if self.tail.len() >= TAIL_MAX {
+            self.tail.pop_front();
+        }
+        self.tail.push_back((t, event));
+    }
+
+    /// What the events up to `until` announce: a device whose interrupt made the guest leave idle
+    /// (a clock write before the next interrupt), else the last interrupt.
+    fn announced(&self, until: Timestamp) -> Option<Cause> {
+        let mut last: Option<Cause> = None;
+        let mut device = None;
+        for &(t, event) in &self.tail {
+            if t > until {
+                break;
+            }
+            match event {
+                Event::Injected(class) => {
+                    last = class;
+                    device = class.filter(|c| is_device(*c));
+                }
+                Event::ArmedTimer => {
+                    if let Some(device) = device {
+                        return Some(device);
+                    }
+                }
+            }
+        }
+        last
+    }
+}
+
+const fn is_device(cause: Cause) -> bool {
+    matches!(cause, Cause::Disk | Cause::Net | Cause::Console | Cause::Vfio)
+}
+
+impl<S: Sink> Model<S> {
+    /// A vector was injected afresh into `v`'s own guest.
+    pub(crate) fn guest_injected(&mut self, t: Timestamp, v: VcpuIx, vector: u8) {
+        let class = self.vms[self.vcpus[v.0].vm.0].vectors.class(vector);
+        let g = self.vcpus[v.0].gcpu;
+        self.wait_injected(t, g, vector, class);
+    }
+
+    /// The guest's hypervisor injects a vector into its guest.
+    pub(crate) fn nested_guest_injected(&mut self, t: Timestamp, v: VcpuIx, n: NestedIx, vector: Option<u8>) {
+        let Some(vector) = vector else { return };
+        let vm = self.vcpus[v.0].vm;
+        let class = match self.vms[vm.0].vectors.class(vector) {
+            Some(class @ (Cause::Timer | Cause::Task)) => Some(class),
+            _ => None,
+        };
+        let g = self.vms[vm.0].nested[n.0].gcpu;
+        self.wait_injected(t, g, vector, class);
+    }
+
+    fn wait_injected(&mut self, t: Timestamp, g: GcpuIx, vector: u8, class: Option<Cause>) {
+        let guest = self.gcpus[g.0].guest;
+        let waits = &mut self.gcpus[g.0].waits;
+        waits.injected_now = Some(vector);
+        waits.last_injected = Some((t, class));
+        waits.push(t, Event::Injected(class));
+        if let Some(device) = class.filter(|c| is_device(*c)) {
+            waits.in_service = Some(vector);
+            self.request_answered(t, guest, device);
+        }
+    }
+
+    /// The oldest request of a device class is answered.
+    fn request_answered(&mut self, t: Timestamp, guest: GuestIx, class: Cause) {
+        if class == Cause::Disk {
+            self.mark_disk_waiters(guest, |waits| waits.answered.get_or_insert(t).as_nanos() > 0);
+        }
+        for g in 0..self.gcpus.len() {
+            if self.gcpus[g].guest != guest {
+                continue;
+            }
+            let requests = &self.gcpus[g].waits.requests;
+            let answered = requests.iter().position(|p| {
+                self.processes[p.0].waits.request.is_some_and(|(_, c)| c == class)
+            });
+            if let Some(at) = answered {
+                if let Some(p) = self.gcpus[g].waits.requests.remove(at) {
+                    self.processes[p.0].waits.request = None;
+                }
+                return;
+            }
+        }
+    }
+
+    /// Applies `mark` to the processes of `guest` that left with a disk request under way.
+    fn mark_disk_waiters(&mut self, guest: GuestIx, mut mark: impl FnMut(&mut LaneWaits) -> bool) {
+        for i in 0..self.guests[guest.0].disk_waiters.len() {
+            let p = self.guests[guest.0].disk_waiters[i];
+            mark(&mut self.processes[p.0].waits);
+        }
+    }
+
+    pub(crate) fn guest_eoi(&mut self, v: VcpuIx, vector: u32) {
+        let g = self.gcpu_of(v);
+        let Ok(vector) = u8::try_from(vector) else { return };
+        let gcpu = &mut self.gcpus[g.0];
+        if gcpu.waits.in_service == Some(vector) {
+            gcpu.waits.in_service = None;
+        }
+        if let Some(open) = &mut gcpu.open {
+            open.ended(vector);
+        }
+    }
+
+    /// The guest wrote a register.
+    pub(crate) fn guest_wrote_msr(&mut self, t: Timestamp, v: VcpuIx, msr: u32) {
+        let g = self.gcpu_of(v);
+        let gcpu = &mut self.gcpus[g.0];
+        match &mut gcpu.open {
+            Some(open) => open.msr = Some(msr),
+            None => {
+                if let Some(last) = gcpu.ident.last_mut() {
+                    last.msr = Some(msr);
+                }
+            }
+        }
+        if msr == crate::causes::MSR_TSC_DEADLINE {
+            gcpu.waits.push(t, Event::ArmedTimer);
+        }
+    }
+
+    /// The guest wrote where a device listens.
+    pub(crate) fn guest_doorbell(&mut self, t: Timestamp, v: VcpuIx, address: u64) {
+        let vm = self.vcpus[v.0].vm;
+        let class = self.vms[vm.0].vectors.doorbell(address);
+        let g = self.gcpu_of(v);
+        let Some(class) = class else { return };
+        let gcpu = &mut self.gcpus[g.0];
+        if gcpu.waits.in_service.is_some() {
+            return;
+        }
+        if class == Cause::Disk
+            && let Some(last) = gcpu.ident.last_mut()
+        {
+            last.disk_doorbell = true;
+        }
+        let Some(p) = gcpu.waits.current else { return };
+        if !self.processes[p.0].waits.running {
+            let from = self.gcpus[g.0].waits.woken.unwrap_or(t);
+            self.back(g, p, from, t, How::Doorbell);
+        }
+        let waits = &mut self.gcpus[g.0].waits;
+        waits.idle = false;
+        if self.processes[p.0].waits.request.is_none() && waits.requests.len() < REQUESTS_MAX {
+            waits.requests.push_back(p);
+            self.processes[p.0].waits.request = Some((t, class));
+        }
+    }
+
+    pub(crate) fn guest_woken(&mut self, v: VcpuIx, t: Timestamp) {
+        let g = self.vcpus[v.0].gcpu;
+        self.gcpus[g.0].waits.woken = Some(t);
+    }
+
+    /// An entry with this CR3.
+    pub(crate) fn wait_entry(&mut self, g: GcpuIx, t: Timestamp, cr3: u64) {
+        let guest = self.gcpus[g.0].guest;
+        let p = self.process(t, guest, cr3);
+        let waits = &self.gcpus[g.0].waits;
+        let (current, last_exit) = (waits.current, waits.last_exit);
+        if current != Some(p) {
+            if let Some(current) = current {
+                self.gone(g, current, last_exit);
+            }
+            self.back(g, p, last_exit, t, How::Changed);
+            self.ran(g, p, t);
+            self.gcpus[g.0].waits.idle = false;
+        }
+        self.gcpus[g.0].waits.last_entry = t;
+    }
+
+    /// An exit whose segment is known.
+    pub(crate) fn wait_exit(&mut self, g: GcpuIx, segment: &Segment) {
+        let (guest, t) = (self.gcpus[g.0].guest, segment.exit);
+        let p = self.process(t, guest, segment.exit_cr3);
+        let waits = &self.gcpus[g.0].waits;
+        let (current, last_entry, idle, woken) = (waits.current, waits.last_entry, waits.idle, waits.woken);
+        if current != Some(p) {
+            if let Some(current) = current {
+                self.gone(g, current, last_entry);
+            }
+            self.back(g, p, last_entry, t, How::Changed);
+            self.ran(g, p, last_entry);
+        } else if segment.user == Some(true) && !self.processes[p.0].waits.running {
+            let from = if idle { woken.unwrap_or(last_entry) } else { last_entry };
+            self.back(g, p, from, t, How::UserMode);
+            self.gcpus[g.0].waits.idle = false;
+        }
+        if segment.halted {
+            self.gone(g, p, t);
+            self.mark_disk_waiters(guest, |w| w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0);
+            let waits = &mut self.gcpus[g.0].waits;
+            waits.idle = true;
+            waits.woken = None;
+            waits.tail.clear();
+            waits.before = Before::Halt;
+        }
+        self.gcpus[g.0].waits.last_exit = t;
+    }
+
+    /// `p` was seen to have the processor: what came before belongs to the waits of others.
+    fn ran(&mut self, g: GcpuIx, p: ProcIx, t: Timestamp) {
+        let guest = self.gcpus[g.0].guest;
+        self.mark_disk_waiters(guest, |w| w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0);
+        let waits = &mut self.gcpus[g.0].waits;
+        waits.current = Some(p);
+        waits.before = Before::Process(p, t);
+        while waits.tail.front().is_some_and(|(at, _)| *at <= t) {
+            waits.tail.pop_front();
+        }
+    }
+
+    fn gone(&mut self, g: GcpuIx, p: ProcIx, t: Timestamp) {
+        let guest = self.gcpus[g.0].guest;
+        let waits = &mut self.processes[p.0].waits;
+        if !waits.running {
+            return;
+        }
+        waits.running = false;
+        waits.off = Some(t);
+        waits.request_at_off = waits.request.map(|(_, class)| class);
+        waits.answered = None;
+        waits.after_answer = None;
+        let waiters = &mut self.guests[guest.0].disk_waiters;
+        if waits.request_at_off == Some(Cause::Disk) && waiters.len() < REQUESTS_MAX {
+            waiters.push(p);
+        }
+    }
+
+    /// `p` has the processor again since some moment between `from` and `t`.
+    fn back(&mut self, g: GcpuIx, p: ProcIx, from: Timestamp, t: Timestamp, how: How) {
+        let guest = self.gcpus[g.0].guest;
+        self.guests[guest.0].disk_waiters.retain(|&w| w != p);
+        let waits = &mut self.processes[p.0].waits;
+        if waits.running {
+            return;
+        }
+        waits.running = true;
+        let Some(off) = waits.off.take() else { return };
+        if waits.request_at_off == Some(Cause::Disk)
+            && let Some(answered) = waits.answered
+        {
+            waits.by_device += 1;
+            // If something ran or halted after the answer, this was not the end of the wait.
+            let end = waits.after_answer.filter(|&at| at > answered && at < from);
+            let gap = |off, on, cause, evidence, confidence| Gap { off, on, cause, confidence, evidence, waker: None };
+            self.gap_explained(p, gap(off, end.unwrap_or(t), Cause::Disk, Evidence::InjectedVector, Confidence::Likely));
+            if end.is_none() {
+                return;
+            }
+        }
+        let (cause, confidence, evidence, waker) = self.judge(g, p, off, from, how);
+        let waker_entity = waker.map(|(q, _)| self.processes[q.0].entity);
+        self.gap_explained(p, Gap { off, on: t, cause, confidence, evidence, waker: waker_entity });
+        if let Some((q, at)) = waker {
+            self.sink.edge(&Edge {
+                from: self.processes[q.0].entity,
+                from_time: at,
+                to: self.processes[p.0].entity,
+                to_time: t,
+                kind: EdgeKind::WakeUp.code(),
+                confidence: Confidence::Likely.code(),
+                evidence: evidence.code(),
+            });
+        }
+    }
+
+    /// The cause of the wait of `p` that began at `off`; and the process that woke it, if one did.
+    fn judge(
+        &mut self,
+        g: GcpuIx,
+        p: ProcIx,
+        off: Timestamp,
+        from: Timestamp,
+        how: How,
+    ) -> (Cause, Confidence, Evidence, Option<(ProcIx, Timestamp)>) {
+        let cpu = &self.gcpus[g.0].waits;
+        let until = if how == How::Changed { from } else { Timestamp::MAX };
+        let announced = cpu.announced(until);
+        let last = cpu.last_injected.filter(|(t, _)| *t >= off).and_then(|(_, class)| class);
+        let waits = &mut self.processes[p.0].waits;
+        match cpu.before {
+            Before::Process(q, at) if q != p => {
+                let ambiguous = matches!(announced, None | Some(Cause::Timer | Cause::Disk));
+                if announced.is_none() {
+                    waits.by_task += 1;
+                }
+                if let Some(cause) = announced.filter(|_| !ambiguous) {
+                    return (cause, Confidence::Likely, Evidence::VectorThenRun, None);
+                }
+                if waits.sleeper() {
+                    return (Cause::Timer, Confidence::Likely, Evidence::VectorThenRun, None);
+                }
+                let idle_history = waits.after_idle_timer + waits.after_idle_other;
+                if announced.is_none() || waits.by_task > 0 || idle_history == 0 {
+                    return (Cause::Task, Confidence::Likely, Evidence::AfterProcess, Some((q, at)));
+                }
+                (Cause::Timer, Confidence::Likely, Evidence::VectorThenRun, None)
+            }
+            _ => {
+                let cause = announced.or(last.filter(|c| *c == Cause::Timer)).unwrap_or(Cause::Task);
+                if cause == Cause::Timer {
+                    waits.after_idle_timer += 1;
+                } else {
+                    waits.after_idle_other += 1;
+                }
+                let evidence = if announced.is_some() { Evidence::VectorThenRun } else { Evidence::AfterProcess };
+                (cause, Confidence::Likely, evidence, None)
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Golden and whole-program tests.

@@ -1,0 +1,9 @@
+//! The trace: which events there are, the clock, and the streams they go to.
+
+mod catalogue;
+mod clock;
+mod out;
+
+pub(crate) use catalogue::Ev;
+pub(crate) use clock::Clock;
+pub(crate) use out::{Out, Who, Window};

@@ -1,0 +1,199 @@
+//! Every event class: its name, its fields, and where the kernel declares them.
+//!
+//! Names and fields are those of LTTng-modules 2.13 on Linux 6.1 (instrumentation/events/*.h of
+//! LTTng-modules, which follow the kernel's include/trace/events/{sched,irq,timer,block,net,kvm}.h
+//! and arch/x86/kvm/trace.h, arch/x86/kvm/mmu/mmutrace.h, arch/x86/include/asm/trace/irq_vectors.h).
+//! A field is written `type:name`; types are `i32` (signed), `u32` (unsigned), `x32` (unsigned,
+//! hexadecimal), `o32` (octal), `text` (16 characters), `str`, `insn` (15 bytes), `vtids`,
+//! `value` (sequences of KVM's MMIO and of fork) and `skb` (a parsed network header).
+
+use virtflow_ctf::writer::{EventClass, Field, FieldType, IntegerType};
+
+use crate::{Dialect, Injection, Probe};
+
+macro_rules! events {
+    ($($id:ident $name:literal $fields:literal)*) => {
+        /// The classes, numbered as in the trace.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub(crate) enum Ev { $(#[doc = $name] $id),* }
+
+        pub(super) const CLASSES: &[(Ev, &str, &str)] = &[$((Ev::$id, $name, $fields)),*];
+    };
+}
+
+events! {
+    Switch "sched_switch" "text:prev_comm i32:prev_tid i32:prev_prio i64:prev_state text:next_comm i32:next_tid i32:next_prio"
+    Waking "sched_waking" "text:comm i32:tid i32:prio i32:target_cpu"
+    Wakeup "sched_wakeup" "text:comm i32:tid i32:prio i32:target_cpu"
+    Migrate "sched_migrate_task" "text:comm i32:tid i32:prio i32:orig_cpu i32:dest_cpu"
+    IrqEntry "irq_handler_entry" "i32:irq str:name"
+    IrqExit "irq_handler_exit" "i32:irq i32:ret"
+    SoftirqRaise "irq_softirq_raise" "u32:vec"
+    SoftirqEntry "irq_softirq_entry" "u32:vec"
+    SoftirqExit "irq_softirq_exit" "u32:vec"
+    LocalTimerEntry "x86_irq_vectors_local_timer_entry" "i32:vector"
+    LocalTimerExit "x86_irq_vectors_local_timer_exit" "i32:vector"
+    RescheduleEntry "x86_irq_vectors_reschedule_entry" "i32:vector"
+    RescheduleExit "x86_irq_vectors_reschedule_exit" "i32:vector"
+    CallSingleEntry "x86_irq_vectors_call_function_single_entry" "i32:vector"
+    CallSingleExit "x86_irq_vectors_call_function_single_exit" "i32:vector"
+    HrtimerStart "timer_hrtimer_start" "x64:hrtimer x64:function i64:expires i64:softexpires u32:mode"
+    HrtimerCancel "timer_hrtimer_cancel" "x64:hrtimer"
+    HrtimerEntry "timer_hrtimer_expire_entry" "x64:hrtimer i64:now x64:function"
+    HrtimerExit "timer_hrtimer_expire_exit" "x64:hrtimer"
+    BlockIssue "block_rq_issue" "u32:dev u64:sector u32:nr_sector u32:bytes i32:tid u32:rwbs text:comm"
+    BlockComplete "block_rq_complete" "u32:dev u64:sector u32:nr_sector i32:error u32:rwbs"
+    NetReceiveEntry "net_if_receive_skb_entry" "x64:skbaddr"
+    NetReceive "net_if_receive_skb" "x64:skbaddr u32:len str:name skb:"
+    NetReceiveExit "net_if_receive_skb_exit" "i32:ret"
+    NetQueue "net_dev_queue" "x64:skbaddr u32:len str:name skb:"
+    NetXmit "net_dev_xmit" "x64:skbaddr i32:rc u32:len str:name"
+    KvmEntry "kvm_x86_entry" "u32:vcpu_id"
+    KvmExit "kvm_x86_exit" "u32:exit_reason u64:guest_rip u32:isa u64:info1 u64:info2 u32:intr_info u32:error_code u32:vcpu_id"
+    KvmInjVirq "kvm_x86_inj_virq" "u32:irq"
+    KvmApic "kvm_x86_apic" "u32:rw u32:reg u32:val"
+    KvmApicIpi "kvm_x86_apic_ipi" "u32:icr_low u32:dest_id"
+    KvmAccept "kvm_x86_apic_accept_irq" "u32:apicid u16:dm u8:tm u8:vec u8:coalesced"
+    KvmApicvAccept "kvm_apicv_accept_irq" "u32:apicid u16:dm u16:tm u8:vec"
+    KvmEoi "kvm_x86_eoi" "u32:apicid i32:vector"
+    KvmPvEoi "kvm_x86_pv_eoi" "u32:apicid i32:vector"
+    KvmMsr "kvm_x86_msr" "u32:write u32:ecx u64:data u8:exception"
+    KvmCr "kvm_x86_cr" "u32:rw u32:cr u64:val"
+    KvmCpuid "kvm_x86_cpuid" "u32:function u64:rax u64:rbx u64:rcx u64:rdx"
+    KvmPageFault "kvm_x86_page_fault" "x64:fault_address u32:error_code"
+    KvmSetIrq "kvm_set_irq" "u32:gsi i32:level i32:irq_source_id"
+    KvmMsiSetIrq "kvm_msi_set_irq" "x64:address u64:data"
+    KvmMmio "kvm_mmio" "u32:type u32:len u64:gpa value:val"
+    KvmMatchMmio "kvm_x86_vcpu_match_mmio" "u64:gva u64:gpa u8:write u8:gpa_match"
+    KvmFpu "kvm_fpu" "u32:load"
+    KvmUserspaceExit "kvm_userspace_exit" "u32:reason i32:errno"
+    NestedVmrun "kvm_x86_nested_vmrun" "u64:rip u64:vmcb u64:nested_rip u32:int_ctl u32:event_inj u8:npt"
+    NestedIntercepts "kvm_x86_nested_intercepts" "u16:cr_read u16:cr_write u32:exceptions u64:intercept"
+    NestedVmexit "kvm_x86_nested_vmexit" "u64:rip u32:exit_code u64:exit_info1 u64:exit_info2 u32:exit_int_info u32:exit_int_info_err u32:isa"
+    NestedInject "kvm_x86_nested_vmexit_inject" "u32:exit_code u64:exit_info1 u64:exit_info2 u32:exit_int_info u32:exit_int_info_err u32:isa"
+    NestedIntr "kvm_x86_nested_intr_vmexit" "u64:rip"
+    EmulateInsn "kvm_x86_emulate_insn" "u64:rip u32:csbase u8:len insn:insn u8:flags u8:failed"
+    PagetableWalk "kvm_mmu_pagetable_walk" "x64:addr u32:pferr"
+    PagingElement "kvm_mmu_paging_element" "u64:pte u32:level"
+    VcpuEnter "vcpu_enter_guest" "u32:vcpu_id x64:cr3 x64:rip u8:guest_mode x64:l1_cr3 x64:vmcb12 i32:vm_pid"
+    VcpuExit "vcpu_exit_guest" "u32:vcpu_id x64:cr3 u8:cpl u8:guest_mode"
+    AddonsEnter "addons_vcpu_enter_guest" "u32:vcpuID u64:cr3tmp u64:sptmp u64:iptmp"
+    DumpStart "lttng_statedump_start" ""
+    DumpEnd "lttng_statedump_end" ""
+    DumpProcess "lttng_statedump_process_state" "i32:tid i32:pid i32:ppid text:name i32:type i32:mode i32:submode i32:status u32:cpu x64:file_table_address"
+    DumpPidNs "lttng_statedump_process_pid_ns" "i32:tid i32:vtid i32:vpid i32:vppid i32:ns_level u32:ns_inum"
+    DumpUserNs "lttng_statedump_process_user_ns" "i32:tid u32:vuid u32:vgid i32:ns_level u32:ns_inum"
+    DumpCgroupNs "lttng_statedump_process_cgroup_ns" "i32:tid u32:ns_inum"
+    DumpIpcNs "lttng_statedump_process_ipc_ns" "i32:tid u32:ns_inum"
+    DumpMntNs "lttng_statedump_process_mnt_ns" "i32:tid u32:ns_inum"
+    DumpNetNs "lttng_statedump_process_net_ns" "i32:tid u32:ns_inum"
+    DumpUtsNs "lttng_statedump_process_uts_ns" "i32:tid u32:ns_inum"
+    DumpTimeNs "lttng_statedump_process_time_ns" "i32:tid u32:ns_inum"
+    DumpInterrupt "lttng_statedump_interrupt" "i32:irq str:name str:action i32:tid"
+    DumpNetwork "lttng_statedump_network_interface" "str:name x32:address_ipv4"
+    DumpBlock "lttng_statedump_block_device" "u32:dev str:diskname"
+    DumpCpu "lttng_statedump_cpu_topology" "str:architecture u16:cpu_id str:vendor u8:family u8:model str:model_name u16:physical_id u16:core_id u16:cores"
+}
+
+impl Ev {
+    /// How many classes there are.
+    pub(crate) const COUNT: usize = CLASSES.len();
+
+    /// Whether a trace in this dialect declares and records it.
+    pub(crate) fn recorded(self, dialect: &Dialect) -> bool {
+        match self {
+            Self::Waking => dialect.waking,
+            // The kernel renamed the tracepoint, so the stock probe never fires.
+            Self::NestedVmrun => dialect.nested_events && !dialect.stock,
+            Self::NestedIntercepts | Self::NestedVmexit | Self::NestedInject | Self::NestedIntr => {
+                dialect.nested_events
+            }
+            Self::EmulateInsn | Self::PagetableWalk | Self::PagingElement => dialect.noise,
+            Self::VcpuEnter | Self::VcpuExit => dialect.probe == Probe::TestBed,
+            Self::AddonsEnter => dialect.probe == Probe::Original,
+            Self::KvmInjVirq => dialect.injection == Injection::Injected,
+            Self::KvmApicvAccept => dialect.injection == Injection::Posted,
+            Self::KvmCr => dialect.shadow,
+            _ => true,
+        }
+    }
+}
+
+/// The classes a trace in this dialect declares.
+pub(crate) fn classes(dialect: &Dialect) -> Vec<EventClass> {
+    CLASSES
+        .iter()
+        .filter(|(ev, ..)| ev.recorded(dialect))
+        .map(|&(ev, name, fields)| EventClass::new(ev as u32, rename(name, dialect), parse(fields)))
+        .collect()
+}
+
+/// LTTng-modules renamed the x86 KVM events in 2016 (commit b36bb1a8). It has no probe for
+/// `kvm_apicv_accept_irq`, which therefore has the kernel's name.
+fn rename(name: &str, dialect: &Dialect) -> String {
+    match name.strip_prefix("kvm_x86_") {
+        Some(rest) if dialect.old_names => format!("kvm_{rest}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn parse(fields: &str) -> Vec<Field> {
+    fields.split_whitespace().flat_map(field).collect()
+}
+
+fn field(text: &str) -> Vec<Field> {
+    let (ty, name) = text.split_once(':').unwrap_or((text, ""));
+    let name = format!("_{name}");
+    let one = |ty| vec![Field::new(name.clone(), ty)];
+    match ty {
+        "text" => one(FieldType::Text(16)),
+        "str" => one(FieldType::String),
+        "insn" => {
+            let byte = FieldType::Integer(IntegerType::unsigned(8));
+            one(FieldType::Array(Box::new(byte), 15))
+        }
+        "value" => {
+            let length = format!("_{name}_length");
+            let hex = IntegerType { base: 16, ..IntegerType::unsigned(8) };
+            let element = Box::new(FieldType::Integer(hex));
+            let sequence = FieldType::Sequence { length: length.clone(), element };
+            vec![Field::unsigned(length, 32), Field::new(name, sequence)]
+        }
+        "skb" => vec![Field::new("", FieldType::Verbatim(SKB.to_owned()))],
+        ty => {
+            let bits = ty[1..].parse().unwrap_or(32);
+            let base = if ty.starts_with('x') { 16 } else { 10 };
+            let signed = ty.starts_with('i');
+            one(FieldType::Integer(IntegerType { bits, signed, base }))
+        }
+    }
+}
+
+/// The network header, in the shape of LTTng-modules' instrumentation/events/net.h; of transport
+/// headers only the unknown one is ever written. Headers are big-endian whatever the host.
+const SKB: &str = r#"enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, "_ipv4" = 1, } _network_header_type;
+		variant <_network_header_type> {
+			struct {
+			} _unknown;
+			struct {
+				integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _version;
+				integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _ihl;
+				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _tos;
+				integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _tot_len;
+				integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _id;
+				integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _frag_off;
+				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _ttl;
+				enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } { "_unknown" = 0, "_icmp" = 1, "_unknown" = 2 ... 5, "_tcp" = 6, "_unknown" = 7 ... 16, "_udp" = 17, "_unknown" = 18 ... 255, } _protocol;
+				integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _checksum;
+				struct { } align(8) _saddr_padding;
+				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _saddr[4];
+				struct { } align(8) _daddr_padding;
+				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _daddr[4];
+				enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, } _transport_header_type;
+				variant <_transport_header_type> {
+					struct {
+					} _unknown;
+				} _transport_header;
+			} _ipv4;
+		} _network_header;"#;
