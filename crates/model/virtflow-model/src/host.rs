@@ -19,7 +19,7 @@ pub(crate) struct ThreadIx(pub(crate) usize);
 const IRQ_DEPTH_MAX: usize = 16;
 
 /// How many stretches of a thread's past are kept in case it turns out to be a virtual processor.
-const HISTORY_MAX: usize = 32;
+const HISTORY_MAX: usize = 128;
 
 /// The states of a thread's `prev_state` that mean it sleeps, by whatever kernel wrote it; the
 /// marks for "was pre-empted" and for reporting lie above (include/linux/sched.h `TASK_REPORT`).
@@ -56,8 +56,8 @@ pub(crate) struct Cpu {
     pub(crate) lane: Option<Lane>,
     pub(crate) current: Current,
     pub(crate) contexts: Vec<Context>,
-    /// Virtual processors that want this processor and do not have it.
-    pub(crate) waiters: Vec<VcpuIx>,
+    /// Threads that want this processor and do not have it.
+    pub(crate) waiters: Vec<ThreadIx>,
     pub(crate) covered: bool,
     /// What the host's devices did last on this processor, for telling wake-ups apart.
     pub(crate) device: Option<Cause>,
@@ -125,6 +125,8 @@ pub(crate) struct Thread {
     pub(crate) lane: Option<Lane>,
     pub(crate) sched: Sched,
     pub(crate) cpu: Option<CpuIx>,
+    /// The processor it wants and does not have.
+    pub(crate) waits_for: Option<CpuIx>,
     pub(crate) vcpu: Option<VcpuIx>,
     pub(crate) vm: Option<VmIx>,
     pub(crate) wake: Option<Wake>,
@@ -169,6 +171,7 @@ impl<S: Sink> Model<S> {
             entity,
             sched,
             cpu: None,
+            waits_for: None,
             vcpu: None,
             vm: None,
             wake: None,
@@ -228,6 +231,39 @@ impl<S: Sink> Model<S> {
             }
         }
         self.vcpu_resolved(x, status);
+    }
+
+    /// Notes which processor a thread wants.
+    fn wait_on(&mut self, x: ThreadIx, c: Option<CpuIx>) {
+        let before = std::mem::replace(&mut self.threads[x.0].waits_for, c);
+        if before == c {
+            return;
+        }
+        if let Some(before) = before {
+            self.cpus[before.0].waiters.retain(|&w| w != x);
+        }
+        if let Some(c) = c {
+            self.cpus[c.0].waiters.push(x);
+        }
+    }
+
+    /// Somebody else has processor `c` now: those who want it wait for somebody else.
+    fn occupant_changed(&mut self, t: Timestamp, c: CpuIx) {
+        for i in 0..self.cpus[c.0].waiters.len() {
+            let x = self.cpus[c.0].waiters[i];
+            self.still_waiting(t, x, c);
+        }
+    }
+
+    fn still_waiting(&mut self, t: Timestamp, x: ThreadIx, c: CpuIx) {
+        let by = self.occupant(c);
+        let Some(lane) = &self.threads[x.0].lane else { return };
+        let status = lane.status();
+        if matches!(status.state, State::Runnable | State::Preempted) && status.by != by {
+            let sched = self.threads[x.0].sched;
+            self.thread_to(x, t, sched, status.by(by));
+            self.vcpu_still_waits(t, x, by);
+        }
     }
 
     /// Who holds processor `c`, as an entity; `None` when it idles or is not known.
@@ -317,6 +353,7 @@ impl<S: Sink> Model<S> {
             return;
         }
         if prev_state & SLEEPING_STATES == 0 {
+            self.wait_on(x, Some(c));
             let status = Status::new(State::Preempted, Evidence::SchedSwitch).by(by);
             self.thread_to(x, t, Sched::Preempted, status);
         } else {
@@ -331,6 +368,7 @@ impl<S: Sink> Model<S> {
         if std::mem::take(&mut self.threads[x.0].woken_running) && prev_state & SLEEPING_STATES != 0 {
             let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
             self.threads[x.0].wake = wake;
+            self.wait_on(x, Some(c));
             self.thread_to(x, t, Sched::Runnable, status);
             self.vcpu_woken(t, x, Some(c));
         }
@@ -349,6 +387,7 @@ impl<S: Sink> Model<S> {
             }
             _ => {}
         }
+        self.wait_on(x, None);
         self.cpus[c.0].current = Current::Thread(x);
         let by = Some(self.threads[x.0].entity.id);
         let running = Status::new(State::Running, Evidence::SchedSwitch);
@@ -387,6 +426,7 @@ impl<S: Sink> Model<S> {
         self.threads[x.0].wake = Some(wake);
         self.threads[x.0].device = self.device_of_wake(x, &wake);
         let target = self.cpu(target).or(self.threads[x.0].cpu);
+        self.wait_on(x, target);
         let by = target.and_then(|target| self.occupant(target));
         let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
         self.thread_to(x, t, Sched::Runnable, status);
@@ -426,7 +466,8 @@ impl<S: Sink> Model<S> {
         let Some(&x) = self.thread_by_tid.get(&tid) else { return };
         let Some(dest) = self.cpu(dest) else { return };
         if matches!(self.threads[x.0].sched, Sched::Runnable | Sched::Preempted) {
-            self.vcpu_moved(t, x, dest);
+            self.wait_on(x, Some(dest));
+            self.still_waiting(t, x, dest);
         }
     }
 
@@ -492,6 +533,7 @@ impl<S: Sink> Model<S> {
     /// Ends a thread's life.
     fn end_thread(&mut self, t: Timestamp, x: ThreadIx) {
         self.vcpu_ended(t, x);
+        self.wait_on(x, None);
         let thread = &mut self.threads[x.0];
         if let Some(lane) = thread.lane.take() {
             lane.finish(t, &mut self.sink);
@@ -606,14 +648,15 @@ impl<S: Sink> Model<S> {
         cpu.to(t, Status::unknown(cause, evidence), &mut self.sink);
         for x in (0..self.threads.len()).map(ThreadIx) {
             let thread = &self.threads[x.0];
-            if thread.lane.is_some() && thread.cpu == Some(c) && thread.sched != Sched::Unresolved {
+            let here = thread.cpu == Some(c) || thread.waits_for == Some(c);
+            if thread.lane.is_some() && here && thread.sched != Sched::Unresolved {
                 self.lose_thread(t, x, cause, evidence);
             }
         }
-        self.cpus[c.0].waiters.clear();
     }
 
     fn lose_thread(&mut self, t: Timestamp, x: ThreadIx, cause: Cause, evidence: Evidence) {
+        self.wait_on(x, None);
         let status = Status::unknown(cause, evidence);
         self.thread_to(x, t, Sched::Lost, status);
         self.vcpu_lost(t, x, status);

@@ -83,8 +83,6 @@ pub(crate) struct Vcpu {
     pub(crate) lane: Option<Lane>,
     pub(crate) mode: Mode,
     pub(crate) on_cpu: bool,
-    /// The processor it wants and does not have.
-    pub(crate) waits_for: Option<CpuIx>,
     pub(crate) exit: Option<OpenExit>,
     /// The last exit's class and code, for as long as the guest has not been entered again.
     pub(crate) last_exit: Option<(Cause, u32)>,
@@ -153,7 +151,6 @@ impl<S: Sink> Model<S> {
         }
         vcpu.on_cpu = false;
         if !sleeps {
-            self.wait_on(v, self.threads[x.0].cpu);
             self.vcpu_to(v, t, Status::new(State::Preempted, Evidence::SchedSwitch).by(by));
             return;
         }
@@ -177,7 +174,6 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn vcpu_switched_in(&mut self, t: Timestamp, x: ThreadIx) {
         let Some(v) = self.vcpu_of(x) else { return };
-        self.wait_on(v, None);
         let vcpu = &mut self.vcpus[v.0];
         if let Some(exit) = &mut vcpu.exit {
             exit.account(t, vcpu.mode, false);
@@ -190,44 +186,17 @@ impl<S: Sink> Model<S> {
     pub(crate) fn vcpu_woken(&mut self, t: Timestamp, x: ThreadIx, target: Option<CpuIx>) {
         let Some(v) = self.vcpu_of(x) else { return };
         self.note_wake(v, t);
-        self.wait_on(v, target);
         let by = target.and_then(|c| self.occupant(c));
         self.vcpu_to(v, t, Status::new(State::Runnable, Evidence::SchedWaking).by(by));
     }
 
-    pub(crate) fn vcpu_moved(&mut self, t: Timestamp, x: ThreadIx, dest: CpuIx) {
+    /// Somebody else has the processor that a vCPU's thread wants.
+    pub(crate) fn vcpu_still_waits(&mut self, t: Timestamp, x: ThreadIx, by: Option<EntityId>) {
         let Some(v) = self.vcpu_of(x) else { return };
-        self.wait_on(v, Some(dest));
-        self.still_waiting(v, t, dest);
-    }
-
-    /// Somebody else has processor `c` now: those who want it wait for somebody else.
-    pub(crate) fn occupant_changed(&mut self, t: Timestamp, c: CpuIx) {
-        for i in 0..self.cpus[c.0].waiters.len() {
-            let v = self.cpus[c.0].waiters[i];
-            self.still_waiting(v, t, c);
-        }
-    }
-
-    fn still_waiting(&mut self, v: VcpuIx, t: Timestamp, c: CpuIx) {
-        let by = self.occupant(c);
         let Some(lane) = &self.vcpus[v.0].lane else { return };
         let status = lane.status();
         if matches!(status.state, State::Runnable | State::Preempted) {
             self.vcpu_to(v, t, status.by(by));
-        }
-    }
-
-    fn wait_on(&mut self, v: VcpuIx, c: Option<CpuIx>) {
-        let before = std::mem::replace(&mut self.vcpus[v.0].waits_for, c);
-        if before == c {
-            return;
-        }
-        if let Some(before) = before {
-            self.cpus[before.0].waiters.retain(|&w| w != v);
-        }
-        if let Some(c) = c {
-            self.cpus[c.0].waiters.push(v);
         }
     }
 
@@ -253,7 +222,6 @@ impl<S: Sink> Model<S> {
     /// Nothing is known about a vCPU from `t` on.
     pub(crate) fn vcpu_lost(&mut self, t: Timestamp, x: ThreadIx, status: Status) {
         let Some(v) = self.vcpu_of(x) else { return };
-        self.wait_on(v, None);
         self.give_up_sleep(v, t, status.cause);
         let vcpu = &mut self.vcpus[v.0];
         vcpu.exit = None;
@@ -288,7 +256,6 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn vcpu_ended(&mut self, t: Timestamp, x: ThreadIx) {
         if let Some(v) = self.threads[x.0].vcpu.take() {
-            self.wait_on(v, None);
             self.finish_vcpu(v, t);
         }
     }
@@ -389,7 +356,6 @@ impl<S: Sink> Model<S> {
             lane: Some(lane),
             mode: Mode::Unknown,
             on_cpu: true,
-            waits_for: None,
             exit: None,
             last_exit: None,
             entered_at: t,

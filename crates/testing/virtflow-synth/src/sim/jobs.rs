@@ -29,7 +29,9 @@ impl Sim<'_> {
     /// Gives a thread something to do. The thread must not be [`Sim::unsettled`].
     pub(super) fn give(&mut self, thread: usize, job: Job, cause: &'static str) {
         self.threads[thread].jobs.push_back(job);
-        self.wake(thread, cause);
+        if self.threads[thread].in_disk.is_none() {
+            self.wake(thread, cause);
+        }
     }
 
     /// Finishes the job at hand and takes the next, or sleeps.
@@ -119,15 +121,13 @@ impl Sim<'_> {
     }
 
     fn issue(&mut self, thread: usize) {
-        let (who, sector) = (self.threads[thread].who, self.sector(thread));
+        let who = self.threads[thread].who;
+        let sector = u64::from(self.chance.bits() >> 6) * u64::from(SECTORS);
+        self.threads[thread].in_disk = Some(sector);
         self.emit(Ev::BlockIssue, |p| {
             p.u32(DISK).u64(sector).u32(SECTORS).u32(SECTORS * 512).i32(who.tid).u32(READ);
             p.raw(&who.comm);
         });
-    }
-
-    fn sector(&self, thread: usize) -> u64 {
-        (thread as u64) << 16 | u64::from(self.threads[thread].generation & 0xff) << 8
     }
 
     /// The disk has done a worker's request.
@@ -135,7 +135,7 @@ impl Sim<'_> {
         if let Some(later) = self.unsettled(&[thread]) {
             return self.push(later, Action::Disk { thread });
         }
-        let sector = self.sector(thread);
+        let sector = self.threads[thread].in_disk.take().unwrap_or(0);
         self.interrupt(DISK_IRQ, |sim| {
             sim.emit(Ev::BlockComplete, |p| {
                 p.u32(DISK).u64(sector).u32(SECTORS).i32(0).u32(READ);

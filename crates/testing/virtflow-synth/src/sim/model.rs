@@ -105,6 +105,8 @@ pub(super) struct Thread {
     pub(super) started: Option<Ns>,
     pub(super) jobs: VecDeque<Job>,
     pub(super) busy: Option<Job>,
+    /// The sector of the request it waits for in the disk.
+    pub(super) in_disk: Option<u64>,
     pub(super) lane: Lane,
 }
 
@@ -236,6 +238,8 @@ pub(super) struct Guest {
     /// Whether interrupts are on as far as an L1 hypervisor's world switch goes (SVM's GIF).
     pub(super) gif: bool,
     pub(super) user: bool,
+    /// Where it stopped last.
+    pub(super) rip: u64,
     /// Since when the step at hand runs.
     pub(super) started: Option<Ns>,
     pub(super) resched: bool,
