@@ -62,7 +62,11 @@ fn read_unaligned(
     debug_assert!((1..=64).contains(&size) && skip < 8);
     let len = (skip + size).div_ceil(8);
     let bytes = data.get(first..first.checked_add(len as usize)?)?;
-    let mask = if size >= 64 { u64::MAX } else { (1 << size) - 1 };
+    let mask = if size >= 64 {
+        u64::MAX
+    } else {
+        (1 << size) - 1
+    };
     let mut wide = 0_u128;
     match order {
         ByteOrder::Little => {

@@ -22,8 +22,11 @@ pub struct Clock {
 impl Clock {
     pub(crate) fn new(raw: &crate::tsdl::raw::RawClock) -> Self {
         let base = i128::from(raw.offset_s) * SECOND + i128::from(raw.offset);
-        let nanos_base =
-            if raw.freq == SECOND as u64 { i64::try_from(base).ok() } else { None };
+        let nanos_base = if raw.freq == SECOND as u64 {
+            i64::try_from(base).ok()
+        } else {
+            None
+        };
         Self {
             name: raw.name.clone(),
             uuid: raw.uuid,
@@ -120,7 +123,11 @@ pub(crate) const fn advance(old: u64, value: u64, bits: u32) -> u64 {
     let mask = (1_u64 << bits) - 1;
     let value = value & mask;
     let new = (old & !mask) | value;
-    if value < old & mask { new.wrapping_add(mask + 1) } else { new }
+    if value < old & mask {
+        new.wrapping_add(mask + 1)
+    } else {
+        new
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +137,7 @@ mod tests {
     fn clock(freq: u64, offset_s: i64, offset: i64) -> Clock {
         let mut clock = Clock::implied();
         (clock.freq, clock.offset_s, clock.offset) = (freq, offset_s, offset);
-        clock.nanos_base = (freq == SECOND as u64).then_some(offset_s * SECOND as i64 + offset);
+        clock.nanos_base = (freq == SECOND as u64).then(|| offset_s * SECOND as i64 + offset);
         clock
     }
 
@@ -140,8 +147,10 @@ mod tests {
         assert_eq!(clock(3, 0, 0).time(1).as_nanos(), 333_333_333);
         assert_eq!(clock(3, 0, -2).time(1).as_nanos(), -333_333_334);
         let days = 2_700_000_000 * 86_400 * 3000;
-        assert_eq!(clock(2_700_000_000, 1, 0).time(days + 27).as_nanos() - 1_000_000_000,
-            86_400 * 3000 * 1_000_000_000 + 10);
+        assert_eq!(
+            clock(2_700_000_000, 1, 0).time(days + 27).as_nanos() - 1_000_000_000,
+            86_400 * 3000 * 1_000_000_000 + 10
+        );
     }
 
     #[test]
@@ -149,7 +158,10 @@ mod tests {
         assert_eq!(clock(1, 0, 0).time(u64::MAX), Timestamp::MAX);
         assert_eq!(clock(1_000_000_000, 0, 0).time(u64::MAX), Timestamp::MAX);
         assert_eq!(clock(1, i64::MIN, 0).time(0), Timestamp::MIN);
-        assert_eq!(clock(u64::MAX, i64::MAX, i64::MAX).time(u64::MAX), Timestamp::MAX);
+        assert_eq!(
+            clock(u64::MAX, i64::MAX, i64::MAX).time(u64::MAX),
+            Timestamp::MAX
+        );
     }
 
     #[test]

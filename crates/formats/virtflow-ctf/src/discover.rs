@@ -19,13 +19,22 @@ const DIRECTORIES_MAX: usize = 100_000;
 /// # Errors
 /// [`Error::NoTrace`] where there is none, [`Error::Io`] where `path` itself cannot be read.
 pub fn discover(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let io = |source| Error::Io { action: "open", path: path.to_owned(), source };
+    let io = |source| Error::Io {
+        action: "open",
+        path: path.to_owned(),
+        source,
+    };
     if fs::metadata(path).map_err(io)?.is_file() {
         if path.file_name().is_some_and(|name| name == "metadata") {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
             return Ok(vec![parent.unwrap_or(Path::new(".")).to_owned()]);
         }
-        return Err(Error::NoTrace { path: path.to_owned(), why: "it is a file" });
+        return Err(Error::NoTrace {
+            path: path.to_owned(),
+            why: "it is a file",
+        });
     }
     fs::read_dir(path).map_err(io)?;
     let mut search = Search::default();
@@ -37,7 +46,10 @@ pub fn discover(path: &Path) -> Result<Vec<PathBuf>, Error> {
         } else {
             "there is no file named `metadata` in it or in the 12 levels of directories below"
         };
-        return Err(Error::NoTrace { path: path.to_owned(), why });
+        return Err(Error::NoTrace {
+            path: path.to_owned(),
+            why,
+        });
     }
     Ok(search.found)
 }
@@ -50,7 +62,9 @@ struct Search {
 
 impl Search {
     fn directory(&mut self, path: &Path, depth: u32) {
-        let Ok(real) = path.canonicalize() else { return };
+        let Ok(real) = path.canonicalize() else {
+            return;
+        };
         if depth > DEPTH_MAX || self.seen.len() >= DIRECTORIES_MAX || !self.seen.insert(real) {
             return;
         }
@@ -58,9 +72,14 @@ impl Search {
             self.found.push(path.to_owned());
             return;
         }
-        let Ok(entries) = fs::read_dir(path) else { return };
-        let mut below: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        let Ok(entries) = fs::read_dir(path) else {
+            return;
+        };
+        let mut below: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .collect();
         below.sort();
         for path in below {
             self.directory(&path, depth + 1);
@@ -95,10 +114,19 @@ mod tests {
     fn errors_name_the_path_and_what_to_do() {
         let root = tempfile::tempdir().unwrap();
         let error = discover(root.path()).unwrap_err().to_string();
-        assert!(error.contains(&root.path().display().to_string()), "{error}");
+        assert!(
+            error.contains(&root.path().display().to_string()),
+            "{error}"
+        );
         assert!(error.contains("give the directory"), "{error}");
-        assert!(matches!(discover(&root.path().join("none")), Err(Error::Io { .. })));
+        assert!(matches!(
+            discover(&root.path().join("none")),
+            Err(Error::Io { .. })
+        ));
         fs::write(root.path().join("k_0"), "").unwrap();
-        assert!(matches!(discover(&root.path().join("k_0")), Err(Error::NoTrace { .. })));
+        assert!(matches!(
+            discover(&root.path().join("k_0")),
+            Err(Error::NoTrace { .. })
+        ));
     }
 }

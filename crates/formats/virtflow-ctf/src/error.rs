@@ -131,7 +131,10 @@ impl fmt::Display for MetadataErrorKind {
             Self::UnknownType(name) => write!(f, "type `{name}` is not declared here"),
             Self::Duplicate(what) => write!(f, "{what} is declared twice"),
             Self::UnknownField(path) => {
-                write!(f, "`{path}` names no integer or enumeration field read before this one")
+                write!(
+                    f,
+                    "`{path}` names no integer or enumeration field read before this one"
+                )
             }
             Self::UnknownClock(name) => write!(f, "clock `{name}` is not described"),
             Self::UnknownStream(id) => write!(f, "stream {id} is not described"),

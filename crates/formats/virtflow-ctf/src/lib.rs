@@ -8,6 +8,8 @@ mod index;
 mod metadata;
 mod plan;
 mod read;
+#[cfg(test)]
+mod test_support;
 mod trace;
 mod tsdl;
 pub mod writer;

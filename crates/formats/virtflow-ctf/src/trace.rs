@@ -35,12 +35,19 @@ impl Trace {
         let file = dir.join("metadata");
         let metadata = read_metadata(&file)?;
         let mut builder = Builder::new(&metadata);
-        let streams = builder
-            .streams(dir)
-            .map_err(|source| Error::Io { action: "list", path: dir.to_owned(), source })?;
+        let streams = builder.streams(dir).map_err(|source| Error::Io {
+            action: "list",
+            path: dir.to_owned(),
+            source,
+        })?;
         let mut problems = builder.problems;
         undecoded_floats(&metadata, &file, &mut problems);
-        Ok(Self { path: dir.to_owned(), metadata, streams, problems })
+        Ok(Self {
+            path: dir.to_owned(),
+            metadata,
+            streams,
+            problems,
+        })
     }
 
     /// Its directory.
@@ -91,20 +98,36 @@ impl Trace {
 }
 
 fn read_metadata(path: &Path) -> Result<Metadata, Error> {
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let wrong = |offset, what| Error::MetadataFile { path: path.to_owned(), offset, what };
+    let io = |source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let wrong = |offset, what| Error::MetadataFile {
+        path: path.to_owned(),
+        offset,
+        what,
+    };
     let mut bytes = Vec::new();
-    fs::File::open(path).map_err(io)?.take(METADATA_MAX + 1).read_to_end(&mut bytes).map_err(io)?;
+    fs::File::open(path)
+        .map_err(io)?
+        .take(METADATA_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
     if bytes.len() as u64 > METADATA_MAX {
         return Err(wrong(METADATA_MAX, "metadata larger than 64 MiB"));
     }
     let contents = contents(bytes).map_err(|unreadable| match unreadable {
-        Unreadable::Ctf2 => Error::Ctf2 { path: path.to_owned() },
+        Unreadable::Ctf2 => Error::Ctf2 {
+            path: path.to_owned(),
+        },
         Unreadable::Wrong { offset, what } => wrong(offset as u64, what),
     })?;
     let text = String::from_utf8_lossy(&contents.text);
-    assemble(&text, contents.order, contents.uuid)
-        .map_err(|source| Error::Metadata { path: path.to_owned(), source })
+    assemble(&text, contents.order, contents.uuid).map_err(|source| Error::Metadata {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Notes floating point fields that will not be decoded.
@@ -121,10 +144,18 @@ fn undecoded_floats(metadata: &Metadata, path: &Path, problems: &mut Problems) {
     }
     let file = Arc::new(path.to_owned());
     for class in &metadata.events {
-        if class.fields.iter().flat_map(|fields| &fields.fields).any(|field| any(&field.ty)) {
+        if class
+            .fields
+            .iter()
+            .flat_map(|fields| &fields.fields)
+            .any(|field| any(&field.ty))
+        {
             problems.push(Problem {
                 kind: ProblemKind::Unsupported,
-                place: Place { file: Arc::clone(&file), ..Place::default() },
+                place: Place {
+                    file: Arc::clone(&file),
+                    ..Place::default()
+                },
                 what: format!(
                     "event `{}` has a floating point field of neither 32 nor 64 bits, which is \
                      stepped over",

@@ -59,6 +59,8 @@ pub(crate) struct Cpu {
     /// Threads that want this processor and do not have it.
     pub(crate) waiters: Vec<ThreadIx>,
     pub(crate) covered: bool,
+    /// Whether its tracer lost events about now: what it does record says nothing of its state.
+    pub(crate) lossy: bool,
     /// What the host's devices did last on this processor, for telling wake-ups apart.
     pub(crate) device: Option<Cause>,
 }
@@ -74,6 +76,7 @@ impl Cpu {
             contexts: Vec::new(),
             waiters: Vec::new(),
             covered: false,
+            lossy: false,
             device: None,
         }
     }
@@ -370,12 +373,13 @@ impl<S: Sink> Model<S> {
             self.threads[x.0].wake = wake;
             self.wait_on(x, Some(c));
             self.thread_to(x, t, Sched::Runnable, status);
-            self.vcpu_woken(t, x, Some(c));
+            self.vcpu_woken(t, x, by);
         }
     }
 
     fn switch_in(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
         match self.threads[x.0].sched {
+            Sched::Sleeping => self.wake_unseen(x),
             Sched::Unresolved => {
                 self.resolve(x, Status::new(State::Runnable, Evidence::FirstEvent).likely());
             }
@@ -396,6 +400,22 @@ impl<S: Sink> Model<S> {
         self.threads[x.0].woken_running = false;
         self.thread_to(x, t, Sched::Running(c), running);
         self.vcpu_switched_in(t, x);
+    }
+
+    /// A sleeping thread runs and nothing told of its wake-up. If events were lost meanwhile, so
+    /// was the wake-up, and with it what the thread did since.
+    fn wake_unseen(&mut self, x: ThreadIx) {
+        let Some(lane) = &mut self.threads[x.0].lane else { return };
+        if self.lost_until <= lane.since() {
+            return;
+        }
+        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter);
+        lane.amend(|s| *s = lost);
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = &mut self.vcpus[v.0].lane
+        {
+            lane.amend(|s| *s = lost);
+        }
     }
 
     pub(crate) fn waking(&mut self, t: Timestamp, c: CpuIx, tid: Tid, target: CpuId, comm: &Comm) {
@@ -426,11 +446,16 @@ impl<S: Sink> Model<S> {
         self.threads[x.0].wake = Some(wake);
         self.threads[x.0].device = self.device_of_wake(x, &wake);
         let target = self.cpu(target).or(self.threads[x.0].cpu);
+        if let Some(target) = target.filter(|target| self.cpus[target.0].lossy) {
+            self.threads[x.0].cpu = Some(target);
+            self.lose_thread(t, x, Cause::Lost, Evidence::LossCounter);
+            return;
+        }
         self.wait_on(x, target);
         let by = target.and_then(|target| self.occupant(target));
         let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
         self.thread_to(x, t, Sched::Runnable, status);
-        self.vcpu_woken(t, x, target);
+        self.vcpu_woken(t, x, by);
     }
 
     /// What device a thread was woken for: one that was at work in the waker's context, or the

@@ -62,6 +62,8 @@ pub struct Model<S: Sink> {
     pub(crate) begins: Timestamp,
     /// When every stream had begun: before it, what is not seen may have happened unseen.
     pub(crate) covered_from: Timestamp,
+    /// The end of the latest loss.
+    pub(crate) lost_until: Timestamp,
     /// Whether the trace describes the nested tracepoints.
     pub(crate) nested_traced: bool,
     entities: u32,
@@ -109,6 +111,7 @@ impl<S: Sink> Model<S> {
             now: begins,
             begins,
             covered_from,
+            lost_until: Timestamp::MIN,
             nested_traced: options.nested_traced,
             entities: 0,
             cpus: Vec::new(),
@@ -153,6 +156,9 @@ impl<S: Sink> Model<S> {
             return;
         };
         self.cpus[c.0].covered = true;
+        if self.cpus[c.0].lossy && !is_about_others(&record.event) {
+            return;
+        }
         if let Some(tid) = record.context_tid {
             self.context_tid(t, c, tid);
         }
@@ -211,8 +217,15 @@ impl<S: Sink> Model<S> {
         let Some(c) = self.cpu(cpu) else { return };
         match bound {
             Bound::Begins => self.cpus[c.0].covered = true,
-            Bound::LossBegins => self.forget(t, c, Cause::Lost, Evidence::LossCounter),
-            Bound::LossEnds => self.unresolve(t, c),
+            Bound::LossBegins => {
+                self.cpus[c.0].lossy = true;
+                self.forget(t, c, Cause::Lost, Evidence::LossCounter);
+            }
+            Bound::LossEnds => {
+                self.cpus[c.0].lossy = false;
+                self.lost_until = t;
+                self.unresolve(t, c);
+            }
             Bound::Ends => {
                 self.cpus[c.0].covered = false;
                 self.forget(t, c, Cause::NotRecorded, Evidence::Coverage);
@@ -268,4 +281,22 @@ impl<S: Sink> Model<S> {
             cr3: None,
         }
     }
+}
+
+/// Events whose meaning does not hang on what else their processor does: true even where others
+/// beside them were lost.
+const fn is_about_others(event: &K) -> bool {
+    matches!(
+        event,
+        K::SchedWaking { .. }
+            | K::SchedWakeup { .. }
+            | K::SchedWakeupNew { .. }
+            | K::SchedMigrate { .. }
+            | K::ProcessFork { .. }
+            | K::ProcessExec { .. }
+            | K::ProcessExit { .. }
+            | K::ProcessFree { .. }
+            | K::StatedumpProcess { .. }
+            | K::StatedumpNamespace { .. }
+    )
 }

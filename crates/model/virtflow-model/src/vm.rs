@@ -183,10 +183,9 @@ impl<S: Sink> Model<S> {
         self.vcpu_to(v, t, status);
     }
 
-    pub(crate) fn vcpu_woken(&mut self, t: Timestamp, x: ThreadIx, target: Option<CpuIx>) {
+    pub(crate) fn vcpu_woken(&mut self, t: Timestamp, x: ThreadIx, by: Option<EntityId>) {
         let Some(v) = self.vcpu_of(x) else { return };
         self.note_wake(v, t);
-        let by = target.and_then(|c| self.occupant(c));
         self.vcpu_to(v, t, Status::new(State::Runnable, Evidence::SchedWaking).by(by));
     }
 

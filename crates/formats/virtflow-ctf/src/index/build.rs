@@ -46,7 +46,11 @@ pub(crate) fn header_problem(
     if facts.magic.is_some_and(|magic| magic != crate::plan::MAGIC) {
         return Some("a packet without its magic number");
     }
-    if facts.uuid.zip(uuid).is_some_and(|(found, expected)| found != expected) {
+    if facts
+        .uuid
+        .zip(uuid)
+        .is_some_and(|(found, expected)| found != expected)
+    {
         return Some("a packet of another trace, by its uuid");
     }
     if facts.stream.is_some_and(|stream| stream != class_id) {
@@ -57,7 +61,12 @@ pub(crate) fn header_problem(
 
 impl<'m> Builder<'m> {
     pub(crate) fn new(metadata: &'m Metadata) -> Self {
-        let registers = metadata.streams.iter().map(|s| s.registers).max().unwrap_or(0);
+        let registers = metadata
+            .streams
+            .iter()
+            .map(|s| s.registers)
+            .max()
+            .unwrap_or(0);
         Self {
             metadata,
             window: Window::new(HEADER_READ),
@@ -91,7 +100,12 @@ impl<'m> Builder<'m> {
         offset: Option<u64>,
         what: String,
     ) {
-        let place = Place { file: Arc::clone(path), stream: None, packet, offset };
+        let place = Place {
+            file: Arc::clone(path),
+            stream: None,
+            packet,
+            offset,
+        };
         self.problems.push(Problem { kind, place, what });
     }
 
@@ -102,7 +116,9 @@ impl<'m> Builder<'m> {
         if len == 0 {
             return Ok(None);
         }
-        let Some((class, facts)) = self.first_packet(&file, path, len)? else { return Ok(None) };
+        let Some((class, facts)) = self.first_packet(&file, path, len)? else {
+            return Ok(None);
+        };
         let metadata = self.metadata;
         let stream = &metadata.streams[class];
         let cpu = facts.cpu.and_then(|cpu| u32::try_from(cpu).ok()).map(CpuId);
@@ -133,7 +149,9 @@ impl<'m> Builder<'m> {
         let mut what = "the metadata describes no stream";
         self.registers.fill(0);
         for _ in 0..2 {
-            let Some(stream) = self.metadata.streams.get(class) else { break };
+            let Some(stream) = self.metadata.streams.get(class) else {
+                break;
+            };
             let facts = self.header(file, stream, 0, len)?;
             let (id, facts) = match facts {
                 Ok(facts) => (facts.stream, Some(facts)),
@@ -141,7 +159,11 @@ impl<'m> Builder<'m> {
                 Err(_) => (self.stream_id(class), None),
             };
             let right = match id {
-                Some(id) => self.metadata.streams.iter().position(|stream| stream.id == id),
+                Some(id) => self
+                    .metadata
+                    .streams
+                    .iter()
+                    .position(|stream| stream.id == id),
                 None => Some(0),
             };
             what = match (right, facts) {
@@ -199,8 +221,12 @@ impl<'m> Builder<'m> {
 
     /// Takes the packets from LTTng's index file, if there is one and it is right.
     fn from_index(&mut self, part: &mut Part, stream: &StreamClass, first: &PacketFacts) -> bool {
-        let Some((path, index)) = index_file(&part.path) else { return false };
-        let clock = stream.clock.and_then(|clock| self.metadata.clocks.get(clock));
+        let Some((path, index)) = index_file(&part.path) else {
+            return false;
+        };
+        let clock = stream
+            .clock
+            .and_then(|clock| self.metadata.clocks.get(clock));
         let why = match lttng::entries(&index, part.len) {
             Ok(entries) => match contradiction(&entries, first, stream) {
                 None => {
@@ -215,7 +241,13 @@ impl<'m> Builder<'m> {
             Err(why) => why,
         };
         let what = format!("{why}; the index was ignored");
-        self.problem(ProblemKind::Contradiction, &Arc::new(path), None, None, what);
+        self.problem(
+            ProblemKind::Contradiction,
+            &Arc::new(path),
+            None,
+            None,
+            what,
+        );
         false
     }
 
@@ -229,7 +261,10 @@ impl<'m> Builder<'m> {
             };
             groups.entry(key).or_default().push(part);
         }
-        groups.into_values().filter_map(|parts| self.stream(parts)).collect()
+        groups
+            .into_values()
+            .filter_map(|parts| self.stream(parts))
+            .collect()
     }
 
     fn stream(&self, mut parts: Vec<Part>) -> Option<StreamFile> {
@@ -242,7 +277,10 @@ impl<'m> Builder<'m> {
         let mut holes = Vec::new();
         for (file, part) in (0..).zip(&parts) {
             holes.extend(part.holes.iter().map(|hole| hole.behind(packets.len())));
-            packets.extend(part.packets.iter().map(|packet| Packet { file, ..packet.clone() }));
+            packets.extend(part.packets.iter().map(|packet| Packet {
+                file,
+                ..packet.clone()
+            }));
         }
         let mut stream = StreamFile {
             class: class_index,
@@ -268,7 +306,11 @@ impl<'m> Builder<'m> {
                 *last = ends.first().copied().flatten().map(|(_, last)| last);
             }
         }
-        if stream.packets.iter().all(|packet| packet.begin.is_some() && packet.end.is_some()) {
+        if stream
+            .packets
+            .iter()
+            .all(|packet| packet.begin.is_some() && packet.end.is_some())
+        {
             return;
         }
         let ends = survey(self.metadata, stream, 0..stream.packets.len());

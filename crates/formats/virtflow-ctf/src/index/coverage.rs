@@ -39,7 +39,10 @@ pub(super) fn coverage(
     let begin = packets.iter().find_map(|packet| packet.begin);
     let end = packets.iter().rev().find_map(|packet| packet.end);
     let span = begin.zip(end).map(|(begin, end)| Span::new(begin, end));
-    let mut losses: Vec<Loss> = holes.iter().map(|hole| unreadable(packets, *hole)).collect();
+    let mut losses: Vec<Loss> = holes
+        .iter()
+        .map(|hole| unreadable(packets, *hole))
+        .collect();
     let mut before: Option<&Packet> = None;
     for packet in packets {
         losses.extend(packets_lost(before, packet));
@@ -56,7 +59,9 @@ fn unreadable(packets: &[Packet], hole: Hole) -> Loss {
             let before = next.checked_sub(1).and_then(|before| packets.get(before));
             let next = packets.get(next).and_then(|packet| packet.begin);
             Span::new(
-                before.and_then(|packet| packet.end).unwrap_or(Timestamp::MIN),
+                before
+                    .and_then(|packet| packet.end)
+                    .unwrap_or(Timestamp::MIN),
                 next.unwrap_or(Timestamp::MAX),
             )
         }
@@ -65,33 +70,54 @@ fn unreadable(packets: &[Packet], hole: Hole) -> Loss {
             let begin = packet.and_then(|packet| packet.begin);
             Span::new(
                 last.or(begin).unwrap_or(Timestamp::MIN),
-                packet.and_then(|packet| packet.end).unwrap_or(Timestamp::MAX),
+                packet
+                    .and_then(|packet| packet.end)
+                    .unwrap_or(Timestamp::MAX),
             )
         }
     };
-    Loss { span, kind: LossKind::Unreadable }
+    Loss {
+        span,
+        kind: LossKind::Unreadable,
+    }
 }
 
 fn packets_lost(before: Option<&Packet>, packet: &Packet) -> Option<Loss> {
-    let lost = packet.sequence?.checked_sub(before?.sequence?)?.checked_sub(1)?;
+    let lost = packet
+        .sequence?
+        .checked_sub(before?.sequence?)?
+        .checked_sub(1)?;
     let span = Span::new(before?.end?, packet.begin?);
-    (lost > 0).then_some(Loss { span, kind: LossKind::Packets(lost) })
+    (lost > 0).then_some(Loss {
+        span,
+        kind: LossKind::Packets(lost),
+    })
 }
 
 fn events_lost(before: Option<&Packet>, packet: &Packet, counter_bits: u32) -> Option<Loss> {
     let counter = packet.discarded?;
     let (lost, from) = match before {
         None => (counter, packet.begin?),
-        Some(before) => (lost_between(before.discarded?, counter, counter_bits)?, before.end?),
+        Some(before) => (
+            lost_between(before.discarded?, counter, counter_bits)?,
+            before.end?,
+        ),
     };
     let span = Span::new(from, packet.end?);
-    (lost > 0).then_some(Loss { span, kind: LossKind::Events(lost) })
+    (lost > 0).then_some(Loss {
+        span,
+        kind: LossKind::Events(lost),
+    })
 }
 
 /// How far the counter went, if it did not go backwards. Going beyond half its range is taken
 /// for going backwards, which a counter that began anew does.
 fn lost_between(before: u64, after: u64, bits: u32) -> Option<u64> {
-    let mask = if bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
+    let mask = if bits >= 64 {
+        u64::MAX
+    } else {
+        (1 << bits) - 1
+    };
     let lost = after.wrapping_sub(before) & mask;
     (lost <= mask / 2).then_some(lost)
 }
@@ -123,7 +149,11 @@ mod tests {
 
     #[test]
     fn events_and_packets() {
-        let packets = [packet(0, 10, 3, 2), packet(20, 30, 4, 2), packet(50, 60, 9, 7)];
+        let packets = [
+            packet(0, 10, 3, 2),
+            packet(20, 30, 4, 2),
+            packet(50, 60, 9, 7),
+        ];
         let got = coverage(&packets, Some(CpuId(1)), 64, &[]);
         assert_eq!(got.span, Some(loss(0, 60, LossKind::Unreadable).span));
         assert_eq!(
@@ -138,7 +168,11 @@ mod tests {
 
     #[test]
     fn narrow_counters_wrap_and_restarted_ones_do_not_count() {
-        let packets = [packet(0, 1, 0, 0xffff_fffe), packet(1, 2, 1, 3), packet(2, 3, 0, 0)];
+        let packets = [
+            packet(0, 1, 0, 0xffff_fffe),
+            packet(1, 2, 1, 3),
+            packet(2, 3, 0, 0),
+        ];
         let got = coverage(&packets, None, 32, &[]).losses;
         assert_eq!(got[1..], [loss(1, 2, LossKind::Events(5))]);
     }

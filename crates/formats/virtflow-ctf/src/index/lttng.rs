@@ -26,7 +26,9 @@ pub(super) struct Entry {
 /// The entries of an index, if it describes a file of `file_len` bytes without gaps. The error
 /// says what speaks against it.
 pub(super) fn entries(index: &[u8], file_len: u64) -> Result<Vec<Entry>, &'static str> {
-    let header = index.first_chunk::<HEADER_LEN>().ok_or("the index is cut off")?;
+    let header = index
+        .first_chunk::<HEADER_LEN>()
+        .ok_or("the index is cut off")?;
     let word = |i: usize| {
         let at = i * 4;
         u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
@@ -52,10 +54,17 @@ pub(super) fn entries(index: &[u8], file_len: u64) -> Result<Vec<Entry>, &'stati
         if entry.content > entry.size || entry.begin > entry.end {
             return Err("the index has an impossible packet");
         }
-        expected = entry.offset.checked_add(entry.size / 8).ok_or("the index has no end")?;
+        expected = entry
+            .offset
+            .checked_add(entry.size / 8)
+            .ok_or("the index has no end")?;
         entries.push(entry);
     }
-    if expected == file_len { Ok(entries) } else { Err("the index does not end where the file does") }
+    if expected == file_len {
+        Ok(entries)
+    } else {
+        Err("the index does not end where the file does")
+    }
 }
 
 fn entry(record: &[u8]) -> Entry {

@@ -4,6 +4,8 @@ mod build;
 mod coverage;
 mod lttng;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,7 +93,9 @@ impl StreamFile {
 
     /// Its first file.
     pub fn path(&self) -> &Path {
-        self.paths.first().map_or(Path::new(""), |path| path.as_path())
+        self.paths
+            .first()
+            .map_or(Path::new(""), |path| path.as_path())
     }
 
     /// Its class, as a number in [`crate::Metadata::stream_classes`].

@@ -52,7 +52,13 @@ impl Builder<'_> {
                 Some(next) => format!("{what}; {} bytes were left out", next - offset),
                 None => format!("{what}; the rest of the file was left out"),
             };
-            self.problem(ProblemKind::Corrupt, &path, Some(number), Some(offset), what);
+            self.problem(
+                ProblemKind::Corrupt,
+                &path,
+                Some(number),
+                Some(offset),
+                what,
+            );
             let Some(next) = next else { break };
             offset = next;
         }
@@ -74,13 +80,24 @@ impl Builder<'_> {
         if let Some(what) = header_problem(&facts, self.metadata.uuid, stream.id) {
             return Ok(Err(what));
         }
-        let clock = stream.clock.and_then(|clock| self.metadata.clocks.get(clock));
-        Ok(scanned(part.packets.len() as u64, offset, rest, &facts, clock))
+        let clock = stream
+            .clock
+            .and_then(|clock| self.metadata.clocks.get(clock));
+        Ok(scanned(
+            part.packets.len() as u64,
+            offset,
+            rest,
+            &facts,
+            clock,
+        ))
     }
 
     /// What every packet begins with, if that is enough to recognise one.
     fn pattern(&self, stream: &StreamClass) -> Option<[u8; 20]> {
-        let uuid = self.metadata.uuid.filter(|_| stream.packet.begins_with_magic_and_uuid())?;
+        let uuid = self
+            .metadata
+            .uuid
+            .filter(|_| stream.packet.begins_with_magic_and_uuid())?;
         let magic = match self.metadata.byte_order {
             ByteOrder::Little => (MAGIC as u32).to_le_bytes(),
             ByteOrder::Big => (MAGIC as u32).to_be_bytes(),
@@ -99,10 +116,17 @@ fn find(file: &File, pattern: &[u8; 20], from: u64) -> io::Result<Option<u64>> {
     loop {
         window.load(file, at, u64::MAX, 0)?;
         let bytes = window.bytes();
-        if let Some(found) = bytes.windows(pattern.len()).position(|here| here == pattern) {
+        if let Some(found) = bytes
+            .windows(pattern.len())
+            .position(|here| here == pattern)
+        {
             return Ok(Some(at + found as u64));
         }
-        let Some(step) = bytes.len().checked_sub(pattern.len() - 1).filter(|step| *step > 0) else {
+        let Some(step) = bytes
+            .len()
+            .checked_sub(pattern.len() - 1)
+            .filter(|step| *step > 0)
+        else {
             return Ok(None);
         };
         if window.cut {
@@ -121,7 +145,10 @@ fn scanned(
     clock: Option<&Clock>,
 ) -> Result<Packet, &'static str> {
     let whole = rest.saturating_mul(8);
-    let size = match facts.size.or_else(|| facts.content?.checked_next_multiple_of(8)) {
+    let size = match facts
+        .size
+        .or_else(|| facts.content?.checked_next_multiple_of(8))
+    {
         None | Some(0) => whole,
         Some(size) => size,
     };

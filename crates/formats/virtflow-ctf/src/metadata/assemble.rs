@@ -25,7 +25,11 @@ pub(crate) fn assemble(
     let mut document = parse(text)?;
     check_version(text, &document)?;
     let Some(byte_order) = document.trace.order.or(order) else {
-        return Err(error_at(text, document.trace.at, MetadataErrorKind::Missing("byte_order")));
+        return Err(error_at(
+            text,
+            document.trace.at,
+            MetadataErrorKind::Missing("byte_order"),
+        ));
     };
     let mut clocks: Vec<Clock> = document.clocks.iter().map(Clock::new).collect();
     if clocks.is_empty() {
@@ -35,7 +39,12 @@ pub(crate) fn assemble(
         document.streams.push(RawStream::default());
     }
     let events_of = events_by_stream(text, &document)?;
-    let mut context = Context { text, order: byte_order, clocks: &clocks, types: 0 };
+    let mut context = Context {
+        text,
+        order: byte_order,
+        clocks: &clocks,
+        types: 0,
+    };
     let mut streams = Vec::with_capacity(document.streams.len());
     let mut events = Vec::with_capacity(document.events.len());
     for (raw, of) in document.streams.iter().zip(&events_of) {
@@ -77,7 +86,11 @@ fn events_by_stream(text: &str, document: &Document) -> Result<Vec<Vec<usize>>> 
     for (i, stream) in document.streams.iter().enumerate() {
         if stream_of.insert(stream.id.unwrap_or(0), i).is_some() {
             let what = format!("stream {}", stream.id.unwrap_or(0));
-            return Err(error_at(text, stream.at, MetadataErrorKind::Duplicate(what)));
+            return Err(error_at(
+                text,
+                stream.at,
+                MetadataErrorKind::Duplicate(what),
+            ));
         }
     }
     let mut events_of = vec![Vec::new(); document.streams.len()];
@@ -87,9 +100,9 @@ fn events_by_stream(text: &str, document: &Document) -> Result<Vec<Vec<usize>>> 
             (None, [_]) => 0,
             (id, _) => {
                 let id = id.unwrap_or(0);
-                *stream_of.get(&id).ok_or_else(|| {
-                    error_at(text, event.at, MetadataErrorKind::UnknownStream(id))
-                })?
+                *stream_of
+                    .get(&id)
+                    .ok_or_else(|| error_at(text, event.at, MetadataErrorKind::UnknownStream(id)))?
             }
         };
         events_of[stream].push(i);
@@ -119,7 +132,9 @@ fn stream_class(
         match ids.entry(class.id) {
             Entry::Occupied(_) => {
                 let what = format!("event {}", class.id);
-                return Err(resolver.context.error(raw.at, MetadataErrorKind::Duplicate(what)));
+                return Err(resolver
+                    .context
+                    .error(raw.at, MetadataErrorKind::Duplicate(what)));
             }
             Entry::Vacant(slot) => slot.insert(class.index as u32),
         };
@@ -127,11 +142,20 @@ fn stream_class(
     }
     let packet = PacketPlan::new(&mut resolver.scopes, &mut resolver.registers);
     let registers = resolver.registers;
-    let [packet_header, packet_context, event_header, event_context, ..] = resolver.scopes;
+    let [
+        packet_header,
+        packet_context,
+        event_header,
+        event_context,
+        ..,
+    ] = resolver.scopes;
     let header = HeaderPlan::new(event_header.as_ref(), !targets_header(&event_header));
     for class in &mut events[first..] {
-        class.body =
-            Body::new([event_context.as_ref(), class.context.as_ref(), class.fields.as_ref()]);
+        class.body = Body::new([
+            event_context.as_ref(),
+            class.context.as_ref(),
+            class.fields.as_ref(),
+        ]);
     }
     let pairs: Vec<(u64, u32)> = ids.into_iter().collect();
     Ok(StreamClass {
@@ -218,7 +242,11 @@ fn stream_clock(scopes: [Option<&StructType>; 2]) -> Option<usize> {
             _ => ty.int().and_then(|int| int.clock),
         }
     }
-    scopes.into_iter().flatten().flat_map(|scope| &scope.fields).find_map(|field| of(&field.ty))
+    scopes
+        .into_iter()
+        .flatten()
+        .flat_map(|scope| &scope.fields)
+        .find_map(|field| of(&field.ty))
 }
 
 /// Whether a length or tag outside the event header refers to a field in it; then the header
@@ -232,5 +260,10 @@ fn targets_header(header: &Option<StructType>) -> bool {
         }
     }
     // The id that chooses between LTTng's compact and extended headers is one such field.
-    header.iter().flat_map(|header| &header.fields).map(|field| count(&field.ty)).sum::<usize>() > 1
+    header
+        .iter()
+        .flat_map(|header| &header.fields)
+        .map(|field| count(&field.ty))
+        .sum::<usize>()
+        > 1
 }

@@ -119,10 +119,18 @@ impl ClassTable {
     pub(crate) fn new(classes: &[(u64, u32)], events_have_ids: bool) -> Self {
         let limit = DENSE_MIN.max(classes.len() as u64 * DENSE_FACTOR);
         let dense_ids = || classes.iter().filter(|(id, _)| *id < limit);
-        let len = dense_ids().map(|(id, _)| *id as usize + 1).max().unwrap_or(0);
-        let mut table = Self { dense: vec![NO_CLASS; len], ..Self::default() };
+        let len = dense_ids()
+            .map(|(id, _)| *id as usize + 1)
+            .max()
+            .unwrap_or(0);
+        let mut table = Self {
+            dense: vec![NO_CLASS; len],
+            ..Self::default()
+        };
         dense_ids().for_each(|&(id, class)| table.dense[id as usize] = class);
-        table.sparse.extend(classes.iter().filter(|(id, _)| *id >= limit).copied());
+        table
+            .sparse
+            .extend(classes.iter().filter(|(id, _)| *id >= limit).copied());
         if !events_have_ids && let [(_, class)] = classes {
             table.only = Some(*class);
         }
@@ -136,7 +144,11 @@ impl ClassTable {
             Some(&class) => class,
             None => self.sparse.get(&id).copied().unwrap_or(NO_CLASS),
         };
-        if class == NO_CLASS { self.only.map(|class| class as usize) } else { Some(class as usize) }
+        if class == NO_CLASS {
+            self.only.map(|class| class as usize)
+        } else {
+            Some(class as usize)
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod assemble;
 mod class;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use crate::bits::ByteOrder;
@@ -10,11 +12,11 @@ use crate::clock::Clock;
 
 pub(crate) use assemble::assemble;
 pub use class::{EventClass, StreamClass};
-pub(crate) use types::{Choice, Reg, choose};
 pub use types::{
     ArrayType, Base, Encoding, EnumMapping, EnumType, Field, FieldType, FloatType, IntType, Scope,
     SequenceType, StringType, StructType, VariantType,
 };
+pub(crate) use types::{Choice, Reg, choose};
 
 /// The description of a trace.
 #[derive(Debug)]

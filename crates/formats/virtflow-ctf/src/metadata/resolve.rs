@@ -11,8 +11,8 @@ use super::types::{
 use crate::bits::ByteOrder;
 use crate::clock::Clock;
 use crate::error::{MetadataError, MetadataErrorKind};
-use crate::tsdl::{ITEMS_MAX, error_at};
 use crate::tsdl::raw::{RawField, RawInt, RawKind, RawPath, RawRef};
+use crate::tsdl::{ITEMS_MAX, error_at};
 
 type Result<T> = std::result::Result<T, MetadataError>;
 
@@ -33,7 +33,10 @@ impl Context<'_> {
     fn count(&mut self, more: usize, at: usize) -> Result<()> {
         self.types += more as u64;
         if self.types > ITEMS_MAX {
-            let kind = MetadataErrorKind::TooMany { what: "types in use", max: ITEMS_MAX };
+            let kind = MetadataErrorKind::TooMany {
+                what: "types in use",
+                max: ITEMS_MAX,
+            };
             return Err(self.error(at, kind));
         }
         Ok(())
@@ -106,7 +109,9 @@ impl<'a, 'c> Resolver<'a, 'c> {
                 order: float.order.unwrap_or(self.context.order),
                 ieee: matches!((float.exp_dig, float.mant_dig), (8, 24) | (11, 53)),
             }),
-            RawKind::String(encoding) => FieldType::String(StringType { encoding: *encoding }),
+            RawKind::String(encoding) => FieldType::String(StringType {
+                encoding: *encoding,
+            }),
             RawKind::Struct { fields, align } => self.structure(fields, *align, name)?,
             RawKind::Variant { tag, options } => {
                 let Some(tag) = tag else {
@@ -134,9 +139,14 @@ impl<'a, 'c> Resolver<'a, 'c> {
         let clock = match &raw.clock {
             None => None,
             Some(name) => {
-                let found = self.context.clocks.iter().position(|clock| clock.name() == &**name);
+                let found = self
+                    .context
+                    .clocks
+                    .iter()
+                    .position(|clock| clock.name() == &**name);
                 Some(found.ok_or_else(|| {
-                    self.context.error(raw.at, MetadataErrorKind::UnknownClock(name.to_string()))
+                    self.context
+                        .error(raw.at, MetadataErrorKind::UnknownClock(name.to_string()))
                 })?)
             }
         };
@@ -158,16 +168,26 @@ impl<'a, 'c> Resolver<'a, 'c> {
         align: u64,
         name: Option<&Arc<str>>,
     ) -> Result<FieldType> {
-        self.frames.push(Frame { fields: Vec::new(), name: name.cloned() });
+        self.frames.push(Frame {
+            fields: Vec::new(),
+            name: name.cloned(),
+        });
         let mut align = align;
         for field in fields {
             let ty = self.resolve(&field.ty, Some(&field.name))?;
             align = align.max(ty.align());
             if let Some(frame) = self.frames.last_mut() {
-                frame.fields.push(Field { raw_name: Arc::clone(&field.name), ty });
+                frame.fields.push(Field {
+                    raw_name: Arc::clone(&field.name),
+                    ty,
+                });
             }
         }
-        let fields = self.frames.pop().map(|frame| frame.fields).unwrap_or_default();
+        let fields = self
+            .frames
+            .pop()
+            .map(|frame| frame.fields)
+            .unwrap_or_default();
         Ok(FieldType::Struct(StructType { fields, align }))
     }
 
@@ -180,7 +200,10 @@ impl<'a, 'c> Resolver<'a, 'c> {
         let mut options = Vec::new();
         for option in raw {
             let ty = self.resolve(&option.ty, None)?;
-            options.push(Field { raw_name: Arc::clone(&option.name), ty });
+            options.push(Field {
+                raw_name: Arc::clone(&option.name),
+                ty,
+            });
         }
         let choices = choices(&mappings, &options, target.signed);
         self.context.count(choices.len(), tag.at)?;
@@ -200,17 +223,24 @@ impl<'a, 'c> Resolver<'a, 'c> {
         self.registers = fresh;
         target.ok_or_else(|| {
             let text = crate::tsdl::shorten(&path.text());
-            self.context.error(path.at, MetadataErrorKind::UnknownField(text))
+            self.context
+                .error(path.at, MetadataErrorKind::UnknownField(text))
         })
     }
 
     fn find(&mut self, path: &RawPath, fresh: &mut Reg) -> Option<Target> {
         for scope in Scope::ALL {
-            let Some(rest) = strip_scope(&path.parts, scope) else { continue };
+            let Some(rest) = strip_scope(&path.parts, scope) else {
+                continue;
+            };
             return if scope == self.current {
                 self.find_in_frames(rest, fresh)
             } else {
-                descend(&mut self.scopes[scope as usize].as_mut()?.fields, rest, fresh)
+                descend(
+                    &mut self.scopes[scope as usize].as_mut()?.fields,
+                    rest,
+                    fresh,
+                )
             };
         }
         for frame in self.frames.iter_mut().rev() {
@@ -262,7 +292,9 @@ fn descend(fields: &mut [Field], path: &[Arc<str>], fresh: &mut Reg) -> Option<T
     let (first, rest) = path.split_first()?;
     let field = fields.iter_mut().find(|field| field.raw_name == *first)?;
     if !rest.is_empty() {
-        let FieldType::Struct(structure) = &mut field.ty else { return None };
+        let FieldType::Struct(structure) = &mut field.ty else {
+            return None;
+        };
         return descend(&mut structure.fields, rest, fresh);
     }
     let mappings = match &field.ty {
@@ -274,12 +306,18 @@ fn descend(fields: &mut [Field], path: &[Arc<str>], fresh: &mut Reg) -> Option<T
         *fresh += 1;
         *fresh - 1
     });
-    Some(Target { reg, signed: int.signed, mappings })
+    Some(Target {
+        reg,
+        signed: int.signed,
+        mappings,
+    })
 }
 
 fn choices(mappings: &[EnumMapping], options: &[Field], signed: bool) -> Vec<Choice> {
-    let by_name: HashMap<&str, u32> =
-        (0..).zip(options).map(|(i, option)| (option.raw_name(), i)).collect();
+    let by_name: HashMap<&str, u32> = (0..)
+        .zip(options)
+        .map(|(i, option)| (option.raw_name(), i))
+        .collect();
     let (min, max) = if signed {
         (i128::from(i64::MIN), i128::from(i64::MAX))
     } else {
@@ -288,10 +326,16 @@ fn choices(mappings: &[EnumMapping], options: &[Field], signed: bool) -> Vec<Cho
     let key = |value: i128| Choice::key(value as u64, signed);
     let mut choices = Vec::new();
     for mapping in mappings {
-        let Some(&option) = by_name.get(&*mapping.label) else { continue };
+        let Some(&option) = by_name.get(&*mapping.label) else {
+            continue;
+        };
         let (low, high) = (mapping.low.max(min), mapping.high.min(max));
         if low <= high {
-            choices.push(Choice { low: key(low), high: key(high), option });
+            choices.push(Choice {
+                low: key(low),
+                high: key(high),
+                option,
+            });
         }
     }
     choices

@@ -283,7 +283,11 @@ impl StructType {
 
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         let stripped = self.fields.iter().position(|field| field.name() == name);
-        stripped.or_else(|| self.fields.iter().position(|field| field.raw_name() == name))
+        stripped.or_else(|| {
+            self.fields
+                .iter()
+                .position(|field| field.raw_name() == name)
+        })
     }
 }
 

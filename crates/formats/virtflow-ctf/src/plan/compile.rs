@@ -29,18 +29,33 @@ impl Body {
         scopes: [Option<&StructType>; 3],
         wants: &[Want],
     ) -> (Self, Vec<Found>) {
-        let align = scopes.into_iter().flatten().next().map_or(1, |scope| scope.align);
+        let align = scopes
+            .into_iter()
+            .flatten()
+            .next()
+            .map_or(1, |scope| scope.align);
         let mut compiler = Compiler::new(align, wants.len());
         let names = [Scope::StreamContext, Scope::EventContext, Scope::Payload];
         for (name, scope) in names.into_iter().zip(scopes) {
             let Some(scope) = scope else { continue };
-            let here = wants.iter().enumerate().filter(|(_, want)| want.scope == name);
-            let here: Vec<Active<'_>> =
-                here.map(|(slot, want)| (slot as u32, want.path.as_slice())).collect();
+            let here = wants
+                .iter()
+                .enumerate()
+                .filter(|(_, want)| want.scope == name);
+            let here: Vec<Active<'_>> = here
+                .map(|(slot, want)| (slot as u32, want.path.as_slice()))
+                .collect();
             compiler.structure(scope, &here);
         }
         let (size, ops) = compiler.finish();
-        (Self { mask: align - 1, size, ops }, compiler.found)
+        (
+            Self {
+                mask: align - 1,
+                size,
+                ops,
+            },
+            compiler.found,
+        )
     }
 }
 
@@ -115,12 +130,20 @@ const fn add(a: u64, b: u64) -> u64 {
 
 const fn times(a: u64, b: u64) -> u64 {
     let product = a.saturating_mul(b);
-    if product > SIZE_MAX { SIZE_MAX } else { product }
+    if product > SIZE_MAX {
+        SIZE_MAX
+    } else {
+        product
+    }
 }
 
 /// The largest power of two that divides `n`.
 const fn divisor(n: u64) -> u64 {
-    if n == 0 { 1 << 63 } else { n & n.wrapping_neg() }
+    if n == 0 {
+        1 << 63
+    } else {
+        n & n.wrapping_neg()
+    }
 }
 
 impl Compiler {
@@ -128,7 +151,12 @@ impl Compiler {
     pub(super) fn new(align: u64, slots: usize) -> Self {
         Self {
             ops: Vec::new(),
-            at: Position { align, offset: 0, emitted: 0, from_start: true },
+            at: Position {
+                align,
+                offset: 0,
+                emitted: 0,
+                from_start: true,
+            },
             conditional: 0,
             header: false,
             found: vec![Found::Absent; slots],
@@ -154,7 +182,12 @@ impl Compiler {
 
     /// Everything further on is counted from a new base here, a multiple of `align`.
     fn rebase(&mut self, align: u64) {
-        self.at = Position { align, offset: 0, emitted: 0, from_start: false };
+        self.at = Position {
+            align,
+            offset: 0,
+            emitted: 0,
+            from_start: false,
+        };
     }
 
     pub(super) fn align(&mut self, align: u64) {
@@ -181,7 +214,10 @@ impl Compiler {
             let found = if self.at.from_start && self.conditional == 0 {
                 Found::At(self.at.offset)
             } else {
-                self.ops.push(Op::Mark { ahead: self.ahead(), slot: *slot });
+                self.ops.push(Op::Mark {
+                    ahead: self.ahead(),
+                    slot: *slot,
+                });
                 Found::Marked
             };
             self.found[*slot as usize] = found;
@@ -189,7 +225,10 @@ impl Compiler {
     }
 
     fn wanted_here(&mut self, wants: &[Active<'_>]) -> Option<u32> {
-        let slot = wants.iter().find(|(_, rest)| rest.is_empty()).map(|(slot, _)| *slot)?;
+        let slot = wants
+            .iter()
+            .find(|(_, rest)| rest.is_empty())
+            .map(|(slot, _)| *slot)?;
         self.found[slot as usize] = Found::Marked;
         Some(slot)
     }
@@ -228,7 +267,10 @@ impl Compiler {
                 self.align(ty.align());
                 if let Some(slot) = self.wanted_here(wants) {
                     self.flush();
-                    self.ops.push(Op::MarkSequence { slot, len: sequence.len });
+                    self.ops.push(Op::MarkSequence {
+                        slot,
+                        len: sequence.len,
+                    });
                 }
                 self.elements(&sequence.element, Length::Counted(sequence.len));
             }
@@ -239,16 +281,28 @@ impl Compiler {
     fn int(&mut self, int: &IntType, named_id: bool, wants: &[Active<'_>]) {
         self.align(int.align);
         self.note(wants);
-        let layout = Layout { size: int.size, signed: int.signed, order: int.order };
+        let layout = Layout {
+            size: int.size,
+            signed: int.signed,
+            order: int.order,
+        };
         let ahead = self.ahead();
         if let Some(reg) = int.reg {
             self.ops.push(Op::Read { ahead, layout, reg });
         }
         if self.header && named_id {
-            self.ops.push(Op::Read { ahead, layout, reg: 0 });
+            self.ops.push(Op::Read {
+                ahead,
+                layout,
+                reg: 0,
+            });
         }
         if self.header && int.clock.is_some() {
-            self.ops.push(Op::Clock { ahead, size: int.size, order: int.order });
+            self.ops.push(Op::Clock {
+                ahead,
+                size: int.size,
+                order: int.order,
+            });
         }
         self.at.offset = add(self.at.offset, u64::from(int.size));
     }
@@ -268,7 +322,10 @@ impl Compiler {
             if align > 1 {
                 steps.insert(0, Op::Align { mask: align - 1 });
             }
-            self.ops.push(Op::Repeat { len, body: steps.into() });
+            self.ops.push(Op::Repeat {
+                len,
+                body: steps.into(),
+            });
             self.rebase(1);
             return;
         }
@@ -318,7 +375,10 @@ impl Compiler {
         if same && before.from_start && !ends.is_empty() {
             self.at = ends[0];
         } else {
-            let align = ends.iter().map(|end| end.align.min(divisor(end.offset))).min();
+            let align = ends
+                .iter()
+                .map(|end| end.align.min(divisor(end.offset)))
+                .min();
             self.rebase(align.unwrap_or(1));
         }
     }

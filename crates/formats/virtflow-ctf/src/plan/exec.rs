@@ -26,7 +26,10 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    pub(crate) const ABSENT: Self = Self { pos: u64::MAX, len: 0 };
+    pub(crate) const ABSENT: Self = Self {
+        pos: u64::MAX,
+        len: 0,
+    };
 }
 
 /// The data a plan is followed on and what it leaves behind.
@@ -58,10 +61,20 @@ impl Machine<'_> {
                     self.set(*reg, value);
                 }
                 Op::Clock { ahead, size, order } => {
-                    let layout = Layout { size: *size, signed: false, order: *order };
+                    let layout = Layout {
+                        size: *size,
+                        signed: false,
+                        order: *order,
+                    };
                     self.clock = advance(self.clock, self.int(pos + ahead, layout)?, *size);
                 }
-                Op::Mark { ahead, slot } => self.mark(*slot, Mark { pos: pos + ahead, len: 0 }),
+                Op::Mark { ahead, slot } => self.mark(
+                    *slot,
+                    Mark {
+                        pos: pos + ahead,
+                        len: 0,
+                    },
+                ),
                 Op::MarkSequence { slot, len } => {
                     let len = self.get(*len);
                     self.mark(*slot, Mark { pos, len });
@@ -71,14 +84,23 @@ impl Machine<'_> {
                     pos = self.elements(pos, self.get(*len), *size, *stride)?;
                 }
                 Op::Repeat { len, body } => pos = self.repeat(pos, *len, body)?,
-                Op::Choose { tag, signed, choices, options } => {
+                Op::Choose {
+                    tag,
+                    signed,
+                    choices,
+                    options,
+                } => {
                     let key = Choice::key(self.get(*tag), *signed);
                     let option = choose(choices, key).and_then(|option| options.get(option));
                     pos = self.follow(option.ok_or(Stop::NoOption)?, pos)?;
                 }
             }
         }
-        if pos > self.limit { Err(Stop::Short) } else { Ok(pos) }
+        if pos > self.limit {
+            Err(Stop::Short)
+        } else {
+            Ok(pos)
+        }
     }
 
     #[inline]
@@ -104,12 +126,19 @@ impl Machine<'_> {
             return Err(Stop::Short);
         }
         let value = read_bits(self.data, pos, layout.size, layout.order).ok_or(Stop::Short)?;
-        Ok(if layout.signed { sign_extend(value, layout.size) } else { value })
+        Ok(if layout.signed {
+            sign_extend(value, layout.size)
+        } else {
+            value
+        })
     }
 
     fn text(&mut self, pos: u64, slot: Option<u32>) -> Result<u64, Stop> {
         let begin = pos / 8;
-        let bytes = self.data.get(begin as usize..(self.limit / 8) as usize).ok_or(Stop::Short)?;
+        let bytes = self
+            .data
+            .get(begin as usize..(self.limit / 8) as usize)
+            .ok_or(Stop::Short)?;
         let len = find_nul(bytes).ok_or(Stop::Short)? as u64;
         if let Some(slot) = slot {
             self.mark(slot, Mark { pos, len });
@@ -118,10 +147,20 @@ impl Machine<'_> {
     }
 
     fn elements(&self, pos: u64, len: u64, size: u64, stride: u64) -> Result<u64, Stop> {
-        let Some(strides) = len.checked_sub(1) else { return Ok(pos) };
-        let bits = strides.checked_mul(stride).and_then(|bits| bits.checked_add(size));
-        let bits = bits.filter(|bits| *bits < super::SIZE_MAX).ok_or(Stop::TooMany)?;
-        if pos + bits > self.limit { Err(Stop::Short) } else { Ok(pos + bits) }
+        let Some(strides) = len.checked_sub(1) else {
+            return Ok(pos);
+        };
+        let bits = strides
+            .checked_mul(stride)
+            .and_then(|bits| bits.checked_add(size));
+        let bits = bits
+            .filter(|bits| *bits < super::SIZE_MAX)
+            .ok_or(Stop::TooMany)?;
+        if pos + bits > self.limit {
+            Err(Stop::Short)
+        } else {
+            Ok(pos + bits)
+        }
     }
 
     fn repeat(&mut self, pos: u64, len: Length, body: &[Op]) -> Result<u64, Stop> {
@@ -155,7 +194,9 @@ pub(crate) fn find_nul(bytes: &[u8]) -> Option<usize> {
             return Some(i * 8 + zeros.trailing_zeros() as usize / 8);
         }
     }
-    rest.iter().position(|&byte| byte == 0).map(|at| words.len() * 8 + at)
+    rest.iter()
+        .position(|&byte| byte == 0)
+        .map(|at| words.len() * 8 + at)
 }
 
 #[cfg(test)]
@@ -171,20 +212,46 @@ mod tests {
     }
 
     fn machine<'a>(data: &'a [u8], registers: &'a mut [u64]) -> Machine<'a> {
-        Machine { data, limit: data.len() as u64 * 8, registers, marks: &mut [], clock: 0 }
+        Machine {
+            data,
+            limit: data.len() as u64 * 8,
+            registers,
+            marks: &mut [],
+            clock: 0,
+        }
     }
 
     #[test]
     fn hostile_counts_end() {
         let mut registers = [0, u64::MAX];
         let mut m = machine(&[1; 16], &mut registers);
-        let elements = |size, stride| [Op::Elements { len: 1, size, stride }];
+        let elements = |size, stride| {
+            [Op::Elements {
+                len: 1,
+                size,
+                stride,
+            }]
+        };
         assert_eq!(m.follow(&elements(64, 64), 0), Err(Stop::TooMany));
         assert_eq!(m.follow(&elements(0, 0), 8), Ok(8));
         let nothing: Box<[Op]> = Box::new([Op::Align { mask: 7 }]);
-        let inner: Box<[Op]> = Box::new([Op::Repeat { len: Length::Counted(1), body: nothing }]);
-        let outer = [Op::Repeat { len: Length::Fixed(u64::MAX), body: inner }];
+        let inner: Box<[Op]> = Box::new([Op::Repeat {
+            len: Length::Counted(1),
+            body: nothing,
+        }]);
+        let outer = [Op::Repeat {
+            len: Length::Fixed(u64::MAX),
+            body: inner,
+        }];
         assert_eq!(m.follow(&outer, 0), Ok(0));
-        assert_eq!(m.follow(&[Op::Skip { bits: super::super::SIZE_MAX }], 0), Err(Stop::Short));
+        assert_eq!(
+            m.follow(
+                &[Op::Skip {
+                    bits: super::super::SIZE_MAX
+                }],
+                0
+            ),
+            Err(Stop::Short)
+        );
     }
 }

@@ -11,7 +11,11 @@ pub(crate) enum HeaderPlan {
     /// A header that LTTng writes.
     Fixed(Fixed),
     /// Any other.
-    General { mask: u64, ops: Box<[Op]>, has_id: bool },
+    General {
+        mask: u64,
+        ops: Box<[Op]>,
+        has_id: bool,
+    },
 }
 
 /// LTTng's headers: an id of 5 or 16 bits, the highest of which says that a 32-bit id and a whole
@@ -30,7 +34,11 @@ impl HeaderPlan {
     /// excepted.
     pub(crate) fn new(header: Option<&StructType>, may_be_fixed: bool) -> Self {
         let Some(header) = header else {
-            return Self::General { mask: 0, ops: Box::default(), has_id: false };
+            return Self::General {
+                mask: 0,
+                ops: Box::default(),
+                has_id: false,
+            };
         };
         if may_be_fixed && let Some(fixed) = fixed(header) {
             return Self::Fixed(fixed);
@@ -43,7 +51,11 @@ impl HeaderPlan {
             ops = Box::new([Op::Skip { bits: size }]);
         }
         let has_id = ops.iter().any(reads_id);
-        Self::General { mask: header.align - 1, ops, has_id }
+        Self::General {
+            mask: header.align - 1,
+            ops,
+            has_id,
+        }
     }
 
     /// Whether events tell their class.
@@ -74,8 +86,12 @@ fn reads_id(op: &Op) -> bool {
 
 /// Recognises LTTng's two headers by their layout.
 fn fixed(header: &StructType) -> Option<Fixed> {
-    let [id, v] = header.fields.as_slice() else { return None };
-    let (FieldType::Enum(id_type), FieldType::Variant(v)) = (&id.ty, &v.ty) else { return None };
+    let [id, v] = header.fields.as_slice() else {
+        return None;
+    };
+    let (FieldType::Enum(id_type), FieldType::Variant(v)) = (&id.ty, &v.ty) else {
+        return None;
+    };
     let order = id_type.int.order;
     let large = match (id_type.int.size, id_type.int.align) {
         (5, 1) => false,
@@ -88,8 +104,12 @@ fn fixed(header: &StructType) -> Option<Fixed> {
     }
     let highest = if large { 65535 } else { 31 };
     let (compact, extended) = options(v, highest)?;
-    let [timestamp] = compact.fields.as_slice() else { return None };
-    let [long_id, long_timestamp] = extended.fields.as_slice() else { return None };
+    let [timestamp] = compact.fields.as_slice() else {
+        return None;
+    };
+    let [long_id, long_timestamp] = extended.fields.as_slice() else {
+        return None;
+    };
     let (short_size, short_align) = if large { (32, 8) } else { (27, 1) };
     let matches = is_int(&timestamp.ty, short_size, short_align, order, true)
         && is_int(&long_id.ty, 32, 8, order, false)
@@ -102,15 +122,24 @@ fn fixed(header: &StructType) -> Option<Fixed> {
 
 /// The structures for ids below the highest, and for the highest.
 fn options(v: &VariantType, highest: u64) -> Option<(&StructType, &StructType)> {
-    let [FieldType::Struct(a), FieldType::Struct(b)] = [&v.options.first()?.ty, &v.options.get(1)?.ty]
+    let [FieldType::Struct(a), FieldType::Struct(b)] =
+        [&v.options.first()?.ty, &v.options.get(1)?.ty]
     else {
         return None;
     };
     if v.options.len() != 2 || v.tag_signed {
         return None;
     }
-    let compact = Choice { low: 0, high: highest - 1, option: 0 };
-    let extended = Choice { low: highest, high: highest, option: 1 };
+    let compact = Choice {
+        low: 0,
+        high: highest - 1,
+        option: 0,
+    };
+    let extended = Choice {
+        low: highest,
+        high: highest,
+        option: 1,
+    };
     match v.choices.as_slice() {
         [first, second] if *first == compact && *second == extended => Some((a, b)),
         _ => None,
@@ -118,7 +147,15 @@ fn options(v: &VariantType, highest: u64) -> Option<(&StructType, &StructType)> 
 }
 
 fn is_int(ty: &FieldType, size: u32, align: u64, order: ByteOrder, clock: bool) -> bool {
-    let FieldType::Int(IntType { size: s, align: a, signed, order: o, clock: c, .. }) = ty else {
+    let FieldType::Int(IntType {
+        size: s,
+        align: a,
+        signed,
+        order: o,
+        clock: c,
+        ..
+    }) = ty
+    else {
         return false;
     };
     *s == size && *a == align && !signed && *o == order && c.is_some() == clock

@@ -12,8 +12,8 @@ pub(crate) use header::{Fixed, HeaderPlan};
 pub(crate) use packet::{MAGIC, PacketFacts, PacketPlan};
 
 use crate::bits::ByteOrder;
-use crate::metadata::Reg;
 use crate::metadata::Choice;
+use crate::metadata::Reg;
 
 /// Fixed sizes saturate here: more bits than any file holds, few enough to add up.
 pub(crate) const SIZE_MAX: u64 = 1 << 56;
@@ -34,9 +34,17 @@ pub(crate) enum Op {
     /// Goes on by so many bits.
     Skip { bits: u64 },
     /// Keeps the integer `ahead` bits from here in a register; stays.
-    Read { ahead: u64, layout: Layout, reg: Reg },
+    Read {
+        ahead: u64,
+        layout: Layout,
+        reg: Reg,
+    },
     /// Gives the clock the integer `ahead` bits from here; stays.
-    Clock { ahead: u64, size: u32, order: ByteOrder },
+    Clock {
+        ahead: u64,
+        size: u32,
+        order: ByteOrder,
+    },
     /// Notes that a wanted field lies `ahead` bits from here; stays.
     Mark { ahead: u64, slot: u32 },
     /// Notes that a wanted sequence begins here; stays.
@@ -48,7 +56,12 @@ pub(crate) enum Op {
     /// Repeats a plan for each element.
     Repeat { len: Length, body: Box<[Self]> },
     /// Follows the plan of the chosen option.
-    Choose { tag: Reg, signed: bool, choices: Box<[Choice]>, options: Box<[Box<[Self]>]> },
+    Choose {
+        tag: Reg,
+        signed: bool,
+        choices: Box<[Choice]>,
+        options: Box<[Box<[Self]>]>,
+    },
 }
 
 /// How many elements.

@@ -125,7 +125,10 @@ fn role(scope: &mut StructType, name: &str, registers: &mut Reg) -> Option<Role>
         *registers += 1;
         *registers - 1
     });
-    Some(Role { reg, size: int.size })
+    Some(Role {
+        reg,
+        size: int.size,
+    })
 }
 
 /// The place of the uuid, and the steps of both scopes.
@@ -147,7 +150,11 @@ fn compile(scopes: [Option<&StructType>; 2]) -> (Option<u64>, Box<[Op]>) {
 /// The uuid's place among the header's fields, if it is 16 bytes.
 fn uuid_want(header: &StructType) -> Option<usize> {
     let at = header.position("uuid")?;
-    let FieldType::Array(array) = &header.fields[at].ty else { return None };
-    let FieldType::Int(int) = &*array.element else { return None };
+    let FieldType::Array(array) = &header.fields[at].ty else {
+        return None;
+    };
+    let FieldType::Int(int) = &*array.element else {
+        return None;
+    };
     (array.len == 16 && int.is_byte()).then_some(at)
 }

@@ -1,8 +1,8 @@
 //! Binding: which fields of which events somebody wants, looked up once.
 
+use crate::bits::ByteOrder;
 use crate::metadata::{EventClass, FieldType, Metadata, Scope, StreamClass, StructType};
 use crate::plan::{Body, Found, Layout, Want};
-use crate::bits::ByteOrder;
 
 /// The wanted fields of an event class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +27,18 @@ pub struct FieldPath {
 impl FieldPath {
     /// A field of the payload.
     pub fn payload<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        Self { context: false, parts: names.into_iter().map(Into::into).collect() }
+        Self {
+            context: false,
+            parts: names.into_iter().map(Into::into).collect(),
+        }
     }
 
     /// A field of a context.
     pub fn context<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        Self { context: true, parts: names.into_iter().map(Into::into).collect() }
+        Self {
+            context: true,
+            parts: names.into_iter().map(Into::into).collect(),
+        }
     }
 }
 
@@ -49,12 +55,20 @@ impl From<&str> for FieldPath {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Int(Layout),
-    Float { double: bool, order: ByteOrder },
+    Float {
+        double: bool,
+        order: ByteOrder,
+    },
     Text,
     /// An array of this many bytes.
-    Bytes { len: u64, text: bool },
+    Bytes {
+        len: u64,
+        text: bool,
+    },
     /// A sequence of bytes.
-    Sequence { text: bool },
+    Sequence {
+        text: bool,
+    },
     /// Something that is there or not and has no single value.
     Other,
 }
@@ -94,7 +108,10 @@ impl Bound {
             let stream = &metadata.streams[class.stream];
             Some(Box::new(BoundClass::new(stream, class, &wanted)))
         });
-        Self { classes: classes.collect(), marks }
+        Self {
+            classes: classes.collect(),
+            marks,
+        }
     }
 
     /// Whether events of the class are wanted.
@@ -110,8 +127,11 @@ impl Bound {
 
 impl BoundClass {
     fn new(stream: &StreamClass, class: &EventClass, wanted: &Wanted) -> Self {
-        let scopes =
-            [stream.event_context.as_ref(), class.context.as_ref(), class.fields.as_ref()];
+        let scopes = [
+            stream.event_context.as_ref(),
+            class.context.as_ref(),
+            class.fields.as_ref(),
+        ];
         let found = wanted.fields.iter().map(|path| find(scopes, path));
         let mut wants = Vec::new();
         let mut kinds = Vec::new();
@@ -123,8 +143,15 @@ impl BoundClass {
             kinds.push(kind);
         }
         let (body, found) = Body::with_wants(scopes, &wants);
-        let slots = found.into_iter().zip(kinds).map(|(found, kind)| Slot { found, kind });
-        Self { tag: wanted.tag, slots: slots.collect(), body }
+        let slots = found
+            .into_iter()
+            .zip(kinds)
+            .map(|(found, kind)| Slot { found, kind });
+        Self {
+            tag: wanted.tag,
+            slots: slots.collect(),
+            body,
+        }
     }
 }
 
@@ -173,19 +200,24 @@ fn kind(ty: &FieldType) -> Kind {
     };
     let byte = element.filter(|int| int.is_byte());
     match ty {
-        FieldType::Float(float) if float.ieee => {
-            Kind::Float { double: float.size == 64, order: float.order }
-        }
+        FieldType::Float(float) if float.ieee => Kind::Float {
+            double: float.size == 64,
+            order: float.order,
+        },
         FieldType::String(_) => Kind::Text,
         FieldType::Array(array) => byte.map_or(Kind::Other, |int| Kind::Bytes {
             len: array.len,
             text: int.is_character(),
         }),
-        FieldType::Sequence(_) => {
-            byte.map_or(Kind::Other, |int| Kind::Sequence { text: int.is_character() })
-        }
+        FieldType::Sequence(_) => byte.map_or(Kind::Other, |int| Kind::Sequence {
+            text: int.is_character(),
+        }),
         _ => ty.int().map_or(Kind::Other, |int| {
-            Kind::Int(Layout { size: int.size, signed: int.signed, order: int.order })
+            Kind::Int(Layout {
+                size: int.size,
+                signed: int.signed,
+                order: int.order,
+            })
         }),
     }
 }

@@ -38,7 +38,10 @@ impl Visit for Counts {
 
 impl Counts {
     fn new(classes: usize) -> Self {
-        Self { by_class: vec![0; classes], ..Self::default() }
+        Self {
+            by_class: vec![0; classes],
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, other: &Self) {
@@ -57,7 +60,9 @@ pub(crate) fn count(trace: &Trace, threads: usize) -> Counts {
         let mut problems = Vec::new();
         loop {
             let share = next.fetch_add(1, Ordering::Relaxed);
-            let Some((stream, packets)) = shares.get(share) else { break };
+            let Some((stream, packets)) = shares.get(share) else {
+                break;
+            };
             let file = &trace.streams()[*stream];
             let feed = Feed::new(trace.metadata(), file, None);
             let class = &trace.metadata().streams[file.class];
@@ -87,7 +92,9 @@ pub(crate) fn count(trace: &Trace, threads: usize) -> Counts {
         }
         // The same order whichever thread was faster.
         problems.sort_by_key(|(share, _)| *share);
-        problems.into_iter().for_each(|(_, problem)| counts.problems.merge(problem));
+        problems
+            .into_iter()
+            .for_each(|(_, problem)| counts.problems.merge(problem));
     });
     counts.total = counts.by_class.iter().sum();
     counts

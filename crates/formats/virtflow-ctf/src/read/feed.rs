@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use virtflow_base::{CpuId, Loss, LossKind, Place, Problem, ProblemKind, Problems, Span, Timestamp};
+use virtflow_base::{
+    CpuId, Loss, LossKind, Place, Problem, ProblemKind, Problems, Span, Timestamp,
+};
 
 use super::bind::Bound;
 use super::scan::{Cursor, Pause, Visit, scan};
@@ -108,7 +110,12 @@ impl<'t> Feed<'t> {
         stream: &'t StreamFile,
         bound: Option<&'t Bound>,
     ) -> Self {
-        Self { metadata, stream, class: &metadata.streams[stream.class], bound }
+        Self {
+            metadata,
+            stream,
+            class: &metadata.streams[stream.class],
+            bound,
+        }
     }
 
     /// Gives events to `visit` until it has enough or a window is done.
@@ -121,7 +128,10 @@ impl<'t> Feed<'t> {
             match self.open(state, packet) {
                 Ok(current) => {
                     let head = current.next.div_ceil(8) as usize;
-                    visit.packet(state.cpu, state.window.bytes().get(..head).unwrap_or_default());
+                    visit.packet(
+                        state.cpu,
+                        state.window.bytes().get(..head).unwrap_or_default(),
+                    );
                     state.current = Some(current);
                 }
                 Err((kind, what)) => {
@@ -132,7 +142,9 @@ impl<'t> Feed<'t> {
                 }
             }
         }
-        let Some(mut current) = state.current.take() else { return Progress::More };
+        let Some(mut current) = state.current.take() else {
+            return Progress::More;
+        };
         match self.window(state, packet, &mut current, visit) {
             Some(progress) => {
                 state.current = Some(current);
@@ -148,7 +160,10 @@ impl<'t> Feed<'t> {
     /// Leaves a packet for the next one.
     fn done(&self, state: &mut State, packet: &Packet) {
         state.packet += 1;
-        state.passed = state.passed.saturating_add(packet.size / 8).min(self.stream.bytes);
+        state.passed = state
+            .passed
+            .saturating_add(packet.size / 8)
+            .min(self.stream.bytes);
     }
 
     fn problem(
@@ -172,10 +187,16 @@ impl<'t> Feed<'t> {
     /// Opens a packet: its file, its first window, its header.
     fn open(&self, state: &mut State, packet: &Packet) -> Result<Current, (ProblemKind, String)> {
         let io = |error: std::io::Error| (ProblemKind::Io, format!("{error}; packet left out"));
-        if state.file.as_ref().is_none_or(|(number, _)| *number != packet.file) {
-            let path = self.stream.paths.get(packet.file as usize).ok_or_else(|| {
-                (ProblemKind::Io, "a packet without a file".to_owned())
-            })?;
+        if state
+            .file
+            .as_ref()
+            .is_none_or(|(number, _)| *number != packet.file)
+        {
+            let path = self
+                .stream
+                .paths
+                .get(packet.file as usize)
+                .ok_or_else(|| (ProblemKind::Io, "a packet without a file".to_owned()))?;
             state.file = Some((packet.file, File::open(path.as_path()).map_err(io)?));
         }
         let Some((_, file)) = &state.file else {
@@ -184,7 +205,10 @@ impl<'t> Feed<'t> {
         state.window.shrink(WINDOW);
         let bytes = packet.size / 8;
         let facts = loop {
-            state.window.load(file, packet.offset, bytes, 0).map_err(io)?;
+            state
+                .window
+                .load(file, packet.offset, bytes, 0)
+                .map_err(io)?;
             let mut machine = Machine {
                 data: state.window.bytes(),
                 limit: state.window.end() * 8,
@@ -238,7 +262,12 @@ impl<'t> Feed<'t> {
             None => self.stream.cpu(),
         };
         let bytes = content.div_ceil(8);
-        Ok(Current { content, bytes, next: facts.events, told: false })
+        Ok(Current {
+            content,
+            bytes,
+            next: facts.events,
+            told: false,
+        })
     }
 
     /// Reads events of the window; `None` when the packet is done.
@@ -262,14 +291,34 @@ impl<'t> Feed<'t> {
             events: 0,
         };
         let (registers, marks) = (&mut state.registers, &mut state.marks);
-        let pause = scan(self.metadata, self.class, &mut cursor, registers, marks, visit);
-        let Cursor { pos, clock, last, backwards, events, .. } = cursor;
+        let pause = scan(
+            self.metadata,
+            self.class,
+            &mut cursor,
+            registers,
+            marks,
+            visit,
+        );
+        let Cursor {
+            pos,
+            clock,
+            last,
+            backwards,
+            events,
+            ..
+        } = cursor;
         (state.clock, state.last) = (clock, last);
         current.next = base + pos;
         if backwards && !current.told {
             current.told = true;
             let what = "time runs backwards in the packet".to_owned();
-            self.problem(state, packet, current.next, ProblemKind::TimeBackwards, what);
+            self.problem(
+                state,
+                packet,
+                current.next,
+                ProblemKind::TimeBackwards,
+                what,
+            );
         }
         let (kind, what) = match pause {
             Pause::Visitor => return Some(Progress::Paused),
@@ -278,26 +327,38 @@ impl<'t> Feed<'t> {
                 if rest <= self.class.header.mask() {
                     return None;
                 }
-                (ProblemKind::Corrupt, format!("the packet ends inside an event, {rest} bits"))
+                (
+                    ProblemKind::Corrupt,
+                    format!("the packet ends inside an event, {rest} bits"),
+                )
             }
             Pause::Window => match self.refill(state, packet, current, events) {
                 Ok(()) => return Some(Progress::More),
                 Err(trouble) => trouble,
             },
-            Pause::UnknownId(id) => {
-                (ProblemKind::Undescribed, format!("an event of id {id}, which is not described"))
-            }
-            Pause::Empty => (ProblemKind::Corrupt, "an event that takes no space".to_owned()),
-            Pause::Stop(Stop::NoOption) => {
-                (ProblemKind::Corrupt, "a tag that chooses no option of its variant".to_owned())
-            }
-            Pause::Stop(_) => {
-                (ProblemKind::Corrupt, "more elements than a packet can hold".to_owned())
-            }
+            Pause::UnknownId(id) => (
+                ProblemKind::Undescribed,
+                format!("an event of id {id}, which is not described"),
+            ),
+            Pause::Empty => (
+                ProblemKind::Corrupt,
+                "an event that takes no space".to_owned(),
+            ),
+            Pause::Stop(Stop::NoOption) => (
+                ProblemKind::Corrupt,
+                "a tag that chooses no option of its variant".to_owned(),
+            ),
+            Pause::Stop(_) => (
+                ProblemKind::Corrupt,
+                "more elements than a packet can hold".to_owned(),
+            ),
         };
         let what = format!("{what}; the rest of the packet was left out");
         self.problem(state, packet, current.next, kind, what);
-        let clock = self.class.clock.and_then(|clock| self.metadata.clocks.get(clock));
+        let clock = self
+            .class
+            .clock
+            .and_then(|clock| self.metadata.clocks.get(clock));
         Self::lost(state, packet, clock.map(|clock| clock.time(state.clock)));
         None
     }
@@ -306,7 +367,10 @@ impl<'t> Feed<'t> {
     fn lost(state: &mut State, packet: &Packet, from: Option<Timestamp>) {
         let start = from.or(packet.begin).unwrap_or(Timestamp::MIN);
         let end = packet.end.unwrap_or(Timestamp::MAX);
-        state.losses.push(Loss { span: Span::new(start, end), kind: LossKind::Unreadable });
+        state.losses.push(Loss {
+            span: Span::new(start, end),
+            kind: LossKind::Unreadable,
+        });
     }
 
     /// Loads the window anew from the next event on.
@@ -318,7 +382,10 @@ impl<'t> Feed<'t> {
         events: u64,
     ) -> Result<(), (ProblemKind, String)> {
         if state.window.cut {
-            return Err((ProblemKind::Truncated, "the file ends inside the packet".to_owned()));
+            return Err((
+                ProblemKind::Truncated,
+                "the file ends inside the packet".to_owned(),
+            ));
         }
         if events == 0 && current.next / 8 < state.window.base() + STEP && !state.window.grow() {
             let what = format!("an event larger than {WINDOW_MAX} bytes");

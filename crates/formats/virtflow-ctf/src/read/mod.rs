@@ -7,6 +7,8 @@ mod owned;
 mod reader;
 mod scan;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod value;
 mod view;
 mod walk;
@@ -17,7 +19,7 @@ pub use count::Counts;
 pub(crate) use count::count;
 pub use owned::OwnedEvent;
 pub use reader::{Extract, StreamReader};
+pub(crate) use survey::survey;
 pub use value::{Item, Value};
 pub use view::{EventView, FieldError};
-pub(crate) use survey::survey;
 pub(crate) use window::{WINDOW, Window};

@@ -18,6 +18,7 @@ pub struct OwnedEvent {
     pub(super) class: u32,
     pub(super) stream: u32,
     pub(super) cpu: Option<CpuId>,
+    pub(super) cycles: u64,
     pub(super) bytes: Box<[u8]>,
     /// The header and context of its packet, which all events of the packet share.
     pub(super) head: Arc<[u8]>,
@@ -31,6 +32,11 @@ impl OwnedEvent {
     /// When it happened.
     pub const fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// When it happened, in cycles of its stream's clock.
+    pub const fn cycles(&self) -> u64 {
+        self.cycles
     }
 
     /// What its class was bound with.
@@ -68,7 +74,7 @@ impl OwnedEvent {
         scopes: &[Scope],
         take: &mut dyn FnMut(&str, Item<'_>),
     ) -> Result<(), FieldError> {
-        walk_event(&self.source(trace), scopes, take)
+        walk_event(&self.source(trace), scopes, take).map(|_| ())
     }
 
     /// The fields of one scope as a tree; `None` where the class has no such scope.

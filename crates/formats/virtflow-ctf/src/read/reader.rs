@@ -51,16 +51,25 @@ impl<E: Extract> StreamReader<E> {
             cpu: None,
             head: Arc::default(),
         };
-        let state = file.zip(class).map(|(file, class)| {
-            State::new(class, stream, 0..file.packets.len(), bound.marks)
-        });
-        Self { trace, bound, extract, here, state }
+        let state = file
+            .zip(class)
+            .map(|(file, class)| State::new(class, stream, 0..file.packets.len(), bound.marks));
+        Self {
+            trace,
+            bound,
+            extract,
+            here,
+            state,
+        }
     }
 
     /// Hands over what of packets had to be left out since the last call. What a cut file lacks
     /// is in the stream's coverage too; broken packets are found only here.
     pub fn take_losses(&mut self) -> Vec<Loss> {
-        self.state.as_mut().map(|state| std::mem::take(&mut state.losses)).unwrap_or_default()
+        self.state
+            .as_mut()
+            .map(|state| std::mem::take(&mut state.losses))
+            .unwrap_or_default()
     }
 
     /// What makes the records.
@@ -90,7 +99,10 @@ impl<E: Extract> Visit for Filling<'_, E> {
     fn event(&mut self, found: &Found<'_>) -> bool {
         let view = EventView::new(self.trace, self.here, found);
         if let Some(record) = self.extract.extract(&view) {
-            self.batch.push(Stamped { time: view.time(), record });
+            self.batch.push(Stamped {
+                time: view.time(),
+                record,
+            });
         }
         self.batch.len() < self.full
     }
@@ -100,7 +112,13 @@ impl<E: Extract> RecordSource for StreamReader<E> {
     type Record = E::Out;
 
     fn fill(&mut self, batch: &mut Vec<Stamped<E::Out>>, max: usize) -> Fill {
-        let Self { trace, bound, extract, here, state } = self;
+        let Self {
+            trace,
+            bound,
+            extract,
+            here,
+            state,
+        } = self;
         let (Some(state), Some(file)) = (state, trace.streams().get(here.stream)) else {
             return Fill::End;
         };
@@ -110,7 +128,13 @@ impl<E: Extract> RecordSource for StreamReader<E> {
         let before = batch.len();
         let full = before.saturating_add(max);
         let feed = Feed::new(trace.metadata(), file, Some(bound));
-        let mut filling = Filling { trace, extract, here, batch, full };
+        let mut filling = Filling {
+            trace,
+            extract,
+            here,
+            batch,
+            full,
+        };
         for _ in 0..WINDOWS_MAX {
             match feed.run(state, &mut filling) {
                 Progress::End => return Fill::End,
@@ -122,7 +146,10 @@ impl<E: Extract> RecordSource for StreamReader<E> {
     }
 
     fn take_problems(&mut self) -> Problems {
-        self.state.as_mut().map(|state| std::mem::take(&mut state.problems)).unwrap_or_default()
+        self.state
+            .as_mut()
+            .map(|state| std::mem::take(&mut state.problems))
+            .unwrap_or_default()
     }
 
     fn bytes_read(&self) -> u64 {

@@ -92,9 +92,15 @@ pub(super) fn scan<V: Visit>(
                 run(metadata, stream, header, cursor, registers, marks, visit)
             }
         },
-        HeaderPlan::General { ops, .. } => {
-            run(metadata, stream, GeneralHeader { ops }, cursor, registers, marks, visit)
-        }
+        HeaderPlan::General { ops, .. } => run(
+            metadata,
+            stream,
+            GeneralHeader { ops },
+            cursor,
+            registers,
+            marks,
+            visit,
+        ),
     }
 }
 
@@ -109,11 +115,19 @@ struct LttngHeader<const LARGE: bool, const BIG: bool> {
 
 impl<const LARGE: bool, const BIG: bool> LttngHeader<LARGE, BIG> {
     const fn int32(bytes: [u8; 4]) -> u64 {
-        if BIG { u32::from_be_bytes(bytes) as u64 } else { u32::from_le_bytes(bytes) as u64 }
+        if BIG {
+            u32::from_be_bytes(bytes) as u64
+        } else {
+            u32::from_le_bytes(bytes) as u64
+        }
     }
 
     const fn int16(bytes: [u8; 2]) -> u64 {
-        if BIG { u16::from_be_bytes(bytes) as u64 } else { u16::from_le_bytes(bytes) as u64 }
+        if BIG {
+            u16::from_be_bytes(bytes) as u64
+        } else {
+            u16::from_le_bytes(bytes) as u64
+        }
     }
 }
 
@@ -123,7 +137,10 @@ impl<const LARGE: bool, const BIG: bool> Header for LttngHeader<LARGE, BIG> {
         let bytes = machine.data.get((pos / 8) as usize..).ok_or(Stop::Short)?;
         let id_bytes = if LARGE { 2 } else { 1 };
         let (id, highest) = if LARGE {
-            (Self::int16(*bytes.first_chunk().ok_or(Stop::Short)?), 0xffff)
+            (
+                Self::int16(*bytes.first_chunk().ok_or(Stop::Short)?),
+                0xffff,
+            )
         } else {
             let first = u64::from(*bytes.first().ok_or(Stop::Short)?);
             (if BIG { first >> 3 } else { first & 31 }, 31)
@@ -133,11 +150,18 @@ impl<const LARGE: bool, const BIG: bool> Header for LttngHeader<LARGE, BIG> {
             let rest = bytes.get(id_bytes..).ok_or(Stop::Short)?;
             let long: &[u8; 12] = rest.first_chunk().ok_or(Stop::Short)?;
             let [a, b, c, d, time @ ..] = *long;
-            machine.clock = if BIG { u64::from_be_bytes(time) } else { u64::from_le_bytes(time) };
+            machine.clock = if BIG {
+                u64::from_be_bytes(time)
+            } else {
+                u64::from_le_bytes(time)
+            };
             return Ok((Self::int32([a, b, c, d]), pos + (id_bytes as u64 + 12) * 8));
         }
         if LARGE {
-            let time = bytes.get(2..).and_then(|rest| rest.first_chunk()).ok_or(Stop::Short)?;
+            let time = bytes
+                .get(2..)
+                .and_then(|rest| rest.first_chunk())
+                .ok_or(Stop::Short)?;
             machine.clock = advance(machine.clock, Self::int32(*time), 32);
             return Ok((id, pos + 48));
         }
@@ -170,8 +194,19 @@ fn run<H: Header, V: Visit>(
     visit: &mut V,
 ) -> Pause {
     let mask = stream.header.mask();
-    let Cursor { data, limit, bound: all, .. } = *cursor;
-    let mut machine = Machine { data, limit, registers, marks, clock: cursor.clock };
+    let Cursor {
+        data,
+        limit,
+        bound: all,
+        ..
+    } = *cursor;
+    let mut machine = Machine {
+        data,
+        limit,
+        registers,
+        marks,
+        clock: cursor.clock,
+    };
     loop {
         let begin = align_up(cursor.pos, mask);
         if begin >= limit {

@@ -43,7 +43,8 @@ pub(crate) fn survey(
             state.go_on_to(packet + 1);
             let mut ends = Ends::default();
             while feed.run(&mut state, &mut ends) != Progress::End {}
-            ends.0.map(|(first, last)| (clock.time(first), clock.time(last)))
+            ends.0
+                .map(|(first, last)| (clock.time(first), clock.time(last)))
         })
         .collect()
 }

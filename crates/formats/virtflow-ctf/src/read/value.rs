@@ -105,9 +105,10 @@ impl Value {
     /// The field `name` of a structure.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Struct(fields) => {
-                fields.iter().find(|(field, _)| &**field == name).map(|(_, value)| value)
-            }
+            Self::Struct(fields) => fields
+                .iter()
+                .find(|(field, _)| &**field == name)
+                .map(|(_, value)| value),
             Self::Variant { value, .. } => value.get(name),
             _ => None,
         }
@@ -129,10 +130,7 @@ impl Value {
         }
     }
 
-    pub(super) fn of_scope(
-        source: &Source<'_>,
-        scope: Scope,
-    ) -> Result<Option<Self>, FieldError> {
+    pub(super) fn of_scope(source: &Source<'_>, scope: Scope) -> Result<Option<Self>, FieldError> {
         let mut builder = Builder::default();
         walk_event(source, &[scope], &mut |name, item| builder.take(name, item))?;
         Ok(builder.done)
@@ -163,17 +161,22 @@ impl Builder {
                 return self.open.push((name.into(), Open::Array(Vec::new())));
             }
             Item::VariantBegin { option } => {
-                return self.open.push((name.into(), Open::Variant(option.into(), None)));
+                return self
+                    .open
+                    .push((name.into(), Open::Variant(option.into(), None)));
             }
             Item::ScopeEnd(_) | Item::StructEnd | Item::ArrayEnd | Item::VariantEnd => {
                 return self.close();
             }
-            Item::Int { value, ty } => {
-                Value::Int { value, signed: ty.is_signed(), base: ty.base() }
-            }
-            Item::Enum { value, ty } => {
-                Value::Enum { value, labels: ty.labels(value).map(Arc::from).collect() }
-            }
+            Item::Int { value, ty } => Value::Int {
+                value,
+                signed: ty.is_signed(),
+                base: ty.base(),
+            },
+            Item::Enum { value, ty } => Value::Enum {
+                value,
+                labels: ty.labels(value).map(Arc::from).collect(),
+            },
             Item::Float { value, .. } => Value::Float(value),
             Item::Text(bytes) => Value::Text(bytes.to_vec()),
             Item::Opaque { bits } => Value::Opaque(bits),
@@ -182,7 +185,9 @@ impl Builder {
     }
 
     fn close(&mut self) {
-        let Some((name, open)) = self.open.pop() else { return };
+        let Some((name, open)) = self.open.pop() else {
+            return;
+        };
         let value = match open {
             Open::Struct(fields) => Value::Struct(fields),
             Open::Array(elements) => Value::Array(elements),

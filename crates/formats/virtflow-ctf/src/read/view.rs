@@ -42,12 +42,16 @@ pub struct EventView<'a> {
     body: u64,
     end: u64,
     time: Timestamp,
+    clock: u64,
 }
 
 impl<'a> EventView<'a> {
     #[inline]
     pub(super) fn new(trace: &'a Trace, here: &'a Here, found: &scan::Found<'a>) -> Self {
-        let time = match here.clock.and_then(|clock| trace.metadata().clocks.get(clock)) {
+        let time = match here
+            .clock
+            .and_then(|clock| trace.metadata().clocks.get(clock))
+        {
             Some(clock) => clock.time(found.clock),
             None => Timestamp::default(),
         };
@@ -62,6 +66,7 @@ impl<'a> EventView<'a> {
             body: found.body,
             end: found.end,
             time,
+            clock: found.clock,
         }
     }
 
@@ -69,6 +74,22 @@ impl<'a> EventView<'a> {
     #[inline]
     pub const fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// When it happened, in cycles of its stream's clock.
+    #[inline]
+    pub const fn cycles(&self) -> u64 {
+        self.clock
+    }
+
+    /// Its contexts and payload as they lie in the packet; `None` where they do not begin and end
+    /// at bytes.
+    pub fn body(&self) -> Option<&'a [u8]> {
+        if self.body % 8 != 0 || self.end % 8 != 0 {
+            return None;
+        }
+        self.data
+            .get((self.body / 8) as usize..(self.end / 8) as usize)
     }
 
     /// What [`super::Wanted::tag`] its class was bound with.
@@ -122,9 +143,15 @@ impl<'a> EventView<'a> {
     #[inline]
     pub fn u64(&self, slot: usize) -> Option<u64> {
         let (found, pos) = self.slot(slot)?;
-        let Kind::Int(layout) = found.kind else { return None };
+        let Kind::Int(layout) = found.kind else {
+            return None;
+        };
         let value = read_bits(self.data, pos, layout.size, layout.order)?;
-        Some(if layout.signed { sign_extend(value, layout.size) } else { value })
+        Some(if layout.signed {
+            sign_extend(value, layout.size)
+        } else {
+            value
+        })
     }
 
     /// The integer or enumeration of the slot; unsigned ones above `i64::MAX` wrap around.
@@ -136,7 +163,9 @@ impl<'a> EventView<'a> {
     /// The floating point number of the slot.
     pub fn f64(&self, slot: usize) -> Option<f64> {
         let (found, pos) = self.slot(slot)?;
-        let Kind::Float { double, order } = found.kind else { return None };
+        let Kind::Float { double, order } = found.kind else {
+            return None;
+        };
         read_float(self.data, pos, double, order)
     }
 
@@ -167,10 +196,10 @@ impl<'a> EventView<'a> {
         scopes: &[Scope],
         take: &mut dyn FnMut(&str, Item<'_>),
     ) -> Result<(), FieldError> {
-        walk_event(&self.source(), scopes, take)
+        walk_event(&self.source(), scopes, take).map(|_| ())
     }
 
-    fn source(&self) -> Source<'_> {
+    pub(super) fn source(&self) -> Source<'_> {
         Source {
             metadata: self.trace.metadata(),
             class: self.class,
@@ -200,6 +229,7 @@ impl<'a> EventView<'a> {
             class: u32::try_from(self.class).unwrap_or(u32::MAX),
             stream: u32::try_from(self.here.stream).unwrap_or(u32::MAX),
             cpu: self.here.cpu,
+            cycles: self.clock,
             bytes: bytes.unwrap_or_default().into(),
             head: Arc::clone(&self.here.head),
             origin: from * 8,

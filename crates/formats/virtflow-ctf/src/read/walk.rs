@@ -3,7 +3,9 @@
 use super::value::Item;
 use super::view::{FieldError, read_float, until_nul};
 use crate::bits::{align_up, read_bits, sign_extend};
-use crate::metadata::{FieldType, FloatType, IntType, Metadata, Reg, Scope, StructType, VariantType};
+use crate::metadata::{
+    FieldType, FloatType, IntType, Metadata, Reg, Scope, StructType, VariantType,
+};
 
 /// Elements without bits that an event may show.
 const EMPTY_MAX: u64 = 1 << 16;
@@ -21,13 +23,15 @@ pub(super) struct Source<'a> {
     pub(super) end: u64,
 }
 
-/// Gives the fields of `scopes` to `take`.
+/// Gives the fields of `scopes` to `take`; the bit behind the last field of all.
 pub(super) fn walk_event(
     source: &Source<'_>,
     scopes: &[Scope],
     take: &mut dyn FnMut(&str, Item<'_>),
-) -> Result<(), FieldError> {
-    let Some(class) = source.metadata.events.get(source.class) else { return Ok(()) };
+) -> Result<u64, FieldError> {
+    let Some(class) = source.metadata.events.get(source.class) else {
+        return Ok(source.begin);
+    };
     let stream = &source.metadata.streams[class.stream];
     let mut ignore = |_: &str, _: Item<'_>| {};
     let mut walker = Walker {
@@ -54,12 +58,16 @@ pub(super) fn walk_event(
             pos = source.begin;
         }
         let Some(ty) = ty else { continue };
-        let take = if scopes.contains(&scope) { &mut *take } else { &mut ignore };
+        let take = if scopes.contains(&scope) {
+            &mut *take
+        } else {
+            &mut ignore
+        };
         take("", Item::ScopeBegin(scope));
         pos = walker.members(ty, pos, take)?;
         take("", Item::ScopeEnd(scope));
     }
-    Ok(())
+    Ok(pos)
 }
 
 type Take<'t> = &'t mut dyn FnMut(&str, Item<'_>);
@@ -77,7 +85,11 @@ impl Walker<'_> {
     /// The bit behind `size` bits at `pos`.
     fn advance(&self, pos: u64, size: u64) -> Result<u64, FieldError> {
         let end = pos.checked_add(size).ok_or(FieldError::Short)?;
-        if end > self.limit { Err(FieldError::Short) } else { Ok(end) }
+        if end > self.limit {
+            Err(FieldError::Short)
+        } else {
+            Ok(end)
+        }
     }
 
     fn register(&self, reg: Reg) -> u64 {
@@ -108,7 +120,13 @@ impl Walker<'_> {
             }
             FieldType::Enum(enumeration) => {
                 let (value, end) = self.int(&enumeration.int, pos)?;
-                take(name, Item::Enum { value, ty: enumeration });
+                take(
+                    name,
+                    Item::Enum {
+                        value,
+                        ty: enumeration,
+                    },
+                );
                 Ok(end)
             }
             FieldType::Float(float) => self.float(name, float, pos, take),
@@ -147,7 +165,14 @@ impl Walker<'_> {
         if let Some(slot) = int.reg.and_then(|reg| self.registers.get_mut(reg as usize)) {
             *slot = value;
         }
-        Ok((if int.signed { i128::from(value as i64) } else { i128::from(value) }, end))
+        Ok((
+            if int.signed {
+                i128::from(value as i64)
+            } else {
+                i128::from(value)
+            },
+            end,
+        ))
     }
 
     fn float(
@@ -162,7 +187,13 @@ impl Walker<'_> {
             let at = pos.checked_sub(self.origin).ok_or(FieldError::Short)?;
             let value = read_float(self.data, at, float.size == 64, float.order);
             let value = value.ok_or(FieldError::Short)?;
-            take(name, Item::Float { value, single: float.size == 32 });
+            take(
+                name,
+                Item::Float {
+                    value,
+                    single: float.size == 32,
+                },
+            );
         } else {
             take(name, Item::Opaque { bits: float.size });
         }
@@ -173,7 +204,9 @@ impl Walker<'_> {
     fn bytes(&self, pos: u64, len: u64) -> Result<&[u8], FieldError> {
         let at = pos.checked_sub(self.origin).ok_or(FieldError::Short)? / 8;
         let end = at.checked_add(len).ok_or(FieldError::Short)?;
-        self.data.get(at as usize..end as usize).ok_or(FieldError::Short)
+        self.data
+            .get(at as usize..end as usize)
+            .ok_or(FieldError::Short)
     }
 
     fn elements(
@@ -218,7 +251,12 @@ impl Walker<'_> {
         let option = variant.choose(self.register(variant.tag));
         let option = option.and_then(|option| variant.options.get(option));
         let option = option.ok_or(FieldError::NoOption)?;
-        take(name, Item::VariantBegin { option: option.name() });
+        take(
+            name,
+            Item::VariantBegin {
+                option: option.name(),
+            },
+        );
         let end = self.field(name, &option.ty, pos, take)?;
         take(name, Item::VariantEnd);
         Ok(end)

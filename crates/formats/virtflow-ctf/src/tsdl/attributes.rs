@@ -110,7 +110,11 @@ impl Parser<'_> {
         let RawValue::Text(text) = &from.value else {
             return self.bad(from.at, "uuid", "must be a string");
         };
-        let digits: Vec<u32> = text.chars().filter(|&c| c != '-').map_while(|c| c.to_digit(16)).collect();
+        let digits: Vec<u32> = text
+            .chars()
+            .filter(|&c| c != '-')
+            .map_while(|c| c.to_digit(16))
+            .collect();
         let mut uuid = [0; 16];
         if digits.len() != 32 || text.chars().filter(|&c| c != '-').count() != 32 {
             return self.bad(from.at, "uuid", "must be 32 hexadecimal digits");

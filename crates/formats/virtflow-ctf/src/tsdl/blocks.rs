@@ -142,7 +142,9 @@ impl Parser<'_> {
             absolute: false,
         };
         self.block(|parser, entry| {
-            let Entry::Attribute(attribute) = entry else { return Ok(()) };
+            let Entry::Attribute(attribute) = entry else {
+                return Ok(());
+            };
             match attribute.name.as_str() {
                 "name" => clock.name = parser.text(&attribute, "name")?,
                 "uuid" => clock.uuid = Some(parser.uuid(&attribute)?),
@@ -164,7 +166,12 @@ impl Parser<'_> {
         if clock.name.is_empty() {
             return Err(self.error(at, MetadataErrorKind::Missing("name")));
         }
-        if self.document.clocks.iter().any(|known| known.name == clock.name) {
+        if self
+            .document
+            .clocks
+            .iter()
+            .any(|known| known.name == clock.name)
+        {
             let what = format!("clock `{}`", super::lexer::shorten(&clock.name));
             return Err(self.error(at, MetadataErrorKind::Duplicate(what)));
         }
@@ -173,7 +180,10 @@ impl Parser<'_> {
     }
 
     fn stream(&mut self, at: usize) -> Result<()> {
-        let mut stream = RawStream { at, ..RawStream::default() };
+        let mut stream = RawStream {
+            at,
+            ..RawStream::default()
+        };
         self.block(|parser, entry| {
             match entry {
                 Entry::Type { name, ty, at } => match name.as_str() {
@@ -194,7 +204,10 @@ impl Parser<'_> {
     }
 
     fn event(&mut self, at: usize) -> Result<()> {
-        let mut event = RawEvent { at, ..RawEvent::default() };
+        let mut event = RawEvent {
+            at,
+            ..RawEvent::default()
+        };
         self.block(|parser, entry| {
             match entry {
                 Entry::Type { name, ty, at } => match name.as_str() {

@@ -32,14 +32,22 @@ pub(crate) fn contents(file: Vec<u8>) -> Result<Contents, Unreadable> {
         return Err(Unreadable::Ctf2);
     }
     let Some(magic) = file.first_chunk::<4>() else {
-        return Ok(Contents { text: file, order: None, uuid: None });
+        return Ok(Contents {
+            text: file,
+            order: None,
+            uuid: None,
+        });
     };
     if u32::from_le_bytes(*magic) == MAGIC {
         packets(&file, ByteOrder::Little)
     } else if u32::from_be_bytes(*magic) == MAGIC {
         packets(&file, ByteOrder::Big)
     } else {
-        Ok(Contents { text: file, order: None, uuid: None })
+        Ok(Contents {
+            text: file,
+            order: None,
+            uuid: None,
+        })
     }
 }
 
@@ -66,7 +74,9 @@ fn packets(file: &[u8], order: ByteOrder) -> Result<Contents, Unreadable> {
         let [compression, encryption, checksum, major, minor] =
             [header[32], header[33], header[34], header[35], header[36]];
         if compression != 0 || encryption != 0 || checksum != 0 {
-            return Err(wrong("compressed, encrypted or checksummed metadata is not read"));
+            return Err(wrong(
+                "compressed, encrypted or checksummed metadata is not read",
+            ));
         }
         if (major, minor) != (1, 8) {
             return Err(wrong("a metadata packet of a CTF version other than 1.8"));
@@ -84,7 +94,11 @@ fn packets(file: &[u8], order: ByteOrder) -> Result<Contents, Unreadable> {
         }
         at += packet;
     }
-    Ok(Contents { text, order: Some(order), uuid })
+    Ok(Contents {
+        text,
+        order: Some(order),
+        uuid,
+    })
 }
 
 #[cfg(test)]
@@ -94,7 +108,11 @@ mod tests {
     fn packet(text: &[u8], padding: usize, big: bool) -> Vec<u8> {
         let word = |n: usize| {
             let n = u32::try_from(n).unwrap();
-            if big { n.to_be_bytes() } else { n.to_le_bytes() }
+            if big {
+                n.to_be_bytes()
+            } else {
+                n.to_le_bytes()
+            }
         };
         let mut out = Vec::new();
         out.extend(word(MAGIC as usize));
@@ -115,7 +133,14 @@ mod tests {
             file.extend(packet(b"{};", 0, big));
             let got = contents(file).unwrap();
             assert_eq!(got.text, b"trace {};");
-            assert_eq!(got.order, Some(if big { ByteOrder::Big } else { ByteOrder::Little }));
+            assert_eq!(
+                got.order,
+                Some(if big {
+                    ByteOrder::Big
+                } else {
+                    ByteOrder::Little
+                })
+            );
             assert_eq!(got.uuid, Some([7; 16]));
         }
     }
@@ -132,7 +157,10 @@ mod tests {
         let whole = packet(b"trace {};", 3, false);
         for len in 4..HEADER_LEN + 9 {
             let cut = contents(whole[..len].to_vec());
-            assert!(matches!(cut, Err(Unreadable::Wrong { offset: 0, .. })), "{len}: {cut:?}");
+            assert!(
+                matches!(cut, Err(Unreadable::Wrong { offset: 0, .. })),
+                "{len}: {cut:?}"
+            );
         }
         let mut sizes = whole;
         sizes[24..28].fill(0xff);

@@ -60,7 +60,11 @@ pub(crate) fn shorten(text: &str) -> String {
 pub(crate) fn error_at(text: &str, at: usize, kind: MetadataErrorKind) -> MetadataError {
     let before = &text.as_bytes()[..at.min(text.len())];
     let newlines = before.iter().filter(|&&byte| byte == b'\n').count();
-    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count();
+    let column = before
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte != b'\n')
+        .count();
     MetadataError {
         line: u32::try_from(newlines + 1).unwrap_or(u32::MAX),
         column: u32::try_from(column + 1).unwrap_or(u32::MAX),
@@ -96,7 +100,10 @@ impl<'t> Lexer<'t> {
         self.skip_blanks()?;
         let at = self.at;
         let Some(byte) = self.byte(0) else {
-            return Ok(Token { kind: Kind::End, at });
+            return Ok(Token {
+                kind: Kind::End,
+                at,
+            });
         };
         let kind = match byte {
             b'L' if self.byte(1) == Some(b'"') => {
@@ -154,14 +161,19 @@ impl<'t> Lexer<'t> {
 
     fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'t str {
         let bytes = &self.text.as_bytes()[self.at..];
-        let len = bytes.iter().position(|&byte| !wanted(byte)).unwrap_or(bytes.len());
+        let len = bytes
+            .iter()
+            .position(|&byte| !wanted(byte))
+            .unwrap_or(bytes.len());
         let taken = &self.text[self.at..self.at + len];
         self.at += len;
         taken
     }
 
     fn word(&mut self) -> Kind<'t> {
-        Kind::Word(self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@')))
+        Kind::Word(
+            self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@')),
+        )
     }
 
     fn number(&mut self) -> Result<Kind<'t>, MetadataError> {
@@ -179,7 +191,11 @@ impl<'t> Lexer<'t> {
         };
         let digits = digits.trim_end_matches(['u', 'l']);
         // `0UL` is a zero, and only the octal prefix is left of it.
-        let digits = if digits.is_empty() && radix == 8 { "0" } else { digits };
+        let digits = if digits.is_empty() && radix == 8 {
+            "0"
+        } else {
+            digits
+        };
         u64::from_str_radix(digits, radix)
             .ok()
             .filter(|_| !digits.starts_with('+'))
@@ -211,7 +227,9 @@ impl<'t> Lexer<'t> {
             }
         }
         self.at += 1;
-        Ok(Kind::Text(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())))
+        Ok(Kind::Text(Cow::Owned(
+            String::from_utf8_lossy(&bytes).into_owned(),
+        )))
     }
 
     fn character(&mut self) -> Result<Kind<'t>, MetadataError> {
@@ -243,7 +261,10 @@ impl<'t> Lexer<'t> {
             let digits = self.digits(2, |byte| byte.is_ascii_hexdigit());
             let value = u8::from_str_radix(digits, 16);
             return value.map(Some).map_err(|_| {
-                self.error(self.at, MetadataErrorKind::Invalid("an escape without its digits"))
+                self.error(
+                    self.at,
+                    MetadataErrorKind::Invalid("an escape without its digits"),
+                )
             });
         }
         if byte.is_ascii_digit() && byte < b'8' {
@@ -266,7 +287,11 @@ impl<'t> Lexer<'t> {
 
     fn digits(&mut self, max: usize, wanted: impl Fn(u8) -> bool) -> &'t str {
         let bytes = &self.text.as_bytes()[self.at..];
-        let len = bytes.iter().take(max).take_while(|&&byte| wanted(byte)).count();
+        let len = bytes
+            .iter()
+            .take(max)
+            .take_while(|&&byte| wanted(byte))
+            .count();
         let digits = &self.text[self.at..self.at + len];
         self.at += len;
         digits

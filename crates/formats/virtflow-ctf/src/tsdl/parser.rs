@@ -48,7 +48,14 @@ impl<'t> Parser<'t> {
         let mut lexer = Lexer::new(text);
         let peek = lexer.next()?;
         let scopes = vec![Scope::default()];
-        Ok(Self { lexer, peek, scopes, depth: 0, document: Document::default(), items: 0 })
+        Ok(Self {
+            lexer,
+            peek,
+            scopes,
+            depth: 0,
+            document: Document::default(),
+            items: 0,
+        })
     }
 
     pub(super) fn error(&self, at: usize, kind: MetadataErrorKind) -> MetadataError {
@@ -61,7 +68,10 @@ impl<'t> Parser<'t> {
 
     pub(super) fn expected(&self, expected: &'static str) -> MetadataError {
         let found = self.peek.kind.describe();
-        self.error(self.peek.at, MetadataErrorKind::Expected { expected, found })
+        self.error(
+            self.peek.at,
+            MetadataErrorKind::Expected { expected, found },
+        )
     }
 
     /// Takes the token ahead.
@@ -88,7 +98,11 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn expect(&mut self, byte: u8, name: &'static str) -> Result<()> {
-        if self.eat(byte)? { Ok(()) } else { Err(self.expected(name)) }
+        if self.eat(byte)? {
+            Ok(())
+        } else {
+            Err(self.expected(name))
+        }
     }
 
     pub(super) fn word(&mut self, expected: &'static str) -> Result<&'t str> {
@@ -103,7 +117,10 @@ impl<'t> Parser<'t> {
     pub(super) fn count(&mut self) -> Result<()> {
         self.items += 1;
         if self.items > super::ITEMS_MAX {
-            let kind = MetadataErrorKind::TooMany { what: "declarations", max: super::ITEMS_MAX };
+            let kind = MetadataErrorKind::TooMany {
+                what: "declarations",
+                max: super::ITEMS_MAX,
+            };
             return Err(self.error(self.peek.at, kind));
         }
         Ok(())
@@ -119,7 +136,11 @@ impl<'t> Parser<'t> {
 
     pub(super) fn find(&self, space: Space, name: &str) -> Option<RawRef> {
         let key = (space, name.to_owned());
-        self.scopes.iter().rev().find_map(|scope| scope.types.get(&key)).cloned()
+        self.scopes
+            .iter()
+            .rev()
+            .find_map(|scope| scope.types.get(&key))
+            .cloned()
     }
 
     pub(super) fn lookup(&self, space: Space, name: &str, at: usize) -> Result<RawRef> {
@@ -127,15 +148,27 @@ impl<'t> Parser<'t> {
             .ok_or_else(|| self.error(at, MetadataErrorKind::UnknownType(shorten(name))))
     }
 
-    pub(super) fn declare(&mut self, space: Space, name: &str, ty: &RawRef, at: usize) -> Result<()> {
+    pub(super) fn declare(
+        &mut self,
+        space: Space,
+        name: &str,
+        ty: &RawRef,
+        at: usize,
+    ) -> Result<()> {
         self.count()?;
         let fresh = self.scopes.last_mut().is_none_or(|scope| {
-            scope.types.insert((space, name.to_owned()), Arc::clone(ty)).is_none()
+            scope
+                .types
+                .insert((space, name.to_owned()), Arc::clone(ty))
+                .is_none()
         });
         if fresh {
             Ok(())
         } else {
-            Err(self.error(at, MetadataErrorKind::Duplicate(format!("type `{}`", shorten(name)))))
+            Err(self.error(
+                at,
+                MetadataErrorKind::Duplicate(format!("type `{}`", shorten(name))),
+            ))
         }
     }
 
@@ -160,7 +193,10 @@ impl<'t> Parser<'t> {
         while self.eat(b'.')? {
             parts.push(self.word("a name behind the dot")?.into());
         }
-        Ok(RawPath { parts: parts.into(), at })
+        Ok(RawPath {
+            parts: parts.into(),
+            at,
+        })
     }
 }
 

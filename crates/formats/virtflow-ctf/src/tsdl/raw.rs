@@ -22,10 +22,22 @@ pub(crate) enum RawKind {
     Float(RawFloat),
     Enum(RawInt, Arc<[EnumMapping]>),
     String(Encoding),
-    Struct { fields: Vec<RawField>, align: u64 },
-    Variant { tag: Option<RawPath>, options: Arc<[RawField]> },
-    Array { element: RawRef, len: u64 },
-    Sequence { element: RawRef, len: RawPath },
+    Struct {
+        fields: Vec<RawField>,
+        align: u64,
+    },
+    Variant {
+        tag: Option<RawPath>,
+        options: Arc<[RawField]>,
+    },
+    Array {
+        element: RawRef,
+        len: u64,
+    },
+    Sequence {
+        element: RawRef,
+        len: RawPath,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -10,8 +10,18 @@ use crate::metadata::{Base, Encoding, EnumMapping};
 
 /// The words C builds its own type names from.
 const C_WORDS: [&str; 12] = [
-    "void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "_Bool",
-    "_Complex", "_Imaginary",
+    "void",
+    "char",
+    "short",
+    "int",
+    "long",
+    "float",
+    "double",
+    "signed",
+    "unsigned",
+    "_Bool",
+    "_Complex",
+    "_Imaginary",
 ];
 
 /// The part of a declarator in brackets.
@@ -176,8 +186,10 @@ impl<'t> Parser<'t> {
             return Err(self.error(at, MetadataErrorKind::Missing("size")));
         };
         if !(1..=64).contains(&size) {
-            let kind =
-                MetadataErrorKind::BadAttribute { attribute: "size", why: "must be 1 to 64" };
+            let kind = MetadataErrorKind::BadAttribute {
+                attribute: "size",
+                why: "must be 1 to 64",
+            };
             return Err(self.error(size_at, kind));
         }
         int.size = size as u32;
@@ -188,7 +200,9 @@ impl<'t> Parser<'t> {
 
     /// The clock in `clock.NAME.value`; other maps mean nothing to CTF 1.8.
     fn clock_name(&self, value: &RawValue) -> Option<Arc<str>> {
-        let RawValue::Path(path) = value else { return None };
+        let RawValue::Path(path) = value else {
+            return None;
+        };
         Some(path.strip_prefix("clock.")?.strip_suffix(".value")?.into())
     }
 
@@ -212,7 +226,12 @@ impl<'t> Parser<'t> {
             return Err(self.invalid(at, "a floating point number of an impossible size"));
         }
         let align = align.unwrap_or(if (exp + mant) % 8 == 0 { 8 } else { 1 });
-        let float = RawFloat { exp_dig: exp as u32, mant_dig: mant as u32, align, order };
+        let float = RawFloat {
+            exp_dig: exp as u32,
+            mant_dig: mant as u32,
+            align,
+            order,
+        };
         self.make(RawKind::Float(float), at)
     }
 
@@ -286,13 +305,23 @@ impl<'t> Parser<'t> {
                 return Err(self.expected("a name, a tag or `{`"));
             };
             let known = self.lookup(Space::Variant, name, at)?;
-            let RawKind::Variant { options, tag: known_tag } = &known.kind else {
+            let RawKind::Variant {
+                options,
+                tag: known_tag,
+            } = &known.kind
+            else {
                 return Err(self.invalid(at, "not a variant"));
             };
             if tag.is_none() || known_tag.is_some() {
                 return Ok(known);
             }
-            return self.make(RawKind::Variant { tag, options: Arc::clone(options) }, at);
+            return self.make(
+                RawKind::Variant {
+                    tag,
+                    options: Arc::clone(options),
+                },
+                at,
+            );
         };
         if options.is_empty() {
             return Err(self.invalid(at, "a variant without options"));
@@ -321,7 +350,10 @@ impl<'t> Parser<'t> {
             loop {
                 let (name, ty) = self.declarator(&base)?;
                 self.count()?;
-                fields.push(RawField { name: name.into(), ty });
+                fields.push(RawField {
+                    name: name.into(),
+                    ty,
+                });
                 if !self.eat(b',')? {
                     break;
                 }
@@ -400,7 +432,11 @@ impl<'t> Parser<'t> {
             }
             _ => None,
         };
-        let container = if self.eat(b':')? { Some(self.type_expression()?) } else { None };
+        let container = if self.eat(b':')? {
+            Some(self.type_expression()?)
+        } else {
+            None
+        };
         if !self.at_punct(b'{') {
             let (Some(name), None) = (name, container) else {
                 return Err(self.expected("`{`"));

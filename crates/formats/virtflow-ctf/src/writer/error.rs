@@ -15,6 +15,9 @@ pub enum WriteError {
         /// What the system said.
         source: io::Error,
     },
+    /// The directory holds a trace already, whose streams would be read together with the new one's.
+    #[error("{path} holds a trace already", path = .0.display())]
+    Exists(PathBuf),
     /// An event that does not fit even in an empty packet.
     #[error("an event of {bytes} bytes does not fit in a packet of at most {limit}")]
     EventTooLarge {

@@ -24,7 +24,7 @@ impl TraceWriter {
     ///
     /// # Errors
     /// When two classes share an id, a name or type cannot be written in TSDL, or the directory
-    /// cannot be written.
+    /// holds a trace already or cannot be written.
     pub fn create(
         dir: impl AsRef<Path>,
         config: &TraceConfig,
@@ -46,7 +46,7 @@ impl TraceWriter {
     /// of LTTng's kernel tracer (see the module's documentation). Events may be of any class.
     ///
     /// # Errors
-    /// When the directory cannot be written or packets would have no room for events.
+    /// When the directory holds a trace already or cannot be written, or packets would have no room for events.
     pub fn copy(
         dir: impl AsRef<Path>,
         metadata: &[u8],
@@ -57,8 +57,11 @@ impl TraceWriter {
         }
         let dir = dir.as_ref().to_owned();
         let index = dir.join("index");
-        fs::create_dir_all(&index).map_err(at(&index))?;
         let path = dir.join("metadata");
+        if path.exists() {
+            return Err(WriteError::Exists(dir));
+        }
+        fs::create_dir_all(&index).map_err(at(&index))?;
         fs::write(&path, metadata).map_err(at(&path))?;
         Ok(Self {
             dir,

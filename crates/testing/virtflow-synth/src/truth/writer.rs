@@ -67,10 +67,6 @@ impl Truth {
         (self.keys.len() - 1) as By
     }
 
-    pub(crate) fn key_text(&self, key: By) -> &str {
-        &self.keys[key as usize]
-    }
-
     /// A lane that begins with the trace. `columns` are those after `kind,key`.
     pub(crate) fn lane(&mut self, kind: &str, key: &str, columns: &str, status: Status) -> Lane {
         let columns = format!("{kind},{key},{columns}");

@@ -1,0 +1,5 @@
+//! Tests of reading events.
+
+mod broken;
+mod decode;
+mod plans;

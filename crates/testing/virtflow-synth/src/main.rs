@@ -1,0 +1,125 @@
+//! `virtflow-synth`: writes a trace of a KVM host that never was, and the truth about it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use virtflow_synth::{Dialect, Scenario, generate};
+
+/// Writes a trace of a KVM host that never was to DIR/trace/kernel, and the truth about it to
+/// DIR/truth.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Where to; created where missing
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// All chance comes from here
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Words apart by commas, each changing one thing of the test bed's dialect: testbed, vmx,
+    /// svm, old-names, posted, pti, pcid, shadow, no-probe, original-probe, no-nested-events,
+    /// no-waking, stock, no-noise, contexts, big-endian, compact, freq=HZ, offset-s=SECONDS,
+    /// offset=CYCLES, start=CYCLES
+    #[arg(long, default_value = "testbed")]
+    dialect: Dialect,
+    /// How long the trace is, in simulated seconds
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Stop after about this many events, if that comes first
+    #[arg(long)]
+    events: Option<u64>,
+    /// Host processors, one stream each
+    #[arg(long, default_value_t = 2)]
+    cpus: u32,
+    /// Virtual machines
+    #[arg(long, default_value_t = 2)]
+    vms: u32,
+    /// Virtual processors of each
+    #[arg(long, default_value_t = 1)]
+    vcpus: u32,
+    /// Guest processes of each virtual processor
+    #[arg(long, default_value_t = 5)]
+    processes: u32,
+    /// Host threads that burn processor time
+    #[arg(long, default_value_t = 1)]
+    hogs: u32,
+    /// How many of the VMs run a nested VM
+    #[arg(long, default_value_t = 0)]
+    nested: u32,
+    /// The share of VMs whose vCPU threads are pinned
+    #[arg(long, default_value_t = 0.5)]
+    pinned: f64,
+    /// Network by vhost workers
+    #[arg(long)]
+    vhost: bool,
+    /// The probability that no exit shows when a guest switches processes
+    #[arg(long, default_value_t = 0.1)]
+    hidden_switches: f64,
+    /// Windows of lost events
+    #[arg(long, default_value_t = 0)]
+    losses: u32,
+    /// Streams begin late and end early by up to this many milliseconds
+    #[arg(long, default_value_t = 0)]
+    ragged_ms: u64,
+    /// The most bytes of a packet
+    #[arg(long, default_value_t = 1 << 20)]
+    packet_bytes: usize,
+    /// The machine's name
+    #[arg(long, default_value = "synth")]
+    machine: String,
+    /// Write the trace only
+    #[arg(long)]
+    no_truth: bool,
+}
+
+impl Args {
+    fn scenario(&self) -> Scenario {
+        Scenario {
+            seed: self.seed,
+            seconds: self.seconds,
+            events: self.events,
+            cpus: self.cpus,
+            vms: self.vms,
+            vcpus: self.vcpus,
+            processes: self.processes,
+            hogs: self.hogs,
+            nested: self.nested,
+            pinned: self.pinned,
+            vhost: self.vhost,
+            hidden_switches: self.hidden_switches,
+            losses: self.losses,
+            ragged_ns: self.ragged_ms * 1_000_000,
+            truth: !self.no_truth,
+            machine: self.machine.clone(),
+            packet_bytes_max: self.packet_bytes,
+            dialect: self.dialect.clone(),
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output")]
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let begun = Instant::now();
+    match generate(&args.scenario(), &args.out) {
+        Ok(summary) => {
+            let seconds = begun.elapsed().as_secs_f64();
+            println!(
+                "{} events, {:.1} MB, {:.3} simulated seconds, {} rows of truth; {:.2} s, {:.2} million events/s",
+                summary.events,
+                summary.bytes as f64 / 1e6,
+                summary.nanos as f64 / 1e9,
+                summary.intervals,
+                seconds,
+                summary.events as f64 / seconds / 1e6,
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("virtflow-synth: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
