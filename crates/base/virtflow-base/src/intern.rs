@@ -18,7 +18,10 @@ pub struct Interner {
 
 impl Default for Interner {
     fn default() -> Self {
-        let mut interner = Self { ids: HashMap::new(), names: Vec::new() };
+        let mut interner = Self {
+            ids: HashMap::new(),
+            names: Vec::new(),
+        };
         interner.intern(b"");
         interner
     }

@@ -138,7 +138,11 @@ mod tests {
     fn problem(n: u64) -> Problem {
         Problem {
             kind: ProblemKind::Corrupt,
-            place: Place { file: Arc::new("k_0".into()), offset: Some(n), ..Place::default() },
+            place: Place {
+                file: Arc::new("k_0".into()),
+                offset: Some(n),
+                ..Place::default()
+            },
             what: "an event id that is not described".into(),
         }
     }
@@ -152,6 +156,9 @@ mod tests {
         b.merge(a);
         assert_eq!(b.total(), 151);
         assert_eq!(b.kept().len(), Problems::KEPT_MAX);
-        assert_eq!(b.kept()[0].to_string(), "k_0, byte 1: an event id that is not described");
+        assert_eq!(
+            b.kept()[0].to_string(),
+            "k_0, byte 1: an event id that is not described"
+        );
     }
 }

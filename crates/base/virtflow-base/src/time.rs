@@ -51,7 +51,10 @@ pub struct Span {
 
 impl Span {
     /// All of time.
-    pub const ALL: Self = Self { start: Timestamp::MIN, end: Timestamp::MAX };
+    pub const ALL: Self = Self {
+        start: Timestamp::MIN,
+        end: Timestamp::MAX,
+    };
 
     /// The span `[start, end)`; empty when `end` is not after `start`.
     pub const fn new(start: Timestamp, end: Timestamp) -> Self {

@@ -15,13 +15,20 @@ pub struct AnyEvent {
 
 impl fmt::Debug for AnyEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyEvent").field("time", &self.time()).field("name", &self.name()).finish()
+        f.debug_struct("AnyEvent")
+            .field("time", &self.time())
+            .field("name", &self.name())
+            .finish()
     }
 }
 
 impl AnyEvent {
     pub(crate) const fn new(trace: Arc<Trace>, number: usize, event: OwnedEvent) -> Self {
-        Self { trace, number, event }
+        Self {
+            trace,
+            number,
+            event,
+        }
     }
 
     /// When it happened.
@@ -31,7 +38,9 @@ impl AnyEvent {
 
     /// Its name; empty where the metadata gives none.
     pub fn name(&self) -> &str {
-        self.event.class(&self.trace).map_or("", |class| class.name())
+        self.event
+            .class(&self.trace)
+            .map_or("", |class| class.name())
     }
 
     /// The processor it happened on.
@@ -53,7 +62,11 @@ impl AnyEvent {
     ///
     /// # Errors
     /// Where the event is too short for its fields.
-    pub fn visit(&self, scopes: &[Scope], take: &mut dyn FnMut(&str, Item<'_>)) -> Result<(), FieldError> {
+    pub fn visit(
+        &self,
+        scopes: &[Scope],
+        take: &mut dyn FnMut(&str, Item<'_>),
+    ) -> Result<(), FieldError> {
         self.event.visit(&self.trace, scopes, take)
     }
 

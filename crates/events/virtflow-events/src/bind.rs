@@ -4,7 +4,9 @@ use crate::kernel::{KernelEvent, KernelRecord};
 use crate::shapes::{self, Shape, Slots};
 use std::sync::Arc;
 use virtflow_base::{CpuId, Tid};
-use virtflow_ctf::{Bound, EventClass, EventView, Extract, FieldPath, FieldType, Scope, Trace, Wanted};
+use virtflow_ctf::{
+    Bound, EventClass, EventView, Extract, FieldPath, FieldType, Scope, Trace, Wanted,
+};
 
 /// LTTng's prefixes of system calls' events, entry and exit.
 const SYSCALL_ENTRY: &str = "syscall_entry_";
@@ -30,7 +32,9 @@ pub struct KernelBinding {
 
 impl std::fmt::Debug for KernelBinding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KernelBinding").field("kinds", &self.kinds.len()).finish_non_exhaustive()
+        f.debug_struct("KernelBinding")
+            .field("kinds", &self.kinds.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,11 +45,17 @@ impl KernelBinding {
         let bound = trace.bind(|class| {
             let (kind, mut fields) = kind_of(class)?;
             let tag = u32::try_from(kinds.len()).ok()?;
-            kinds.push(BoundKind { kind, context: fields.len() });
+            kinds.push(BoundKind {
+                kind,
+                context: fields.len(),
+            });
             fields.push(FieldPath::from("ctx.tid"));
             Some(Wanted { tag, fields })
         });
-        Self { bound: Arc::new(bound), kinds }
+        Self {
+            bound: Arc::new(bound),
+            kinds,
+        }
     }
 
     pub(crate) const fn bound(&self) -> &Arc<Bound> {
@@ -65,7 +75,11 @@ fn kind_of(class: &EventClass) -> Option<(Kind, Vec<FieldPath>)> {
         return Some((Kind::SyscallExit(index), vec![FieldPath::from("ret")]));
     }
     let shape = shapes::find(name)?;
-    let fields = shape.fields.iter().map(|field| slot(class, field)).collect::<Option<_>>()?;
+    let fields = shape
+        .fields
+        .iter()
+        .map(|field| slot(class, field))
+        .collect::<Option<_>>()?;
     Some((Kind::Shape(shape), fields))
 }
 
@@ -75,7 +89,11 @@ fn slot(class: &EventClass, field: &str) -> Option<FieldPath> {
         Some(names) => (true, names),
         None => (false, field),
     };
-    let has = |name: &&str| class.fields().is_some_and(|s| s.field(name).is_some_and(|f| readable(f.field_type())));
+    let has = |name: &&str| {
+        class
+            .fields()
+            .is_some_and(|s| s.field(name).is_some_and(|f| readable(f.field_type())))
+    };
     match names.split('|').find(has) {
         Some(name) => Some(FieldPath::from(name)),
         None if optional => Some(FieldPath::from("ctx.")),
@@ -109,15 +127,27 @@ impl Extract for KernelExtract {
         let kernel_event = match bound.kind {
             Kind::Shape(shape) => (shape.build)(&Slots(event))?,
             Kind::SyscallEntry(syscall) => KernelEvent::SyscallEntry { syscall },
-            Kind::SyscallExit(syscall) => {
-                KernelEvent::SyscallExit { syscall, ret: event.i64(0).unwrap_or(0) }
-            }
+            Kind::SyscallExit(syscall) => KernelEvent::SyscallExit {
+                syscall,
+                ret: event.i64(0).unwrap_or(0),
+            },
         };
-        let context_tid = event.i64(bound.context).and_then(|tid| i32::try_from(tid).ok()).map(Tid);
-        Some(KernelRecord { cpu: event.cpu().unwrap_or(CpuId(0)), context_tid, event: kernel_event })
+        let context_tid = event
+            .i64(bound.context)
+            .and_then(|tid| i32::try_from(tid).ok())
+            .map(Tid);
+        Some(KernelRecord {
+            cpu: event.cpu().unwrap_or(CpuId(0)),
+            context_tid,
+            event: kernel_event,
+        })
     }
 }
 
 /// The scopes of an event that people read, in the order in which they are shown.
-pub(crate) const SCOPES: [Scope; 4] =
-    [Scope::PacketContext, Scope::StreamContext, Scope::EventContext, Scope::Payload];
+pub(crate) const SCOPES: [Scope; 4] = [
+    Scope::PacketContext,
+    Scope::StreamContext,
+    Scope::EventContext,
+    Scope::Payload,
+];

@@ -75,34 +75,107 @@ pub struct NetPacket {
 
 /// A typed event.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "variants and fields carry the kernel's own names")]
+#[expect(
+    missing_docs,
+    reason = "variants and fields carry the kernel's own names"
+)]
 #[non_exhaustive]
 pub enum KernelEvent {
     // sched (include/trace/events/sched.h)
-    SchedSwitch { prev: Tid, next: Tid, prev_state: u32, prev_comm: Comm, next_comm: Comm, next_prio: i16 },
-    SchedWaking { tid: Tid, target_cpu: CpuId, comm: Comm },
-    SchedWakeup { tid: Tid, target_cpu: CpuId, comm: Comm },
-    SchedWakeupNew { tid: Tid, target_cpu: CpuId, comm: Comm },
-    SchedMigrate { tid: Tid, orig_cpu: CpuId, dest_cpu: CpuId },
-    ProcessFork { parent: Tid, parent_pid: Option<Tid>, child: Tid, child_pid: Option<Tid>, child_comm: Comm, child_ns: Option<u32> },
-    ProcessExec { tid: Tid, old_tid: Tid },
-    ProcessExit { tid: Tid },
-    ProcessFree { tid: Tid },
-    ProcessWait { tid: Tid },
-    PiSetprio { tid: Tid, old_prio: i16, new_prio: i16 },
+    SchedSwitch {
+        prev: Tid,
+        next: Tid,
+        prev_state: u32,
+        prev_comm: Comm,
+        next_comm: Comm,
+        next_prio: i16,
+    },
+    SchedWaking {
+        tid: Tid,
+        target_cpu: CpuId,
+        comm: Comm,
+    },
+    SchedWakeup {
+        tid: Tid,
+        target_cpu: CpuId,
+        comm: Comm,
+    },
+    SchedWakeupNew {
+        tid: Tid,
+        target_cpu: CpuId,
+        comm: Comm,
+    },
+    SchedMigrate {
+        tid: Tid,
+        orig_cpu: CpuId,
+        dest_cpu: CpuId,
+    },
+    ProcessFork {
+        parent: Tid,
+        parent_pid: Option<Tid>,
+        child: Tid,
+        child_pid: Option<Tid>,
+        child_comm: Comm,
+        child_ns: Option<u32>,
+    },
+    ProcessExec {
+        tid: Tid,
+        old_tid: Tid,
+    },
+    ProcessExit {
+        tid: Tid,
+    },
+    ProcessFree {
+        tid: Tid,
+    },
+    ProcessWait {
+        tid: Tid,
+    },
+    PiSetprio {
+        tid: Tid,
+        old_prio: i16,
+        new_prio: i16,
+    },
     // interrupts (irq.h, arch/x86/include/asm/trace/irq_vectors.h)
-    IrqEntry { irq: i32, name: Text<24> },
-    IrqExit { irq: i32 },
-    SoftirqEntry { vec: u32 },
-    SoftirqExit { vec: u32 },
-    SoftirqRaise { vec: u32 },
-    VectorEntry { vector: u32 },
-    VectorExit { vector: u32 },
+    IrqEntry {
+        irq: i32,
+        name: Text<24>,
+    },
+    IrqExit {
+        irq: i32,
+    },
+    SoftirqEntry {
+        vec: u32,
+    },
+    SoftirqExit {
+        vec: u32,
+    },
+    SoftirqRaise {
+        vec: u32,
+    },
+    VectorEntry {
+        vector: u32,
+    },
+    VectorExit {
+        vector: u32,
+    },
     // timers (timer.h)
-    HrtimerStart { hrtimer: u64, function: u64, expires: i64 },
-    HrtimerCancel { hrtimer: u64 },
-    HrtimerExpireEntry { hrtimer: u64, function: u64, now: i64 },
-    HrtimerExpireExit { hrtimer: u64 },
+    HrtimerStart {
+        hrtimer: u64,
+        function: u64,
+        expires: i64,
+    },
+    HrtimerCancel {
+        hrtimer: u64,
+    },
+    HrtimerExpireEntry {
+        hrtimer: u64,
+        function: u64,
+        now: i64,
+    },
+    HrtimerExpireExit {
+        hrtimer: u64,
+    },
     // block, net, napi
     BlockBioQueue(BlockRequest),
     BlockInsert(BlockRequest),
@@ -112,71 +185,261 @@ pub enum KernelEvent {
     NetXmit(NetPacket),
     NetReceive(NetPacket),
     NetRx(NetPacket),
-    NapiPoll { device: Text<16> },
+    NapiPoll {
+        device: Text<16>,
+    },
     // power
-    CpuFrequency { cpu: CpuId, khz: u32 },
-    CpuIdle { cpu: CpuId, state: u32 },
+    CpuFrequency {
+        cpu: CpuId,
+        khz: u32,
+    },
+    CpuIdle {
+        cpu: CpuId,
+        state: u32,
+    },
     // signal, io_uring, system calls
-    SignalGenerate { sig: i32, pid: Tid, comm: Comm },
-    SignalDeliver { sig: i32 },
-    IoUringSubmit { ctx: u64, opcode: u8 },
-    IoUringComplete { ctx: u64, res: i32 },
-    SyscallEntry { syscall: u32 },
-    SyscallExit { syscall: u32, ret: i64 },
+    SignalGenerate {
+        sig: i32,
+        pid: Tid,
+        comm: Comm,
+    },
+    SignalDeliver {
+        sig: i32,
+    },
+    IoUringSubmit {
+        ctx: u64,
+        opcode: u8,
+    },
+    IoUringComplete {
+        ctx: u64,
+        res: i32,
+    },
+    SyscallEntry {
+        syscall: u32,
+    },
+    SyscallExit {
+        syscall: u32,
+        ret: i64,
+    },
     // KVM (arch/x86/kvm/trace.h, include/trace/events/kvm.h)
-    KvmEntry { vcpu: Option<u32>, rip: Option<u64>, intr_info: Option<u32> },
+    KvmEntry {
+        vcpu: Option<u32>,
+        rip: Option<u64>,
+        intr_info: Option<u32>,
+    },
     KvmExit(ExitInfo),
-    KvmInjVirq { vector: u8, reinjected: Option<bool> },
-    KvmInjException { exception: u8 },
+    KvmInjVirq {
+        vector: u8,
+        reinjected: Option<bool>,
+    },
+    KvmInjException {
+        exception: u8,
+    },
     KvmApicAccept(ApicAccept),
-    KvmApicIpi { icr_low: u32, dest_id: u32 },
-    KvmApic { write: bool, reg: u32, val: u64 },
-    KvmEoi { apic_id: u32, vector: u32 },
-    KvmMsr { write: bool, msr: u32, data: u64 },
-    KvmCr { write: bool, cr: u32, val: u64 },
-    KvmPio { write: bool, port: u32, size: u32 },
-    KvmMmio { kind: u32, len: u32, gpa: u64 },
-    KvmFastMmio { gpa: u64 },
-    KvmCpuid { function: u32 },
-    KvmHypercall { nr: u64, a0: u64, a1: u64 },
-    KvmPageFault { address: u64, error_code: u64 },
-    KvmMsiSetIrq { address: u64, data: u64 },
-    KvmSetIrq { gsi: u32, level: i32 },
-    KvmIoapicSetIrq { pin: u32, entry: u64 },
-    KvmAckIrq { irqchip: u32, pin: u32 },
-    KvmUserspaceExit { reason: u32, errno: i32 },
-    KvmVcpuWakeup { ns: u64, waited: bool, valid: bool },
-    KvmHaltPollNs { grow: bool, vcpu: u32, new: u32, old: u32 },
-    KvmFpu { load: bool },
-    KvmWriteTscOffset { vcpu: u32, previous: u64, next: u64 },
-    KvmHvTimerState { vcpu: u32, in_use: bool },
-    KvmPiIrteUpdate { host_irq: u32, vcpu: u32, gsi: u32, vector: u32, set: bool },
-    KvmAvicIncompleteIpi { vcpu: u32, icr_high: u32, icr_low: u32, id: u32 },
-    KvmAvicGaLog { vm: u32, vcpu: u32 },
-    KvmAsyncPfNotPresent { token: u64 },
-    KvmAsyncPfReady { token: u64 },
-    KvmPleWindow { vcpu: u32, new: u32, old: u32 },
-    KvmWaitLapicExpire { vcpu: u32, delta: i64 },
-    KvmNestedEnter { rip: u64, vmcb: u64, nested_rip: u64, event_inj: u32, guest_pgd: Option<u64> },
-    KvmNestedExit { exit: u32, isa: Option<u32>, rip: u64 },
-    KvmNestedExitInject { exit: u32, int_info: u32, isa: Option<u32> },
-    KvmNestedIntrExit { rip: u64 },
+    KvmApicIpi {
+        icr_low: u32,
+        dest_id: u32,
+    },
+    KvmApic {
+        write: bool,
+        reg: u32,
+        val: u64,
+    },
+    KvmEoi {
+        apic_id: u32,
+        vector: u32,
+    },
+    KvmMsr {
+        write: bool,
+        msr: u32,
+        data: u64,
+    },
+    KvmCr {
+        write: bool,
+        cr: u32,
+        val: u64,
+    },
+    KvmPio {
+        write: bool,
+        port: u32,
+        size: u32,
+    },
+    KvmMmio {
+        kind: u32,
+        len: u32,
+        gpa: u64,
+    },
+    KvmFastMmio {
+        gpa: u64,
+    },
+    KvmCpuid {
+        function: u32,
+    },
+    KvmHypercall {
+        nr: u64,
+        a0: u64,
+        a1: u64,
+    },
+    KvmPageFault {
+        address: u64,
+        error_code: u64,
+    },
+    KvmMsiSetIrq {
+        address: u64,
+        data: u64,
+    },
+    KvmSetIrq {
+        gsi: u32,
+        level: i32,
+    },
+    KvmIoapicSetIrq {
+        pin: u32,
+        entry: u64,
+    },
+    KvmAckIrq {
+        irqchip: u32,
+        pin: u32,
+    },
+    KvmUserspaceExit {
+        reason: u32,
+        errno: i32,
+    },
+    KvmVcpuWakeup {
+        ns: u64,
+        waited: bool,
+        valid: bool,
+    },
+    KvmHaltPollNs {
+        grow: bool,
+        vcpu: u32,
+        new: u32,
+        old: u32,
+    },
+    KvmFpu {
+        load: bool,
+    },
+    KvmWriteTscOffset {
+        vcpu: u32,
+        previous: u64,
+        next: u64,
+    },
+    KvmHvTimerState {
+        vcpu: u32,
+        in_use: bool,
+    },
+    KvmPiIrteUpdate {
+        host_irq: u32,
+        vcpu: u32,
+        gsi: u32,
+        vector: u32,
+        set: bool,
+    },
+    KvmAvicIncompleteIpi {
+        vcpu: u32,
+        icr_high: u32,
+        icr_low: u32,
+        id: u32,
+    },
+    KvmAvicGaLog {
+        vm: u32,
+        vcpu: u32,
+    },
+    KvmAsyncPfNotPresent {
+        token: u64,
+    },
+    KvmAsyncPfReady {
+        token: u64,
+    },
+    KvmPleWindow {
+        vcpu: u32,
+        new: u32,
+        old: u32,
+    },
+    KvmWaitLapicExpire {
+        vcpu: u32,
+        delta: i64,
+    },
+    KvmNestedEnter {
+        rip: u64,
+        vmcb: u64,
+        nested_rip: u64,
+        event_inj: u32,
+        guest_pgd: Option<u64>,
+    },
+    KvmNestedExit {
+        exit: u32,
+        isa: Option<u32>,
+        rip: u64,
+    },
+    KvmNestedExitInject {
+        exit: u32,
+        int_info: u32,
+        isa: Option<u32>,
+    },
+    KvmNestedIntrExit {
+        rip: u64,
+    },
     /// The test bed's tracepoint, right after the entry.
-    VcpuEnterGuest { vcpu: u32, cr3: u64, rip: u64, guest_mode: bool, l1_cr3: u64, vmcb12: u64, vm_pid: Tid },
+    VcpuEnterGuest {
+        vcpu: u32,
+        cr3: u64,
+        rip: u64,
+        guest_mode: bool,
+        l1_cr3: u64,
+        vmcb12: u64,
+        vm_pid: Tid,
+    },
     /// The original's tracepoint, before the injection.
-    AddonsVcpuEnterGuest { vcpu: u32, cr3: u64, rsp: u64, rip: Option<u64> },
+    AddonsVcpuEnterGuest {
+        vcpu: u32,
+        cr3: u64,
+        rsp: u64,
+        rip: Option<u64>,
+    },
     /// The test bed's tracepoint, right after the exit.
-    VcpuExitGuest { vcpu: u32, cr3: u64, cpl: u8, guest_mode: bool },
+    VcpuExitGuest {
+        vcpu: u32,
+        cr3: u64,
+        cpl: u8,
+        guest_mode: bool,
+    },
     // LTTng's dump of what was there when tracing started
     StatedumpStart,
     StatedumpEnd,
-    StatedumpProcess { tid: Tid, pid: Tid, ppid: Tid, kind: u32, status: u32, cpu: CpuId, comm: Comm },
-    StatedumpNamespace { tid: Tid, kind: NamespaceKind, inum: u32, level: u32 },
-    StatedumpInterrupt { irq: u32, name: Text<24>, action: Text<24> },
-    StatedumpBlockDevice { dev: u32, name: Text<24> },
-    StatedumpNetworkInterface { name: Text<16> },
-    StatedumpCpuTopology { cpu: CpuId },
-    StatedumpFileDescriptor { fd: i32, filename: Text<24> },
+    StatedumpProcess {
+        tid: Tid,
+        pid: Tid,
+        ppid: Tid,
+        kind: u32,
+        status: u32,
+        cpu: CpuId,
+        comm: Comm,
+    },
+    StatedumpNamespace {
+        tid: Tid,
+        kind: NamespaceKind,
+        inum: u32,
+        level: u32,
+    },
+    StatedumpInterrupt {
+        irq: u32,
+        name: Text<24>,
+        action: Text<24>,
+    },
+    StatedumpBlockDevice {
+        dev: u32,
+        name: Text<24>,
+    },
+    StatedumpNetworkInterface {
+        name: Text<16>,
+    },
+    StatedumpCpuTopology {
+        cpu: CpuId,
+    },
+    StatedumpFileDescriptor {
+        fd: i32,
+        filename: Text<24>,
+    },
 }
 
 /// A kind of namespace, as LTTng's state dump names them.
@@ -193,4 +456,7 @@ pub enum NamespaceKind {
     Time,
 }
 
-const _: () = assert!(size_of::<KernelRecord>() <= 80, "an event stays within a cache line or so");
+const _: () = assert!(
+    size_of::<KernelRecord>() <= 80,
+    "an event stays within a cache line or so"
+);

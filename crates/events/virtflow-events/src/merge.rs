@@ -126,7 +126,8 @@ impl<S: RecordSource + 'static> Merge<S> {
             }
         }
         let state = &self.lanes[lane];
-        self.heads.push(Reverse((state.front[state.next].time, lane)));
+        self.heads
+            .push(Reverse((state.front[state.next].time, lane)));
     }
 
     /// Replaces the used-up batch of `lane`; false when its source has ended.
@@ -135,12 +136,16 @@ impl<S: RecordSource + 'static> Merge<S> {
             if !self.lanes[lane].in_flight {
                 return false;
             }
-            let Ok(done) = self.results.recv() else { return false };
+            let Ok(done) = self.results.recv() else {
+                return false;
+            };
             let owner = &mut self.lanes[done.lane];
             owner.in_flight = false;
             owner.ready = Some(done);
         }
-        let Some(mut done) = self.lanes[lane].ready.take() else { return false };
+        let Some(mut done) = self.lanes[lane].ready.take() else {
+            return false;
+        };
         let state = &mut self.lanes[lane];
         state.bytes_read = done.source.bytes_read();
         state.next = 0;
@@ -158,7 +163,13 @@ impl<S: RecordSource + 'static> Merge<S> {
         let state = &mut self.lanes[lane];
         let batch = state.spare.take().unwrap_or_default();
         if let Some(jobs) = &self.jobs {
-            state.in_flight = jobs.send(Job { lane, source, batch }).is_ok();
+            state.in_flight = jobs
+                .send(Job {
+                    lane,
+                    source,
+                    batch,
+                })
+                .is_ok();
         }
     }
 
@@ -184,13 +195,26 @@ impl<S: RecordSource + 'static> Drop for Merge<S> {
 }
 
 fn work<S: RecordSource>(todo: &Receiver<Job<S>>, done: &Sender<Done<S>>, batch_max: usize) {
-    while let Ok(Job { lane, mut source, mut batch }) = todo.recv() {
+    while let Ok(Job {
+        lane,
+        mut source,
+        mut batch,
+    }) = todo.recv()
+    {
         batch.clear();
         let mut fill = Fill::More;
         while batch.is_empty() && fill == Fill::More {
             fill = source.fill(&mut batch, batch_max);
         }
-        if done.send(Done { lane, source, batch, fill }).is_err() {
+        if done
+            .send(Done {
+                lane,
+                source,
+                batch,
+                fill,
+            })
+            .is_err()
+        {
             return;
         }
     }
@@ -213,10 +237,17 @@ mod tests {
         fn fill(&mut self, batch: &mut Vec<Stamped<usize>>, max: usize) -> Fill {
             let end = (self.at + self.step.min(max)).min(self.times.len());
             for i in self.at..end {
-                batch.push(Stamped { time: Timestamp::from_nanos(self.times[i]), record: i });
+                batch.push(Stamped {
+                    time: Timestamp::from_nanos(self.times[i]),
+                    record: i,
+                });
             }
             self.at = end;
-            if end == self.times.len() { Fill::End } else { Fill::More }
+            if end == self.times.len() {
+                Fill::End
+            } else {
+                Fill::More
+            }
         }
 
         fn take_problems(&mut self) -> Problems {
@@ -229,14 +260,23 @@ mod tests {
     }
 
     fn merged(streams: &[Vec<i64>], step: usize) -> Vec<(i64, usize, usize)> {
-        let sources =
-            streams.iter().map(|times| Counted { times: times.clone(), at: 0, step }).collect();
+        let sources = streams
+            .iter()
+            .map(|times| Counted {
+                times: times.clone(),
+                at: 0,
+                step,
+            })
+            .collect();
         let mut merge = Merge::new(sources, 2);
         let mut all = Vec::new();
         while let Some((lane, run)) = merge.next_run() {
             all.extend(run.iter().map(|r| (r.time.as_nanos(), lane, r.record)));
         }
-        assert_eq!(merge.bytes_read(), streams.iter().map(|s| s.len() as u64).sum::<u64>());
+        assert_eq!(
+            merge.bytes_read(),
+            streams.iter().map(|s| s.len() as u64).sum::<u64>()
+        );
         all
     }
 
@@ -262,7 +302,11 @@ mod tests {
 
     #[test]
     fn dropped_half_way_it_stops_its_threads() {
-        let sources = vec![Counted { times: (0..100_000).collect(), at: 0, step: 10 }];
+        let sources = vec![Counted {
+            times: (0..100_000).collect(),
+            at: 0,
+            step: 10,
+        }];
         let mut merge = Merge::new(sources, 4);
         assert!(merge.next_run().is_some());
     }

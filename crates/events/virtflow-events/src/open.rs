@@ -96,8 +96,12 @@ impl Recording {
     /// # Errors
     /// Where there is no trace, or one of them cannot be understood at all.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let mut recording =
-            Self { path: path.to_owned(), traces: Vec::new(), infos: Vec::new(), machines: Vec::new() };
+        let mut recording = Self {
+            path: path.to_owned(),
+            traces: Vec::new(),
+            infos: Vec::new(),
+            machines: Vec::new(),
+        };
         for directory in virtflow_ctf::discover(path)? {
             let trace = Trace::open(&directory)?;
             let machine = recording.machine_of(&trace);
@@ -110,7 +114,11 @@ impl Recording {
     fn machine_of(&mut self, trace: &Trace) -> usize {
         let env = |name| trace.metadata().env_text(name).unwrap_or("").to_owned();
         let (name, kernel) = (env("hostname"), env("kernel_release"));
-        let name = if name.is_empty() { "machine".to_owned() } else { name };
+        let name = if name.is_empty() {
+            "machine".to_owned()
+        } else {
+            name
+        };
         if let Some(at) = self.machines.iter().position(|m| m.name == name) {
             if self.machines[at].kernel.is_empty() {
                 self.machines[at].kernel = kernel;
@@ -193,12 +201,18 @@ impl Recording {
                 used: crate::shapes::find(name).is_some(),
             })
             .collect();
-        counted.by_name.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
+        counted
+            .by_name
+            .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
         counted
     }
 
     /// The typed kernel events of one machine, merged, decoded on `threads` threads.
-    pub fn kernel_events(&self, machine: usize, threads: usize) -> Merge<StreamReader<KernelExtract>> {
+    pub fn kernel_events(
+        &self,
+        machine: usize,
+        threads: usize,
+    ) -> Merge<StreamReader<KernelExtract>> {
         let mut readers = Vec::new();
         for (trace, info) in self.traces.iter().zip(&self.infos) {
             if info.machine != machine || info.domain == "ust" {
@@ -214,13 +228,20 @@ impl Recording {
     }
 
     /// Every event of every trace that `choose` takes by name, merged.
-    pub fn events(&self, choose: impl Fn(&str) -> bool, threads: usize) -> Merge<StreamReader<AnyExtract>> {
+    pub fn events(
+        &self,
+        choose: impl Fn(&str) -> bool,
+        threads: usize,
+    ) -> Merge<StreamReader<AnyExtract>> {
         let mut readers = Vec::new();
         for (number, trace) in self.traces.iter().enumerate() {
             let bound = trace.bind(|class| choose(class.name()).then(Wanted::default));
             let bound = Arc::new(bound);
             for stream in 0..trace.streams().len() {
-                let extract = AnyExtract { trace: Arc::clone(trace), number };
+                let extract = AnyExtract {
+                    trace: Arc::clone(trace),
+                    number,
+                };
                 readers.push(trace.reader(stream, Arc::clone(&bound), extract));
             }
         }
@@ -231,8 +252,18 @@ impl Recording {
 fn info(trace: &Trace, machine: usize) -> TraceInfo {
     let metadata = trace.metadata();
     let env = |name| metadata.env_text(name).unwrap_or("");
-    let number = |name| metadata.env_int(name).map(|n| n.to_string()).unwrap_or_default();
-    let version = [number("tracer_major"), number("tracer_minor"), number("tracer_patchlevel")].join(".");
+    let number = |name| {
+        metadata
+            .env_int(name)
+            .map(|n| n.to_string())
+            .unwrap_or_default()
+    };
+    let version = [
+        number("tracer_major"),
+        number("tracer_minor"),
+        number("tracer_patchlevel"),
+    ]
+    .join(".");
     let tracer = [env("tracer_name"), version.trim_matches('.')].join(" ");
     let clocks = metadata.clocks().iter().map(|clock| ClockInfo {
         name: clock.name().to_owned(),
@@ -247,7 +278,11 @@ fn info(trace: &Trace, machine: usize) -> TraceInfo {
         tracer: tracer.trim().to_owned(),
         clocks: clocks.collect(),
         streams: trace.streams().len(),
-        bytes: trace.streams().iter().map(virtflow_ctf::StreamFile::bytes).sum(),
+        bytes: trace
+            .streams()
+            .iter()
+            .map(virtflow_ctf::StreamFile::bytes)
+            .sum(),
     }
 }
 
@@ -262,6 +297,10 @@ impl Extract for AnyExtract {
     type Out = AnyEvent;
 
     fn extract(&mut self, event: &EventView<'_>) -> Option<AnyEvent> {
-        Some(AnyEvent::new(Arc::clone(&self.trace), self.number, event.to_owned()))
+        Some(AnyEvent::new(
+            Arc::clone(&self.trace),
+            self.number,
+            event.to_owned(),
+        ))
     }
 }

@@ -95,7 +95,10 @@ impl Vectors {
         let votes = &self.votes[usize::from(vector)];
         if votes.msi > 0 {
             let line = votes.gsi.and_then(|gsi| self.lines.get(&gsi));
-            return line.and_then(Votes::device_class).or(votes.device_class()).or(Some(Cause::Console));
+            return line
+                .and_then(Votes::device_class)
+                .or(votes.device_class())
+                .or(Some(Cause::Console));
         }
         if votes.ipi > 0 {
             return Some(Cause::Task);
@@ -114,8 +117,12 @@ impl Vectors {
 
     /// A device of this class answers: it was the last one that was called.
     fn answers(&mut self, class: Option<Cause>) {
-        let Some(address) = self.rung.take() else { return };
-        if class.is_some() && (self.doorbells.len() < GSIS_MAX || self.doorbells.contains_key(&address)) {
+        let Some(address) = self.rung.take() else {
+            return;
+        };
+        if class.is_some()
+            && (self.doorbells.len() < GSIS_MAX || self.doorbells.contains_key(&address))
+        {
             self.doorbells.entry(address).or_default().device(class);
         }
     }
@@ -177,11 +184,17 @@ impl<S: Sink> Model<S> {
     pub(crate) fn note_wake(&mut self, v: VcpuIx, t: Timestamp) {
         let x = self.vcpus[v.0].thread;
         let wake = self.threads[x.0].wake;
-        if let Some(Wake { context: Some(Context::Hrtimer(function)), .. }) = wake {
+        if let Some(Wake {
+            context: Some(Context::Hrtimer(function)),
+            ..
+        }) = wake
+        {
             self.timers.vote(function);
         }
         self.guest_woken(v, t);
-        let Some(pending) = &mut self.vcpus[v.0].pending else { return };
+        let Some(pending) = &mut self.vcpus[v.0].pending else {
+            return;
+        };
         if pending.wake.is_none() {
             pending.wake = wake;
         }
@@ -197,8 +210,14 @@ impl<S: Sink> Model<S> {
             }
             K::KvmApicAccept(accept) => self.accepted(t, c, accept),
             K::KvmApicIpi { icr_low, .. } => self.sent_ipi(t, c, event, icr_low),
-            K::KvmMsr { write: true, msr, data } => {
-                let Some(v) = self.running_vcpu(t, c, event) else { return };
+            K::KvmMsr {
+                write: true,
+                msr,
+                data,
+            } => {
+                let Some(v) = self.running_vcpu(t, c, event) else {
+                    return;
+                };
                 self.guest_wrote_msr(t, v, msr);
                 match msr {
                     MSR_X2APIC_LVTT => self.learn_timer(v, data),
@@ -206,7 +225,11 @@ impl<S: Sink> Model<S> {
                     _ => {}
                 }
             }
-            K::KvmApic { write: true, reg: APIC_LVTT, val } => {
+            K::KvmApic {
+                write: true,
+                reg: APIC_LVTT,
+                val,
+            } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.learn_timer(v, val);
                 }
@@ -233,12 +256,18 @@ impl<S: Sink> Model<S> {
                     self.guest_doorbell(t, v, gpa);
                 }
             }
-            K::KvmPio { write: true, port, .. } => {
+            K::KvmPio {
+                write: true, port, ..
+            } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.guest_doorbell(t, v, u64::from(port));
                 }
             }
-            K::KvmCr { write: true, cr: 3, val } => {
+            K::KvmCr {
+                write: true,
+                cr: 3,
+                val,
+            } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.guest_cr3_written(t, v, val);
                 }
@@ -265,10 +294,23 @@ impl<S: Sink> Model<S> {
     }
 
     fn accepted(&mut self, t: Timestamp, c: CpuIx, accept: ApicAccept) {
-        let ApicAccept { apic_id, delivery_mode, vector, .. } = accept;
-        let Current::Thread(x) = self.cpus[c.0].current else { return };
-        let Some(vm) = self.vm_of_thread(x) else { return };
-        let target = self.vms[vm.0].vcpus.iter().copied().find(|v| self.vcpus[v.0].number == apic_id);
+        let ApicAccept {
+            apic_id,
+            delivery_mode,
+            vector,
+            ..
+        } = accept;
+        let Current::Thread(x) = self.cpus[c.0].current else {
+            return;
+        };
+        let Some(vm) = self.vm_of_thread(x) else {
+            return;
+        };
+        let target = self.vms[vm.0]
+            .vcpus
+            .iter()
+            .copied()
+            .find(|v| self.vcpus[v.0].number == apic_id);
         let own = self.threads[x.0].vcpu;
         if delivery_mode == 0 || delivery_mode == 0x100 {
             let in_irq = !self.cpus[c.0].contexts.is_empty();
@@ -298,7 +340,9 @@ impl<S: Sink> Model<S> {
     }
 
     fn sent_ipi(&mut self, t: Timestamp, c: CpuIx, event: &K, icr_low: u32) {
-        let Some(v) = self.running_vcpu(t, c, event) else { return };
+        let Some(v) = self.running_vcpu(t, c, event) else {
+            return;
+        };
         self.vcpus[v.0].sent_ipi = true;
         let vm = self.vcpus[v.0].vm;
         let vector = usize::try_from(icr_low & 0xff).unwrap_or_default();
@@ -315,8 +359,12 @@ impl<S: Sink> Model<S> {
 
     /// An MSI: its vector belongs to the interrupt line the same thread raised just before.
     fn msi(&mut self, c: CpuIx, data: u64) {
-        let Current::Thread(x) = self.cpus[c.0].current else { return };
-        let Some(vm) = self.vm_of_thread(x) else { return };
+        let Current::Thread(x) = self.cpus[c.0].current else {
+            return;
+        };
+        let Some(vm) = self.vm_of_thread(x) else {
+            return;
+        };
         let line = self.threads[x.0].line.take();
         let class = self.device_of(x);
         let vector = usize::try_from(data & 0xff).unwrap_or_default();
@@ -369,15 +417,21 @@ impl<S: Sink> Model<S> {
             .and_then(|name| name.strip_prefix("vhost-"))
             .and_then(|pid| pid.parse().ok())
             .map(virtflow_base::Tid);
-        let vm = owner.or(thread.pid).and_then(|pid| self.vm_by_pid.get(&pid).copied());
+        let vm = owner
+            .or(thread.pid)
+            .and_then(|pid| self.vm_by_pid.get(&pid).copied());
         self.threads[x.0].vm = vm;
         vm
     }
 
     /// KVM says that it polled instead of sleeping.
     fn polled(&mut self, t: Timestamp, c: CpuIx, event: &K) {
-        let Some(v) = self.running_vcpu(t, c, event) else { return };
-        let Some(lane) = &mut self.vcpus[v.0].lane else { return };
+        let Some(v) = self.running_vcpu(t, c, event) else {
+            return;
+        };
+        let Some(lane) = &mut self.vcpus[v.0].lane else {
+            return;
+        };
         let status = lane.status();
         if status.state == State::Hypervisor && status.cause == Cause::ExitHlt {
             lane.amend(|s| {
@@ -392,11 +446,16 @@ impl<S: Sink> Model<S> {
     /// A guest entry ends a sleep: the cause is what can be told by now.
     pub(crate) fn explain_sleep(&mut self, v: VcpuIx, t: Timestamp, event: &K) {
         self.vcpus[v.0].sent_ipi = false;
-        let Some(mut pending) = self.vcpus[v.0].pending else { return };
+        let Some(mut pending) = self.vcpus[v.0].pending else {
+            return;
+        };
         if pending.judged.is_some() {
             return;
         }
-        if let K::KvmEntry { intr_info: Some(info), .. } = *event
+        if let K::KvmEntry {
+            intr_info: Some(info),
+            ..
+        } = *event
             && pending.injected.is_none()
         {
             pending.injected = injected_vector(info);
@@ -417,7 +476,11 @@ impl<S: Sink> Model<S> {
     /// The decision, first match wins; docs/method.md explains the order.
     fn cause_of(&mut self, v: VcpuIx, pending: &Pending) -> (Cause, Confidence, Evidence) {
         if pending.kicked {
-            return (Cause::Spinlock, Confidence::Proved, Evidence::AcceptedVector);
+            return (
+                Cause::Spinlock,
+                Confidence::Proved,
+                Evidence::AcceptedVector,
+            );
         }
         if pending.nmi {
             return (Cause::Nmi, Confidence::Proved, Evidence::AcceptedVector);
@@ -429,7 +492,10 @@ impl<S: Sink> Model<S> {
             (None, Some(vector)) => vectors.class(vector).map(|c| (c, Evidence::InjectedVector)),
             (None, None) => None,
         };
-        let by_waker = pending.wake.as_ref().and_then(|wake| self.cause_of_wake(v, wake));
+        let by_waker = pending
+            .wake
+            .as_ref()
+            .and_then(|wake| self.cause_of_wake(v, wake));
         match (by_waker, by_vector) {
             (Some(waker), Some((vector, evidence))) if waker == vector => {
                 self.counts.causes_agreed += 1;
@@ -454,12 +520,18 @@ impl<S: Sink> Model<S> {
         if wake.context.is_some() {
             return wake.device;
         }
-        let Current::Thread(x) = wake.waker else { return None };
+        let Current::Thread(x) = wake.waker else {
+            return None;
+        };
         let own = self.vcpus[v.0].vm;
         if self.threads[x.0].vcpu.is_some() {
             return (self.threads[x.0].vm == Some(own)).then_some(Cause::Task);
         }
-        if self.vm_of_thread(x) == Some(own) { self.device_of(x) } else { None }
+        if self.vm_of_thread(x) == Some(own) {
+            self.device_of(x)
+        } else {
+            None
+        }
     }
 
     fn injection_edge(
@@ -470,7 +542,15 @@ impl<S: Sink> Model<S> {
         confidence: Confidence,
         evidence: Evidence,
     ) {
-        let Some(Wake { at, waker: Current::Thread(x), context: None, .. }) = pending.wake else { return };
+        let Some(Wake {
+            at,
+            waker: Current::Thread(x),
+            context: None,
+            ..
+        }) = pending.wake
+        else {
+            return;
+        };
         self.sink.edge(&Edge {
             from: self.threads[x.0].entity.id,
             from_time: at,
@@ -485,7 +565,11 @@ impl<S: Sink> Model<S> {
     /// Lets a judged sleep go: `worked` is false when the guest halted again without doing
     /// anything for a process, true when it did, `None` when that cannot be told.
     pub(crate) fn flush_judged(&mut self, v: VcpuIx, worked: Option<bool>) {
-        let Some(Pending { judged: Some((cause, confidence, evidence)), .. }) = self.vcpus[v.0].pending else {
+        let Some(Pending {
+            judged: Some((cause, confidence, evidence)),
+            ..
+        }) = self.vcpus[v.0].pending
+        else {
             return;
         };
         self.vcpus[v.0].pending = None;
@@ -497,7 +581,13 @@ impl<S: Sink> Model<S> {
         self.explain_halted(v, cause, confidence, evidence);
     }
 
-    fn explain_halted(&mut self, v: VcpuIx, cause: Cause, confidence: Confidence, evidence: Evidence) {
+    fn explain_halted(
+        &mut self,
+        v: VcpuIx,
+        cause: Cause,
+        confidence: Confidence,
+        evidence: Evidence,
+    ) {
         let change = |i: &mut Interval| {
             i.cause = cause.code();
             i.confidence = confidence.code();
@@ -511,7 +601,9 @@ impl<S: Sink> Model<S> {
     /// A sleep that no entry followed.
     pub(crate) fn give_up_sleep(&mut self, v: VcpuIx, _t: Timestamp, why: Cause) {
         self.flush_judged(v, None);
-        let Some(pending) = self.vcpus[v.0].pending.take() else { return };
+        let Some(pending) = self.vcpus[v.0].pending.take() else {
+            return;
+        };
         if pending.halted {
             self.explain_halted(v, why, Confidence::Proved, Evidence::None);
         }

@@ -148,8 +148,11 @@ const SVM: &[(u32, &str, Cause)] = &[
 ];
 
 fn find(isa: u32, reason: u32) -> Option<(&'static str, Cause)> {
-    let (table, reason) =
-        if isa == ISA_VMX { (VMX, reason & VMX_REASON_MASK) } else { (SVM, reason) };
+    let (table, reason) = if isa == ISA_VMX {
+        (VMX, reason & VMX_REASON_MASK)
+    } else {
+        (SVM, reason)
+    };
     let at = table.binary_search_by_key(&reason, |row| row.0).ok()?;
     table.get(at).map(|row| (row.1, row.2))
 }
@@ -178,7 +181,11 @@ pub fn name(isa: u32, reason: u32) -> String {
 
 /// Whether the exit is the guest's own hypervisor starting or resuming its guest.
 pub fn starts_nested(isa: u32, reason: u32) -> bool {
-    if isa == ISA_VMX { matches!(reason & VMX_REASON_MASK, 20 | 24) } else { reason == 0x80 }
+    if isa == ISA_VMX {
+        matches!(reason & VMX_REASON_MASK, 20 | 24)
+    } else {
+        reason == 0x80
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use crate::ident::{Ident, Segment, is_user_rip};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::vm::{Mode, VcpuIx, VmIx};
-use crate::vocab::{Cause, Confidence, Evidence, Kind, State};
+use crate::vocab::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
 use crate::waits::{Gap, LaneWaits, WaitCpu};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
-use virtflow_base::{Entity, EntityId, Interval, Sink, Timestamp};
+use virtflow_base::{Edge, Entity, EntityId, Interval, Sink, Span, Timestamp};
 use virtflow_events::{ExitInfo, KernelEvent as K};
 
 /// A guest's place in the model: a VM's own, or a nested VM's.
@@ -31,7 +31,7 @@ pub(crate) struct ProcIx(pub(crate) usize);
 /// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
 const GENERATION_AGE: i64 = 60_000_000_000;
 /// How many explained gaps of a process wait for the identity rules to reach them.
-const GAPS_MAX: usize = 16;
+const GAPS_MAX: usize = 64;
 /// Host states between undecided segments that are kept before a decision is forced.
 const PIECES_MAX: usize = 256;
 /// The physical-address bits of CR3 (Intel SDM 3, 2.5; `CR3_ADDR_MASK`), 52 at the most.
@@ -150,8 +150,15 @@ impl<S: Sink> Model<S> {
     }
 
     /// A processor of `guest`, with its `kernel` and `idle` lanes; `key` is its own entity's.
-    pub(crate) fn new_guest_cpu(&mut self, t: Timestamp, guest: GuestIx, key: &str, number: u32) -> GcpuIx {
-        let off = Status::unknown(Cause::NoEvidence, Evidence::None).level(self.guests[guest.0].level);
+    pub(crate) fn new_guest_cpu(
+        &mut self,
+        t: Timestamp,
+        guest: GuestIx,
+        key: &str,
+        number: u32,
+    ) -> GcpuIx {
+        let off =
+            Status::unknown(Cause::NoEvidence, Evidence::None).level(self.guests[guest.0].level);
         let mut lane = |name: &str| {
             let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
             let mut entity = self.new_entity(Kind::Process, format!("{key}/{name}"));
@@ -195,7 +202,11 @@ impl<S: Sink> Model<S> {
     pub(crate) fn canonical_in(&self, guest: GuestIx, cr3: u64) -> u64 {
         let pair = cr3 & CR3_PTI_USER_PCID != 0 || self.guests[guest.0].pti.sure();
         let address = cr3 & CR3_ADDRESS;
-        if pair { address & !CR3_PTI_USER_PGD } else { address }
+        if pair {
+            address & !CR3_PTI_USER_PGD
+        } else {
+            address
+        }
     }
 
     pub(crate) fn canonical(&self, vm: VmIx, cr3: u64) -> u64 {
@@ -229,7 +240,13 @@ impl<S: Sink> Model<S> {
         self.sink.entity(&entity);
         let p = ProcIx(self.processes.len());
         let waits = LaneWaits::of_generation(generation);
-        self.processes.push(Process { entity: entity.id, lanes: Vec::new(), seen: t, gaps: VecDeque::new(), waits });
+        self.processes.push(Process {
+            entity: entity.id,
+            lanes: Vec::new(),
+            seen: t,
+            gaps: VecDeque::new(),
+            waits,
+        });
         self.guests[guest.0].processes.insert(cr3, p);
         p
     }
@@ -238,7 +255,14 @@ impl<S: Sink> Model<S> {
         let seen = self.processes[p.0].seen;
         let lanes = std::mem::take(&mut self.processes[p.0].lanes);
         for mut process_lane in lanes {
-            process_lane.lane.explain(|i| i.cause = Cause::NotRecorded.code(), State::Waiting, &mut self.sink);
+            let process = &mut self.processes[p.0];
+            explain_gaps(
+                &mut process_lane.lane,
+                process.entity,
+                &mut process.gaps,
+                &process.waits,
+                &mut self.sink,
+            );
             let end = seen.max(process_lane.lane.since());
             process_lane.lane.finish(end, &mut self.sink);
         }
@@ -246,7 +270,11 @@ impl<S: Sink> Model<S> {
 
     /// `who` has guest processor `g` from `t` on, in `status`.
     pub(crate) fn occupy(&mut self, t: Timestamp, g: GcpuIx, who: Who, status: Status) {
-        let who = if self.proved_only && status.confidence == Confidence::Likely { Who::Nobody } else { who };
+        let who = if self.proved_only && status.confidence == Confidence::Likely {
+            Who::Nobody
+        } else {
+            who
+        };
         let level = self.guests[self.gcpus[g.0].guest.0].level;
         let status = status.level(level);
         let before = self.gcpus[g.0].who;
@@ -263,7 +291,12 @@ impl<S: Sink> Model<S> {
             }
             Who::Kernel => to(&mut self.gcpus[g.0].kernel, t, status, &mut self.sink),
             Who::Idle => {
-                let idle = Status { state: State::Idle, cause: Cause::None, by: None, ..status };
+                let idle = Status {
+                    state: State::Idle,
+                    cause: Cause::None,
+                    by: None,
+                    ..status
+                };
                 to(&mut self.gcpus[g.0].idle, t, idle, &mut self.sink);
             }
             Who::Nobody => {}
@@ -296,7 +329,9 @@ impl<S: Sink> Model<S> {
 
     fn begin_wait(&mut self, t: Timestamp, g: GcpuIx, p: ProcIx) {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
-        let waiting = Status::new(State::Waiting, Evidence::None).because(Cause::NoEvidence).level(level);
+        let waiting = Status::new(State::Waiting, Evidence::None)
+            .because(Cause::NoEvidence)
+            .level(level);
         if let Some(lane) = lane_on(&mut self.processes[p.0], g) {
             lane.to(t, waiting, &mut self.sink);
             lane.hold();
@@ -320,11 +355,18 @@ impl<S: Sink> Model<S> {
         let here = process.lanes.iter().any(|l| l.gcpu == g);
         if !here {
             // A process that waits on another processor of its guest has moved.
-            let moved = process.lanes.iter().position(|l| l.lane.is_holding());
+            let waiting = |l: &ProcessLane| l.lane.status().state == State::Waiting;
+            let moved = process.lanes.iter().position(waiting);
             let number = self.gcpus[g.0].number;
             if let Some(at) = moved {
                 let mut old = process.lanes.swap_remove(at);
-                explain_gap(&mut old.lane, t, &process.gaps, &mut self.sink);
+                explain_gaps(
+                    &mut old.lane,
+                    process.entity,
+                    &mut process.gaps,
+                    &process.waits,
+                    &mut self.sink,
+                );
                 old.lane.finish(t, &mut self.sink);
             }
             let lane = Lane::new(process.entity, Some(number), t, status);
@@ -333,12 +375,17 @@ impl<S: Sink> Model<S> {
         }
         if let Some(l) = process.lanes.iter_mut().find(|l| l.gcpu == g) {
             l.lane.to(t, status, &mut self.sink);
-            if l.lane.is_holding() {
-                explain_gap(&mut l.lane, t, &process.gaps, &mut self.sink);
+            // A process whose ways are not known yet is explained when they are.
+            let known = process.waits.is_known() || process.gaps.len() >= GAPS_MAX / 2;
+            if l.lane.is_holding() && (known || l.lane.is_crowded()) {
+                explain_gaps(
+                    &mut l.lane,
+                    process.entity,
+                    &mut process.gaps,
+                    &process.waits,
+                    &mut self.sink,
+                );
             }
-        }
-        while self.processes[p.0].gaps.len() > GAPS_MAX / 2 {
-            self.processes[p.0].gaps.pop_front();
         }
     }
 
@@ -374,7 +421,15 @@ impl<S: Sink> Model<S> {
         let who = self.gcpus[g.0].who;
         if who != Who::Nobody {
             let confidence = self.gcpus[g.0].confidence;
-            self.occupy(t, g, who, Status { confidence, ..status });
+            self.occupy(
+                t,
+                g,
+                who,
+                Status {
+                    confidence,
+                    ..status
+                },
+            );
         }
     }
 
@@ -385,12 +440,21 @@ impl<S: Sink> Model<S> {
     /// Nothing is known of what runs in `v`'s guest from `t` on.
     pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp) {
         let vm = self.vcpus[v.0].vm;
-        let nested = self.vms[vm.0].nested.iter().filter(|n| n.on == v).map(|n| n.gcpu);
+        let nested = self.vms[vm.0]
+            .nested
+            .iter()
+            .filter(|n| n.on == v)
+            .map(|n| n.gcpu);
         let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
         for g in all {
             self.gcpus[g.0].open = None;
             self.decide(g, true);
-            self.occupy(t, g, Who::Nobody, Status::unknown(Cause::Lost, Evidence::None));
+            self.occupy(
+                t,
+                g,
+                Who::Nobody,
+                Status::unknown(Cause::Lost, Evidence::None),
+            );
             self.gcpus[g.0].ident.forget();
             self.gcpus[g.0].waits.forget();
             // What a process did meanwhile is not a wait that can be explained.
@@ -403,18 +467,30 @@ impl<S: Sink> Model<S> {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
         self.gcpus[g.0].limbo = None;
         let lost = Status::unknown(Cause::Lost, Evidence::LossCounter).level(level);
-        for (p, process) in self.processes.iter_mut().enumerate() {
-            let Some(lane) = lane_on(process, g) else { continue };
-            lane.explain(|i| i.cause = Cause::NoEvidence.code(), State::Waiting, &mut self.sink);
+        for process in &mut self.processes {
+            let Process {
+                entity,
+                lanes,
+                gaps,
+                waits,
+                ..
+            } = process;
+            let Some(lane) = lanes.iter_mut().find(|l| l.gcpu == g).map(|l| &mut l.lane) else {
+                continue;
+            };
+            explain_gaps(lane, *entity, gaps, waits, &mut self.sink);
             lane.to(t, lost, &mut self.sink);
             process.waits.forget();
-            let _ = p;
         }
     }
 
     pub(crate) fn finish_guest(&mut self, v: VcpuIx, end: Timestamp) {
         let vm = self.vcpus[v.0].vm;
-        let nested = self.vms[vm.0].nested.iter().filter(|n| n.on == v).map(|n| n.gcpu);
+        let nested = self.vms[vm.0]
+            .nested
+            .iter()
+            .filter(|n| n.on == v)
+            .map(|n| n.gcpu);
         let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
         for g in all {
             self.gcpus[g.0].open = None;
@@ -427,15 +503,20 @@ impl<S: Sink> Model<S> {
         for process in &mut self.processes {
             while let Some(at) = process.lanes.iter().position(|l| l.gcpu == g) {
                 let mut l = process.lanes.swap_remove(at);
-                let gone = |i: &mut Interval| i.cause = Cause::NotRecorded.code();
-                if l.lane.is_holding() {
+                explain_gaps(
+                    &mut l.lane,
+                    process.entity,
+                    &mut process.gaps,
+                    &process.waits,
+                    &mut self.sink,
+                );
+                if l.lane.status().state == State::Waiting {
                     l.lane.amend(|s| {
                         if s.state == State::Waiting {
                             s.cause = Cause::NotRecorded;
                         }
                     });
                 }
-                l.lane.explain(gone, State::Waiting, &mut self.sink);
                 l.lane.finish(end, &mut self.sink);
             }
         }
@@ -448,14 +529,26 @@ impl<S: Sink> Model<S> {
     /// The probes that read a guest's CR3.
     pub(crate) fn probe(&mut self, t: Timestamp, v: VcpuIx, event: &K) {
         match *event {
-            K::VcpuEnterGuest { cr3, rip, guest_mode, l1_cr3, vmcb12, .. } => {
+            K::VcpuEnterGuest {
+                cr3,
+                rip,
+                guest_mode,
+                l1_cr3,
+                vmcb12,
+                ..
+            } => {
                 self.nested_probe(t, v, guest_mode, vmcb12, l1_cr3);
                 self.open_segment(v, cr3, Some(rip));
                 if !guest_mode {
                     self.vcpus[v.0].cr3 = Some(cr3);
                 }
             }
-            K::VcpuExitGuest { cr3, cpl, guest_mode, .. } => {
+            K::VcpuExitGuest {
+                cr3,
+                cpl,
+                guest_mode,
+                ..
+            } => {
                 if !guest_mode {
                     self.vcpus[v.0].cr3 = Some(cr3);
                 }
@@ -481,10 +574,18 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn guest_entry(&mut self, _t: Timestamp, v: VcpuIx, event: &K) {
-        let rip = if let K::KvmEntry { rip, .. } = *event { rip } else { None };
+        let rip = if let K::KvmEntry { rip, .. } = *event {
+            rip
+        } else {
+            None
+        };
         let vcpu = &mut self.vcpus[v.0];
         let known = vcpu.next_cr3.take().map(|(cr3, at)| (cr3, at.or(rip)));
-        let known = known.or_else(|| vcpu.written_cr3.filter(|_| !vcpu.probed).map(|cr3| (cr3, rip)));
+        let known = known.or_else(|| {
+            vcpu.written_cr3
+                .filter(|_| !vcpu.probed)
+                .map(|cr3| (cr3, rip))
+        });
         if let Some((cr3, rip)) = known {
             self.open_segment(v, cr3, rip);
         }
@@ -536,7 +637,9 @@ impl<S: Sink> Model<S> {
             self.guests[guest.0].pti.sample(cr3, user);
         }
         let cr3 = self.canonical_in(guest, cr3);
-        let Some(mut segment) = self.gcpus[g.0].open.take() else { return };
+        let Some(mut segment) = self.gcpus[g.0].open.take() else {
+            return;
+        };
         if !segment.is_left() {
             return;
         }
@@ -575,37 +678,90 @@ fn to(lane: &mut Option<Lane>, t: Timestamp, status: Status, sink: &mut impl Sin
 }
 
 fn lane_on(process: &mut Process, g: GcpuIx) -> Option<&mut Lane> {
-    process.lanes.iter_mut().find(|l| l.gcpu == g).map(|l| &mut l.lane)
+    process
+        .lanes
+        .iter_mut()
+        .find(|l| l.gcpu == g)
+        .map(|l| &mut l.lane)
 }
 
-/// Explains the wait that ended at `end` by the gap that overlaps it most.
-fn explain_gap(lane: &mut Lane, end: Timestamp, gaps: &VecDeque<Gap>, sink: &mut impl Sink) {
-    let start = lane.held().iter().find(|i| i.state == State::Waiting.code()).map_or(end, |i| i.span.start);
-    let overlap = |gap: &Gap| gap.on.min(end).since(gap.off.max(start));
-    let best = gaps.iter().filter(|gap| overlap(gap) > 0).max_by_key(|gap| overlap(gap)).copied();
-    lane.explain(
-        |i| {
-            if let Some(gap) = best {
-                i.cause = gap.cause.code();
-                i.confidence = gap.confidence.code();
-                i.evidence = gap.evidence.code();
-                i.by = gap.waker;
+/// Explains the held waits by the gaps that fall into them, and tells who woke the process. Where the process was back
+/// between two of them without being seen to run, what it did there is not known.
+fn explain_gaps(
+    lane: &mut Lane,
+    entity: EntityId,
+    gaps: &mut VecDeque<Gap>,
+    waits: &LaneWaits,
+    sink: &mut impl Sink,
+) {
+    for gap in gaps.iter_mut() {
+        *gap = gap.decided(waits);
+        if let Some((from, from_time)) = gap.waker {
+            sink.edge(&Edge {
+                from,
+                from_time,
+                to: entity,
+                to_time: gap.on,
+                kind: EdgeKind::WakeUp.code(),
+                confidence: gap.confidence.code(),
+                evidence: gap.evidence.code(),
+            });
+        }
+    }
+    lane.release(State::Waiting, sink, |interval, sink| {
+        let Span { start: begin, end } = interval.span;
+        let mut start = begin;
+        let mut inside = gaps
+            .iter()
+            .filter(|gap| gap.off < end && gap.on > begin)
+            .peekable();
+        if inside.peek().is_none() {
+            sink.interval(&interval);
+        }
+        while let Some(gap) = inside.next() {
+            let next = inside.peek().map(|gap| gap.off);
+            let until = if next.is_some() { gap.on.min(end) } else { end };
+            let part = Interval {
+                span: Span::new(start, until),
+                cause: gap.cause.code(),
+                confidence: gap.confidence.code(),
+                evidence: gap.evidence.code(),
+                by: gap.waker.map(|(waker, _)| waker),
+                ..interval
+            };
+            if until > start {
+                sink.interval(&part);
+                start = until;
             }
-        },
-        State::Waiting,
-        sink,
-    );
+            if let Some(next) = next.filter(|next| *next > start) {
+                sink.interval(&Interval {
+                    span: Span::new(start, next),
+                    state: State::Unknown.code(),
+                    cause: Cause::Ambiguous.code(),
+                    ..interval
+                });
+                start = next;
+            }
+        }
+    });
+    gaps.clear();
 }
 
 /// What the host's state of a vCPU means for whatever its guest had on it; `None` in the guest.
 fn as_process(host: Status, level: u8) -> Option<Status> {
     let state = match host.state {
         State::Guest if host.level == level => return None,
-        State::Preempted | State::Runnable | State::PreemptedL0 | State::PreemptedL1 => State::PreemptedOnHost,
+        State::Preempted | State::Runnable | State::PreemptedL0 | State::PreemptedL1 => {
+            State::PreemptedOnHost
+        }
         State::Unknown => return None,
         _ => State::RunHypervisor,
     };
-    Some(Status { state, cause: Cause::None, ..host })
+    Some(Status {
+        state,
+        cause: Cause::None,
+        ..host
+    })
 }
 
 #[cfg(test)]

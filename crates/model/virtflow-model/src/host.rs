@@ -214,7 +214,10 @@ impl<S: Sink> Model<S> {
         thread.sched = sched;
         let Some(lane) = &mut thread.lane else { return };
         if thread.vcpu.is_none() && thread.past.len() < HISTORY_MAX && lane.since() < t {
-            thread.past.push(Past { span: Span::new(lane.since(), t), status: lane.status() });
+            thread.past.push(Past {
+                span: Span::new(lane.since(), t),
+                status: lane.status(),
+            });
         }
         lane.to(t, status, &mut self.sink);
     }
@@ -260,7 +263,9 @@ impl<S: Sink> Model<S> {
 
     fn still_waiting(&mut self, t: Timestamp, x: ThreadIx, c: CpuIx) {
         let by = self.occupant(c);
-        let Some(lane) = &self.threads[x.0].lane else { return };
+        let Some(lane) = &self.threads[x.0].lane else {
+            return;
+        };
         let status = lane.status();
         if matches!(status.state, State::Runnable | State::Preempted) && status.by != by {
             let sched = self.threads[x.0].sched;
@@ -278,7 +283,15 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn sched_switch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
-        let K::SchedSwitch { prev, next, prev_state, prev_comm, next_comm, .. } = event else {
+        let K::SchedSwitch {
+            prev,
+            next,
+            prev_state,
+            prev_comm,
+            next_comm,
+            ..
+        } = event
+        else {
             return;
         };
         self.cpus[c.0].contexts.clear();
@@ -368,7 +381,8 @@ impl<S: Sink> Model<S> {
         }
         self.vcpu_switched_out(t, x, prev_state & SLEEPING_STATES != 0, by);
         let wake = self.threads[x.0].wake;
-        if std::mem::take(&mut self.threads[x.0].woken_running) && prev_state & SLEEPING_STATES != 0 {
+        if std::mem::take(&mut self.threads[x.0].woken_running) && prev_state & SLEEPING_STATES != 0
+        {
             let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
             self.threads[x.0].wake = wake;
             self.wait_on(x, Some(c));
@@ -381,7 +395,10 @@ impl<S: Sink> Model<S> {
         match self.threads[x.0].sched {
             Sched::Sleeping => self.wake_unseen(x),
             Sched::Unresolved => {
-                self.resolve(x, Status::new(State::Runnable, Evidence::FirstEvent).likely());
+                self.resolve(
+                    x,
+                    Status::new(State::Runnable, Evidence::FirstEvent).likely(),
+                );
             }
             Sched::Running(other) if other != c => {
                 self.counts.contradictions += 1;
@@ -405,7 +422,9 @@ impl<S: Sink> Model<S> {
     /// A sleeping thread runs and nothing told of its wake-up. If events were lost meanwhile, so
     /// was the wake-up, and with it what the thread did since.
     fn wake_unseen(&mut self, x: ThreadIx) {
-        let Some(lane) = &mut self.threads[x.0].lane else { return };
+        let Some(lane) = &mut self.threads[x.0].lane else {
+            return;
+        };
         if self.lost_until <= lane.since() {
             return;
         }
@@ -464,15 +483,24 @@ impl<S: Sink> Model<S> {
         if wake.device.is_some() {
             return wake.device;
         }
-        let Current::Thread(waker) = wake.waker else { return None };
+        let Current::Thread(waker) = wake.waker else {
+            return None;
+        };
         let (waker, woken) = (&self.threads[waker.0], &self.threads[x.0]);
         let helper = wake.context.is_none() && waker.vcpu.is_none() && waker.pid == woken.pid;
-        if helper && waker.pid.is_some() { waker.device } else { None }
+        if helper && waker.pid.is_some() {
+            waker.device
+        } else {
+            None
+        }
     }
 
     /// `sched_wakeup`: says where the thread was put; where there is no `sched_waking` it is one.
     pub(crate) fn woken(&mut self, t: Timestamp, c: CpuIx, tid: Tid, target: CpuId, comm: &Comm) {
-        let known = self.thread_by_tid.get(&tid).map(|x| self.threads[x.0].sched);
+        let known = self
+            .thread_by_tid
+            .get(&tid)
+            .map(|x| self.threads[x.0].sched);
         match known {
             Some(Sched::Runnable) => self.migrate(t, tid, target),
             Some(Sched::Running(_)) => {
@@ -488,7 +516,9 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn migrate(&mut self, t: Timestamp, tid: Tid, dest: CpuId) {
-        let Some(&x) = self.thread_by_tid.get(&tid) else { return };
+        let Some(&x) = self.thread_by_tid.get(&tid) else {
+            return;
+        };
         let Some(dest) = self.cpu(dest) else { return };
         if matches!(self.threads[x.0].sched, Sched::Runnable | Sched::Preempted) {
             self.wait_on(x, Some(dest));
@@ -702,7 +732,9 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn finish_host(&mut self, end: Timestamp) {
         for thread in &mut self.threads {
-            let Some(mut lane) = thread.lane.take() else { continue };
+            let Some(mut lane) = thread.lane.take() else {
+                continue;
+            };
             if thread.sched == Sched::Unresolved && thread.statedump_waits {
                 let slept = Status::new(State::Sleeping, Evidence::Statedump).likely();
                 lane.amend(|s| *s = slept);

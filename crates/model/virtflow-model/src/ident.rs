@@ -63,7 +63,12 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) const fn entered(entry: Timestamp, cr3: u64, rip: Option<u64>, injected: Option<u8>) -> Self {
+    pub(crate) const fn entered(
+        entry: Timestamp,
+        cr3: u64,
+        rip: Option<u64>,
+        injected: Option<u8>,
+    ) -> Self {
         Self {
             entry,
             exit: entry,
@@ -221,7 +226,9 @@ impl Ident {
 
     /// Whether the run can be decided now.
     fn ready(&self, entering: bool) -> bool {
-        let Some(last) = self.run.last() else { return false };
+        let Some(last) = self.run.last() else {
+            return false;
+        };
         let known = entering || !last.may_be_head();
         known && (self.hard_exit(last).is_some() || self.run.len() >= RUN_MAX)
     }
@@ -261,7 +268,10 @@ impl Ident {
                 let injected = s.injected.is_some();
                 (s.delivering && injected && !self.in_service.is_empty() && s.asynchronous)
                     || !self.in_service.is_empty()
-                    || (injected && eoi && kernel_msr && s.msr == Some(crate::causes::MSR_TSC_DEADLINE))
+                    || (injected
+                        && eoi
+                        && kernel_msr
+                        && s.msr == Some(crate::causes::MSR_TSC_DEADLINE))
             };
         if s.level == 1 && s.msr == Some(MSR_X2APIC_EOI) {
             self.in_service.clear();
@@ -309,7 +319,9 @@ impl Ident {
                         _ if !s.same() => At::User(s.exit_cr3),
                         At::User(_) => before,
                         At::Idle if s.msr_write && s.injected.is_none() => before,
-                        _ if matches!(hard, Some(At::User(_))) && settled_after(j) => At::User(s.exit_cr3),
+                        _ if matches!(hard, Some(At::User(_))) && settled_after(j) => {
+                            At::User(s.exit_cr3)
+                        }
                         _ => At::Unknown,
                     };
                     if s.disk_doorbell { At::Unknown } else { next }
@@ -333,7 +345,12 @@ struct Part {
 type Parts = ([Option<Part>; 3], usize);
 
 const fn part(from: i64, who: At, evidence: Evidence) -> Part {
-    Part { from, who, proved: false, evidence }
+    Part {
+        from,
+        who,
+        proved: false,
+        evidence,
+    }
 }
 
 fn parts(list: &[Part]) -> Parts {
@@ -358,41 +375,76 @@ impl Ident {
         use At::{Idle, Unknown, User};
         if s.head {
             let proved = self.hard && heads_only && before != Unknown;
-            return parts(&[Part { proved, ..part(0, before, Evidence::InterruptHead) }]);
+            return parts(&[Part {
+                proved,
+                ..part(0, before, Evidence::InterruptHead)
+            }]);
         }
         if !s.same() {
-            let first = if before == Unknown { part(0, Unknown, Evidence::None) } else { part(0, before, Evidence::Cr3Entry) };
+            let first = if before == Unknown {
+                part(0, Unknown, Evidence::None)
+            } else {
+                part(0, before, Evidence::Cr3Entry)
+            };
             let then = part(switch, User(b), Evidence::Cr3Exit);
             return match after {
                 Idle => parts(&[first, then, part(tail.max(switch), Idle, Evidence::HltExit)]),
-                Unknown => parts(&[first, then, part(switch + (w - switch) / 2, Unknown, Evidence::None)]),
+                Unknown => parts(&[
+                    first,
+                    then,
+                    part(switch + (w - switch) / 2, Unknown, Evidence::None),
+                ]),
                 User(_) => parts(&[first, then]),
             };
         }
         match (before, after) {
             (User(_), User(_)) => {
                 let proved = proved_run;
-                let evidence = if proved { Evidence::Cr3EntryExit } else { Evidence::Cr3Exit };
-                parts(&[Part { proved, ..part(0, User(b), evidence) }])
+                let evidence = if proved {
+                    Evidence::Cr3EntryExit
+                } else {
+                    Evidence::Cr3Exit
+                };
+                parts(&[Part {
+                    proved,
+                    ..part(0, User(b), evidence)
+                }])
             }
             (User(_), Idle) => {
                 let tick = j > 0 && self.run[j - 1].msr_write && !self.run[j - 1].head;
                 if s.halted && tick && w < 2 * idle {
                     parts(&[part(0, Idle, Evidence::IdleLoop)])
                 } else {
-                    parts(&[part(0, User(a), Evidence::Cr3Entry), part(tail, Idle, Evidence::HltExit)])
+                    parts(&[
+                        part(0, User(a), Evidence::Cr3Entry),
+                        part(tail, Idle, Evidence::HltExit),
+                    ])
                 }
             }
-            (Idle, User(_)) => parts(&[part(0, Idle, Evidence::IdleLoop), part(switch, User(b), Evidence::Cr3Exit)]),
-            (Idle, Idle) if !s.halted || w <= 3 * idle => parts(&[part(0, Idle, Evidence::IdleLoop)]),
+            (Idle, User(_)) => parts(&[
+                part(0, Idle, Evidence::IdleLoop),
+                part(switch, User(b), Evidence::Cr3Exit),
+            ]),
+            (Idle, Idle) if !s.halted || w <= 3 * idle => {
+                parts(&[part(0, Idle, Evidence::IdleLoop)])
+            }
             (Idle, Idle) => parts(&[
                 part(0, Idle, Evidence::IdleLoop),
                 part(w - tail, Unknown, Evidence::None),
                 part(tail, Idle, Evidence::HltExit),
             ]),
-            (User(_), Unknown) => parts(&[part(0, User(a), Evidence::Cr3Entry), part(w / 2, Unknown, Evidence::None)]),
-            (Unknown, User(_)) => parts(&[part(0, Unknown, Evidence::None), part(switch, User(b), Evidence::Cr3Exit)]),
-            (Unknown, Idle) => parts(&[part(0, Unknown, Evidence::None), part(tail, Idle, Evidence::HltExit)]),
+            (User(_), Unknown) => parts(&[
+                part(0, User(a), Evidence::Cr3Entry),
+                part(w / 2, Unknown, Evidence::None),
+            ]),
+            (Unknown, User(_)) => parts(&[
+                part(0, Unknown, Evidence::None),
+                part(switch, User(b), Evidence::Cr3Exit),
+            ]),
+            (Unknown, Idle) => parts(&[
+                part(0, Unknown, Evidence::None),
+                part(tail, Idle, Evidence::HltExit),
+            ]),
             _ => parts(&[part(0, Unknown, Evidence::None)]),
         }
     }
@@ -464,9 +516,20 @@ impl<S: Sink> Model<S> {
             if t >= s.exit && part.from > 0 {
                 continue;
             }
-            let confidence = if part.proved { Confidence::Proved } else { Confidence::Likely };
-            let state = if s.user == Some(true) { State::RunUser } else { State::RunKernel };
-            let status = Status { confidence, ..Status::new(state, part.evidence) };
+            let confidence = if part.proved {
+                Confidence::Proved
+            } else {
+                Confidence::Likely
+            };
+            let state = if s.user == Some(true) {
+                State::RunUser
+            } else {
+                State::RunKernel
+            };
+            let status = Status {
+                confidence,
+                ..Status::new(state, part.evidence)
+            };
             let who = self.who(g, t, part.who);
             self.gcpus[g.0].confidence = confidence;
             self.occupy(t, g, who, status);
@@ -505,8 +568,14 @@ mod tests {
         let mut lengths = Lengths::default();
         assert_eq!(lengths.quantile(0), None);
         (0..8).for_each(|n| lengths.add(n));
-        assert_eq!((lengths.quantile(0), lengths.quantile(1)), (Some(0), Some(2)));
+        assert_eq!(
+            (lengths.quantile(0), lengths.quantile(1)),
+            (Some(0), Some(2))
+        );
         (0..200).for_each(|_| lengths.add(5));
-        assert_eq!((lengths.quantile(0), lengths.samples.len()), (Some(5), SAMPLES));
+        assert_eq!(
+            (lengths.quantile(0), lengths.samples.len()),
+            (Some(5), SAMPLES)
+        );
     }
 }

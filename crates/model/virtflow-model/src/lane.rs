@@ -76,7 +76,14 @@ impl Lane {
         since: Timestamp,
         status: Status,
     ) -> Self {
-        Self { entity, vcpu, since, status, held: Vec::new(), holding: false }
+        Self {
+            entity,
+            vcpu,
+            since,
+            status,
+            held: Vec::new(),
+            holding: false,
+        }
     }
 
     pub(crate) const fn status(&self) -> Status {
@@ -106,7 +113,14 @@ impl Lane {
         if t <= self.since {
             return;
         }
-        let Status { state, level, cause, confidence, evidence, by } = self.status;
+        let Status {
+            state,
+            level,
+            cause,
+            confidence,
+            evidence,
+            by,
+        } = self.status;
         let interval = Interval {
             entity: self.entity,
             span: Span::new(self.since, t),
@@ -138,6 +152,11 @@ impl Lane {
         self.holding
     }
 
+    /// Whether more intervals wait than an explanation is likely to be worth.
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.held.len() > Self::HELD_MAX / 2
+    }
+
     /// Explains the held intervals that are in `state`, and the present one if it is, and lets all
     /// of them go.
     pub(crate) fn explain(
@@ -155,9 +174,21 @@ impl Lane {
         self.holding = false;
     }
 
-    /// The held intervals, oldest first.
-    pub(crate) fn held(&self) -> &[Interval] {
-        &self.held
+    /// Lets the held intervals go, those in `state` as whatever `tell` makes of each.
+    pub(crate) fn release<S: Sink>(
+        &mut self,
+        state: State,
+        sink: &mut S,
+        mut tell: impl FnMut(Interval, &mut S),
+    ) {
+        for interval in self.held.drain(..) {
+            if interval.state == state.code() {
+                tell(interval, sink);
+            } else {
+                sink.interval(&interval);
+            }
+        }
+        self.holding = false;
     }
 
     /// Ends the lane's life at `t`.
@@ -184,22 +215,42 @@ mod tests {
         let running = Status::new(State::Running, Evidence::SchedSwitch);
         let mut lane = Lane::new(EntityId(7), None, at(0), running);
         lane.to(at(5), running, &mut sink);
-        lane.to(at(10), Status::new(State::Halted, Evidence::HltSwitch), &mut sink);
+        lane.to(
+            at(10),
+            Status::new(State::Halted, Evidence::HltSwitch),
+            &mut sink,
+        );
         lane.hold();
         lane.to(at(20), running, &mut sink);
         assert_eq!(sink.intervals.len(), 1, "the halt waits for its cause");
         lane.explain(|i| i.cause = Cause::Timer.code(), State::Halted, &mut sink);
         lane.finish(at(30), &mut sink);
-        let spans: Vec<_> = sink.intervals.iter().map(|i| (i.span.start.as_nanos(), i.span.end.as_nanos(), i.cause)).collect();
-        assert_eq!(spans, [(0, 10, 0), (10, 20, Cause::Timer.code()), (20, 30, 0)]);
+        let spans: Vec<_> = sink
+            .intervals
+            .iter()
+            .map(|i| (i.span.start.as_nanos(), i.span.end.as_nanos(), i.cause))
+            .collect();
+        assert_eq!(
+            spans,
+            [(0, 10, 0), (10, 20, Cause::Timer.code()), (20, 30, 0)]
+        );
     }
 
     #[test]
     fn time_that_stands_still_makes_no_interval() {
         let mut sink = Collected::default();
-        let mut lane = Lane::new(EntityId(0), None, at(5), Status::new(State::Running, Evidence::None));
+        let mut lane = Lane::new(
+            EntityId(0),
+            None,
+            at(5),
+            Status::new(State::Running, Evidence::None),
+        );
         lane.to(at(5), Status::new(State::Idle, Evidence::None), &mut sink);
-        lane.to(at(3), Status::new(State::Sleeping, Evidence::None), &mut sink);
+        lane.to(
+            at(3),
+            Status::new(State::Sleeping, Evidence::None),
+            &mut sink,
+        );
         assert!(sink.intervals.is_empty());
         assert_eq!(lane.since(), at(5));
     }

@@ -1,8 +1,8 @@
 //! The machine: one host's state, moved on by one event at a time.
 
+use crate::causes::Timers;
 use crate::guest::{Guest, GuestCpu, Process};
 use crate::host::{Cpu, CpuIx, Thread, ThreadIx};
-use crate::causes::Timers;
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vocab::{Cause, Evidence};
 use rustc_hash::FxHashMap;
@@ -86,7 +86,9 @@ impl<S: Sink> Model<S> {
     pub fn new(coverage: &[StreamCoverage], options: Options, sink: S) -> Self {
         let mut bounds = Vec::new();
         for stream in coverage {
-            let (Some(cpu), Some(span)) = (stream.cpu, stream.span) else { continue };
+            let (Some(cpu), Some(span)) = (stream.cpu, stream.span) else {
+                continue;
+            };
             bounds.push((span.start, cpu, Bound::Begins));
             bounds.push((span.end, cpu, Bound::Ends));
             for loss in &stream.losses {
@@ -169,8 +171,19 @@ impl<S: Sink> Model<S> {
     /// threads, processes and namespaces. Anything else is left alone.
     pub fn know(&mut self, record: &KernelRecord) {
         match record.event {
-            K::StatedumpProcess { tid, pid, status, comm, .. } => self.statedump(tid, pid, status, &comm),
-            K::StatedumpNamespace { tid, kind, inum, level } => self.namespace(tid, kind, inum, level),
+            K::StatedumpProcess {
+                tid,
+                pid,
+                status,
+                comm,
+                ..
+            } => self.statedump(tid, pid, status, &comm),
+            K::StatedumpNamespace {
+                tid,
+                kind,
+                inum,
+                level,
+            } => self.namespace(tid, kind, inum, level),
             _ => {}
         }
     }
@@ -178,23 +191,64 @@ impl<S: Sink> Model<S> {
     fn dispatch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
         match *event {
             K::SchedSwitch { .. } => self.sched_switch(t, c, event),
-            K::SchedWaking { tid, target_cpu, comm } => self.waking(t, c, tid, target_cpu, &comm),
-            K::SchedWakeup { tid, target_cpu, comm } => self.woken(t, c, tid, target_cpu, &comm),
-            K::SchedWakeupNew { tid, target_cpu, comm } => self.woken(t, c, tid, target_cpu, &comm),
+            K::SchedWaking {
+                tid,
+                target_cpu,
+                comm,
+            } => self.waking(t, c, tid, target_cpu, &comm),
+            K::SchedWakeup {
+                tid,
+                target_cpu,
+                comm,
+            } => self.woken(t, c, tid, target_cpu, &comm),
+            K::SchedWakeupNew {
+                tid,
+                target_cpu,
+                comm,
+            } => self.woken(t, c, tid, target_cpu, &comm),
             K::SchedMigrate { tid, dest_cpu, .. } => self.migrate(t, tid, dest_cpu),
-            K::ProcessFork { parent, parent_pid, child, child_pid, child_comm, child_ns } => {
-                self.fork(t, parent, parent_pid, child, child_pid, &child_comm, child_ns);
+            K::ProcessFork {
+                parent,
+                parent_pid,
+                child,
+                child_pid,
+                child_comm,
+                child_ns,
+            } => {
+                self.fork(
+                    t,
+                    parent,
+                    parent_pid,
+                    child,
+                    child_pid,
+                    &child_comm,
+                    child_ns,
+                );
             }
             K::ProcessExec { tid, old_tid } => self.exec(tid, old_tid),
             K::ProcessExit { tid } => self.exiting(tid),
             K::ProcessFree { tid } => self.freed(t, tid),
-            K::StatedumpProcess { tid, pid, status, comm, .. } => self.statedump(tid, pid, status, &comm),
-            K::StatedumpNamespace { tid, kind, inum, level } => self.namespace(tid, kind, inum, level),
+            K::StatedumpProcess {
+                tid,
+                pid,
+                status,
+                comm,
+                ..
+            } => self.statedump(tid, pid, status, &comm),
+            K::StatedumpNamespace {
+                tid,
+                kind,
+                inum,
+                level,
+            } => self.namespace(tid, kind, inum, level),
             K::IrqEntry { .. }
             | K::SoftirqEntry { .. }
             | K::VectorEntry { .. }
             | K::HrtimerExpireEntry { .. } => self.irq_enter(t, c, event),
-            K::IrqExit { .. } | K::SoftirqExit { .. } | K::VectorExit { .. } | K::HrtimerExpireExit { .. } => {
+            K::IrqExit { .. }
+            | K::SoftirqExit { .. }
+            | K::VectorExit { .. }
+            | K::HrtimerExpireExit { .. } => {
                 self.irq_leave(t, c, event);
             }
             K::BlockBioQueue(_)

@@ -97,8 +97,12 @@ impl<S: Sink> Model<S> {
     /// KVM's nested tracepoints.
     pub(crate) fn nested(&mut self, t: Timestamp, v: VcpuIx, event: &K) {
         match *event {
-            K::KvmNestedEnter { vmcb, event_inj, .. } => {
-                let Some(n) = self.nested_vcpu(t, v, vmcb, None) else { return };
+            K::KvmNestedEnter {
+                vmcb, event_inj, ..
+            } => {
+                let Some(n) = self.nested_vcpu(t, v, vmcb, None) else {
+                    return;
+                };
                 self.nested_load(t, v, n);
                 self.nested_injected(t, v, n, event_inj);
             }
@@ -134,14 +138,27 @@ impl<S: Sink> Model<S> {
     /// The host's hypervisor gave an exit of the nested guest to the guest's.
     fn nested_reflect(&mut self, t: Timestamp, v: VcpuIx, halted: bool) {
         let vm = self.vcpus[v.0].vm;
-        let Some((_, n)) = self.vcpus[v.0].nested.current.take() else { return };
-        self.nested_phase(t, vm, n, |_| if halted { Phase::Halted } else { Phase::InL1 });
+        let Some((_, n)) = self.vcpus[v.0].nested.current.take() else {
+            return;
+        };
+        self.nested_phase(
+            t,
+            vm,
+            n,
+            |_| if halted { Phase::Halted } else { Phase::InL1 },
+        );
         if halted && let Some(lane) = &mut self.vms[vm.0].nested[n.0].lane {
             lane.hold();
         }
     }
 
-    fn nested_phase(&mut self, t: Timestamp, vm: VmIx, n: NestedIx, change: impl FnOnce(Phase) -> Phase) {
+    fn nested_phase(
+        &mut self,
+        t: Timestamp,
+        vm: VmIx,
+        n: NestedIx,
+        change: impl FnOnce(Phase) -> Phase,
+    ) {
         let nested = &mut self.vms[vm.0].nested[n.0];
         nested.phase = change(nested.phase);
         let v = nested.on;
@@ -153,7 +170,9 @@ impl<S: Sink> Model<S> {
 
     /// The lane of whatever nested vCPU is on `v` follows `v`.
     pub(crate) fn nested_follow(&mut self, v: VcpuIx, t: Timestamp, status: Status) {
-        let Some(n) = self.vcpus[v.0].nested.last else { return };
+        let Some(n) = self.vcpus[v.0].nested.last else {
+            return;
+        };
         let vm = self.vcpus[v.0].vm;
         if self.vms[vm.0].nested[n.0].on == v {
             self.nested_to(t, vm, n, status);
@@ -193,11 +212,17 @@ impl<S: Sink> Model<S> {
         let vector = injected_vector(event_inj);
         self.nested_guest_injected(t, v, n, vector);
         let cause = vector.map_or(Cause::NoEvidence, |vector| self.nested_cause(vm, n, vector));
-        let Some(lane) = &mut self.vms[vm.0].nested[n.0].lane else { return };
+        let Some(lane) = &mut self.vms[vm.0].nested[n.0].lane else {
+            return;
+        };
         if !lane.is_holding() {
             return;
         }
-        let evidence = if vector.is_some() { Evidence::NestedInjection } else { Evidence::NestedEnter };
+        let evidence = if vector.is_some() {
+            Evidence::NestedInjection
+        } else {
+            Evidence::NestedEnter
+        };
         let explain = |i: &mut virtflow_base::Interval| {
             i.cause = cause.code();
             i.evidence = evidence.code();
@@ -233,10 +258,19 @@ impl<S: Sink> Model<S> {
     }
 
     /// The probe at an entry says which level is entered.
-    pub(crate) fn nested_probe(&mut self, t: Timestamp, v: VcpuIx, guest_mode: bool, block: u64, l1_cr3: u64) {
+    pub(crate) fn nested_probe(
+        &mut self,
+        t: Timestamp,
+        v: VcpuIx,
+        guest_mode: bool,
+        block: u64,
+        l1_cr3: u64,
+    ) {
         let current = self.vcpus[v.0].nested.current();
         if guest_mode {
-            let Some(n) = self.nested_vcpu(t, v, block, Some(l1_cr3)) else { return };
+            let Some(n) = self.nested_vcpu(t, v, block, Some(l1_cr3)) else {
+                return;
+            };
             if current != Some(n) {
                 self.nested_load(t, v, n);
                 self.relevel(t, v);
@@ -254,7 +288,9 @@ impl<S: Sink> Model<S> {
         if self.nested_traced {
             return;
         }
-        let Some(n) = self.vcpus[v.0].nested.current() else { return };
+        let Some(n) = self.vcpus[v.0].nested.current() else {
+            return;
+        };
         if self.vms[vm.0].nested[n.0].hypervisor_cr3 == Some(self.canonical(vm, cr3)) {
             self.nested_reflect(t, v, false);
         }
@@ -274,14 +310,24 @@ impl<S: Sink> Model<S> {
     }
 
     /// Another process of the guest runs where its hypervisor ran: the nested vCPU waits for it.
-    pub(crate) fn nested_l1_process(&mut self, t: Timestamp, v: VcpuIx, cr3: u64, process: Option<EntityId>) {
+    pub(crate) fn nested_l1_process(
+        &mut self,
+        t: Timestamp,
+        v: VcpuIx,
+        cr3: u64,
+        process: Option<EntityId>,
+    ) {
         let vm = self.vcpus[v.0].vm;
-        let Some(n) = self.vcpus[v.0].nested.last else { return };
+        let Some(n) = self.vcpus[v.0].nested.last else {
+            return;
+        };
         let nested = &self.vms[vm.0].nested[n.0];
         if nested.on != v {
             return;
         }
-        let Some(own) = nested.hypervisor_cr3 else { return };
+        let Some(own) = nested.hypervisor_cr3 else {
+            return;
+        };
         match nested.phase {
             Phase::InL1 if cr3 != own => {
                 self.nested_phase(t, vm, n, |_| Phase::PreemptedL1(process));
@@ -292,17 +338,33 @@ impl<S: Sink> Model<S> {
     }
 
     /// The nested vCPU of `v`'s VM with this control block, made known if it was not.
-    fn nested_vcpu(&mut self, t: Timestamp, v: VcpuIx, block: u64, l1_cr3: Option<u64>) -> Option<NestedIx> {
+    fn nested_vcpu(
+        &mut self,
+        t: Timestamp,
+        v: VcpuIx,
+        block: u64,
+        l1_cr3: Option<u64>,
+    ) -> Option<NestedIx> {
         let vm = self.vcpus[v.0].vm;
-        if let Some(at) = self.vms[vm.0].nested.iter().position(|n| n.control_block == block) {
+        if let Some(at) = self.vms[vm.0]
+            .nested
+            .iter()
+            .position(|n| n.control_block == block)
+        {
             return Some(NestedIx(at));
         }
         if self.vms[vm.0].nested.len() >= NESTED_MAX {
             return None;
         }
-        let cr3 = l1_cr3.or_else(|| self.guest_cr3(v)).map(|cr3| self.canonical(vm, cr3));
+        let cr3 = l1_cr3
+            .or_else(|| self.guest_cr3(v))
+            .map(|cr3| self.canonical(vm, cr3));
         let (entity, guest) = self.nested_vm(vm, cr3, block);
-        let order = self.vms[vm.0].nested.iter().filter(|n| n.vm.id == entity.id).count();
+        let order = self.vms[vm.0]
+            .nested
+            .iter()
+            .filter(|n| n.vm.id == entity.id)
+            .count();
         let mut vcpu = self.new_entity(Kind::NestedVcpu, format!("{}/vcpu:{block:x}", entity.key));
         vcpu.parent = Some(entity.id);
         vcpu.vm = Some(entity.id);
@@ -332,8 +394,10 @@ impl<S: Sink> Model<S> {
     /// The nested VM that the hypervisor process with `cr3` runs; without a CR3 each control block
     /// is its own.
     fn nested_vm(&mut self, vm: VmIx, cr3: Option<u64>, block: u64) -> (Entity, GuestIx) {
-        if let Some(known) =
-            self.vms[vm.0].nested.iter().find(|n| cr3.is_some() && n.hypervisor_cr3 == cr3)
+        if let Some(known) = self.vms[vm.0]
+            .nested
+            .iter()
+            .find(|n| cr3.is_some() && n.hypervisor_cr3 == cr3)
         {
             return (known.vm.clone(), known.guest);
         }
@@ -355,8 +419,14 @@ impl<S: Sink> Model<S> {
     pub(crate) fn finish_nested(&mut self, v: VcpuIx, end: Timestamp) {
         let vm = self.vcpus[v.0].vm;
         for nested in self.vms[vm.0].nested.iter_mut().filter(|n| n.on == v) {
-            let Some(mut lane) = nested.lane.take() else { continue };
-            lane.explain(|i| i.cause = Cause::NotRecorded.code(), State::Halted, &mut self.sink);
+            let Some(mut lane) = nested.lane.take() else {
+                continue;
+            };
+            lane.explain(
+                |i| i.cause = Cause::NotRecorded.code(),
+                State::Halted,
+                &mut self.sink,
+            );
             lane.finish(end, &mut self.sink);
         }
     }

@@ -4,13 +4,13 @@
 //! `kvm_exit.vcpu_id`, else from the thread's name, else from the order of appearance. The number
 //! in `kvm_entry` is never believed: LTTng's stock probe records half of a pointer there.
 
+use crate::causes::{Accepted, Pending, Vectors};
 use crate::exits;
 use crate::guest::{GcpuIx, GuestIx};
 use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::nested::{Nested, NestedVcpu};
-use crate::causes::{Accepted, Pending, Vectors};
 use crate::vocab::{Cause, Evidence, Kind, State};
 use virtflow_base::{Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};
 use virtflow_events::{Comm, ExitInfo, KernelEvent as K};
@@ -113,7 +113,9 @@ impl<S: Sink> Model<S> {
         let vcpu = &self.vcpus[v.0];
         match vcpu.mode {
             Mode::Guest => Status::new(State::Guest, Evidence::KvmEntry).level(vcpu.nested.level()),
-            Mode::Hypervisor(class) => Status::new(State::Hypervisor, Evidence::KvmExit).because(class),
+            Mode::Hypervisor(class) => {
+                Status::new(State::Hypervisor, Evidence::KvmExit).because(class)
+            }
             Mode::Vmm(reason) => Status::new(State::Vmm, Evidence::UserspaceExit).because(reason),
             Mode::Unknown => Status::unknown(Cause::NoEvidence, Evidence::None),
         }
@@ -143,7 +145,13 @@ impl<S: Sink> Model<S> {
         self.threads[x.0].vcpu
     }
 
-    pub(crate) fn vcpu_switched_out(&mut self, t: Timestamp, x: ThreadIx, sleeps: bool, by: Option<EntityId>) {
+    pub(crate) fn vcpu_switched_out(
+        &mut self,
+        t: Timestamp,
+        x: ThreadIx,
+        sleeps: bool,
+        by: Option<EntityId>,
+    ) {
         let Some(v) = self.vcpu_of(x) else { return };
         let vcpu = &mut self.vcpus[v.0];
         if let Some(exit) = &mut vcpu.exit {
@@ -151,18 +159,30 @@ impl<S: Sink> Model<S> {
         }
         vcpu.on_cpu = false;
         if !sleeps {
-            self.vcpu_to(v, t, Status::new(State::Preempted, Evidence::SchedSwitch).by(by));
+            self.vcpu_to(
+                v,
+                t,
+                Status::new(State::Preempted, Evidence::SchedSwitch).by(by),
+            );
             return;
         }
-        let uninterruptible = self.threads[x.0].lane.as_ref().is_some_and(|l| l.status().cause == Cause::Uninterruptible);
-        let status = match self.vcpus[v.0].mode {
-            Mode::Hypervisor(Cause::ExitHlt) => Status::new(State::Halted, Evidence::HltSwitch),
-            Mode::Hypervisor(Cause::ExitMem) if uninterruptible => {
-                Status::new(State::BlockedOnHost, Evidence::KvmExit).because(Cause::HostMemory).likely()
-            }
-            Mode::Vmm(_) => Status::new(State::BlockedOnHost, Evidence::UserspaceExit).because(Cause::HostIo),
-            _ => Status::new(State::BlockedOnHost, Evidence::SchedSwitch).because(Cause::NoEvidence),
-        };
+        let uninterruptible = self.threads[x.0]
+            .lane
+            .as_ref()
+            .is_some_and(|l| l.status().cause == Cause::Uninterruptible);
+        let status =
+            match self.vcpus[v.0].mode {
+                Mode::Hypervisor(Cause::ExitHlt) => Status::new(State::Halted, Evidence::HltSwitch),
+                Mode::Hypervisor(Cause::ExitMem) if uninterruptible => {
+                    Status::new(State::BlockedOnHost, Evidence::KvmExit)
+                        .because(Cause::HostMemory)
+                        .likely()
+                }
+                Mode::Vmm(_) => Status::new(State::BlockedOnHost, Evidence::UserspaceExit)
+                    .because(Cause::HostIo),
+                _ => Status::new(State::BlockedOnHost, Evidence::SchedSwitch)
+                    .because(Cause::NoEvidence),
+            };
         self.begin_sleep(v, t, status.state == State::Halted);
         self.vcpu_to(v, t, status);
         if status.state == State::Halted
@@ -186,13 +206,19 @@ impl<S: Sink> Model<S> {
     pub(crate) fn vcpu_woken(&mut self, t: Timestamp, x: ThreadIx, by: Option<EntityId>) {
         let Some(v) = self.vcpu_of(x) else { return };
         self.note_wake(v, t);
-        self.vcpu_to(v, t, Status::new(State::Runnable, Evidence::SchedWaking).by(by));
+        self.vcpu_to(
+            v,
+            t,
+            Status::new(State::Runnable, Evidence::SchedWaking).by(by),
+        );
     }
 
     /// Somebody else has the processor that a vCPU's thread wants.
     pub(crate) fn vcpu_still_waits(&mut self, t: Timestamp, x: ThreadIx, by: Option<EntityId>) {
         let Some(v) = self.vcpu_of(x) else { return };
-        let Some(lane) = &self.vcpus[v.0].lane else { return };
+        let Some(lane) = &self.vcpus[v.0].lane else {
+            return;
+        };
         let status = lane.status();
         if matches!(status.state, State::Runnable | State::Preempted) {
             self.vcpu_to(v, t, status.by(by));
@@ -201,18 +227,30 @@ impl<S: Sink> Model<S> {
 
     /// A host interrupt began under the thread that runs on `c`.
     pub(crate) fn vcpu_stolen(&mut self, t: Timestamp, c: CpuIx, context: Context) {
-        let Current::Thread(x) = self.cpus[c.0].current else { return };
+        let Current::Thread(x) = self.cpus[c.0].current else {
+            return;
+        };
         let Some(v) = self.vcpu_of(x) else { return };
         if matches!(self.vcpus[v.0].mode, Mode::Guest) {
             return;
         }
-        let cause = if matches!(context, Context::Softirq(_)) { Cause::Softirq } else { Cause::Irq };
-        self.vcpu_to(v, t, Status::new(State::IrqStolen, Evidence::IrqEntry).because(cause));
+        let cause = if matches!(context, Context::Softirq(_)) {
+            Cause::Softirq
+        } else {
+            Cause::Irq
+        };
+        self.vcpu_to(
+            v,
+            t,
+            Status::new(State::IrqStolen, Evidence::IrqEntry).because(cause),
+        );
     }
 
     /// The last host interrupt on `c` ended.
     pub(crate) fn vcpu_given_back(&mut self, t: Timestamp, c: CpuIx) {
-        let Current::Thread(x) = self.cpus[c.0].current else { return };
+        let Current::Thread(x) = self.cpus[c.0].current else {
+            return;
+        };
         let Some(v) = self.vcpu_of(x) else { return };
         let status = self.status_of(v);
         self.vcpu_to(v, t, status);
@@ -235,11 +273,14 @@ impl<S: Sink> Model<S> {
     /// The first event after a loss told what the thread had done since.
     pub(crate) fn vcpu_resolved(&mut self, x: ThreadIx, status: Status) {
         let Some(v) = self.vcpu_of(x) else { return };
-        let Some(lane) = &mut self.vcpus[v.0].lane else { return };
+        let Some(lane) = &mut self.vcpus[v.0].lane else {
+            return;
+        };
         match status.state {
             State::Runnable => lane.amend(|s| *s = status),
             State::Sleeping => lane.amend(|s| {
-                *s = Status::new(State::BlockedOnHost, Evidence::FirstEvent).because(Cause::NoEvidence);
+                *s = Status::new(State::BlockedOnHost, Evidence::FirstEvent)
+                    .because(Cause::NoEvidence);
             }),
             _ => {}
         }
@@ -277,7 +318,9 @@ impl<S: Sink> Model<S> {
 
     fn end_exit(&mut self, v: VcpuIx, t: Timestamp, entered_again: bool) {
         let vcpu = &mut self.vcpus[v.0];
-        let Some(mut exit) = vcpu.exit.take() else { return };
+        let Some(mut exit) = vcpu.exit.take() else {
+            return;
+        };
         exit.account(t, vcpu.mode, vcpu.on_cpu);
         self.sink.exit(&Exit {
             vcpu: vcpu.entity.id,
@@ -301,9 +344,15 @@ impl<S: Sink> Model<S> {
             Current::Idle => return None,
             Current::Unknown => {
                 // The test bed's probe names the VM and the vCPU: enough to know the thread again.
-                let K::VcpuEnterGuest { vcpu, vm_pid, .. } = *event else { return None };
+                let K::VcpuEnterGuest { vcpu, vm_pid, .. } = *event else {
+                    return None;
+                };
                 let vm = *self.vm_by_pid.get(&vm_pid)?;
-                let v = self.vms[vm.0].vcpus.iter().copied().find(|v| self.vcpus[v.0].number == vcpu)?;
+                let v = self.vms[vm.0]
+                    .vcpus
+                    .iter()
+                    .copied()
+                    .find(|v| self.vcpus[v.0].number == vcpu)?;
                 let x = self.vcpus[v.0].thread;
                 self.context_tid(t, c, self.threads[x.0].tid);
                 self.vcpus[v.0].on_cpu = true;
@@ -324,8 +373,16 @@ impl<S: Sink> Model<S> {
         Some(self.new_vcpu(t, x, vcpu, pid))
     }
 
-    fn new_vcpu(&mut self, t: Timestamp, x: ThreadIx, number: Option<u32>, pid: Option<Tid>) -> VcpuIx {
-        let pid = pid.or(self.threads[x.0].pid).unwrap_or(self.threads[x.0].tid);
+    fn new_vcpu(
+        &mut self,
+        t: Timestamp,
+        x: ThreadIx,
+        number: Option<u32>,
+        pid: Option<Tid>,
+    ) -> VcpuIx {
+        let pid = pid
+            .or(self.threads[x.0].pid)
+            .unwrap_or(self.threads[x.0].tid);
         if self.threads[x.0].pid.is_none() {
             self.set_pid(x, pid);
         }
@@ -335,7 +392,10 @@ impl<S: Sink> Model<S> {
             .filter(|&n| n < VCPUS_MAX)
             .or_else(|| number_in_name(&self.threads[x.0].comm))
             .unwrap_or_else(|| u32::try_from(self.vms[vm.0].vcpus.len()).unwrap_or(u32::MAX));
-        let mut entity = self.new_entity(Kind::Vcpu, format!("{}/vcpu:{number}", self.vms[vm.0].entity.key));
+        let mut entity = self.new_entity(
+            Kind::Vcpu,
+            format!("{}/vcpu:{number}", self.vms[vm.0].entity.key),
+        );
         entity.label = self.threads[x.0].entity.label.clone();
         entity.parent = Some(self.vms[vm.0].entity.id);
         entity.vm = entity.parent;
@@ -382,7 +442,12 @@ impl<S: Sink> Model<S> {
             None => (t, Status::unknown(Cause::NoEvidence, Evidence::None)),
         };
         let begins = past.first().map_or(since, |p| p.span.start);
-        let mut lane = Lane::new(entity, None, begins, Status::unknown(Cause::NoEvidence, Evidence::None));
+        let mut lane = Lane::new(
+            entity,
+            None,
+            begins,
+            Status::unknown(Cause::NoEvidence, Evidence::None),
+        );
         for Past { span, status } in past {
             lane.to(span.start, as_vcpu(status), &mut self.sink);
         }
@@ -397,18 +462,35 @@ impl<S: Sink> Model<S> {
         }
         let leader = self.thread_by_tid.get(&pid).copied();
         let (start, comm) = match leader {
-            Some(x) => (self.threads[x.0].entity.key.rsplit_once('@').map(|k| k.1.to_owned()), self.threads[x.0].comm),
+            Some(x) => (
+                self.threads[x.0]
+                    .entity
+                    .key
+                    .rsplit_once('@')
+                    .map(|k| k.1.to_owned()),
+                self.threads[x.0].comm,
+            ),
             None => (None, Comm::default()),
         };
         let start = start.unwrap_or_else(|| self.begins.to_string());
         let mut entity = self.new_entity(Kind::Vm, format!("vm:{pid}@{start}"));
-        let comm = if comm.is_empty() { "vm".into() } else { String::from_utf8_lossy(comm.as_bytes()).into_owned() };
+        let comm = if comm.is_empty() {
+            "vm".into()
+        } else {
+            String::from_utf8_lossy(comm.as_bytes()).into_owned()
+        };
         entity.label = format!("{comm}:{pid}").into_bytes();
         entity.pid = Some(pid.0);
         self.sink.entity(&entity);
         let vm = VmIx(self.vms.len());
         let guest = self.new_guest(&entity, 1);
-        self.vms.push(Vm { entity, vcpus: Vec::new(), guest, vectors: Vectors::default(), nested: Vec::new() });
+        self.vms.push(Vm {
+            entity,
+            vcpus: Vec::new(),
+            guest,
+            vectors: Vectors::default(),
+            nested: Vec::new(),
+        });
         self.vm_by_pid.insert(pid, vm);
         vm
     }
@@ -447,7 +529,10 @@ impl<S: Sink> Model<S> {
                     self.probe(t, v, event);
                 }
             }
-            K::KvmNestedEnter { .. } | K::KvmNestedExit { .. } | K::KvmNestedExitInject { .. } | K::KvmNestedIntrExit { .. } => {
+            K::KvmNestedEnter { .. }
+            | K::KvmNestedExit { .. }
+            | K::KvmNestedExitInject { .. }
+            | K::KvmNestedIntrExit { .. } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.nested(t, v, event);
                 }
@@ -536,7 +621,12 @@ fn as_vcpu(status: Status) -> Status {
         State::BlockedOnHost => Cause::NoEvidence,
         _ => status.cause,
     };
-    Status { state, cause, evidence: Evidence::FirstEvent, ..status }
+    Status {
+        state,
+        cause,
+        evidence: Evidence::FirstEvent,
+        ..status
+    }
 }
 
 #[cfg(test)]

@@ -214,7 +214,10 @@ vocabulary! {
 impl Cause {
     /// Whether it says why something is unknown.
     pub const fn is_unknown(self) -> bool {
-        matches!(self, Self::Lost | Self::NotRecorded | Self::NoEvidence | Self::Ambiguous)
+        matches!(
+            self,
+            Self::Lost | Self::NotRecorded | Self::NoEvidence | Self::Ambiguous
+        )
     }
 }
 

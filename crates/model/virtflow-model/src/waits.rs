@@ -12,9 +12,9 @@ use crate::ident::Segment;
 use crate::model::Model;
 use crate::nested::NestedIx;
 use crate::vm::VcpuIx;
-use crate::vocab::{Cause, Confidence, EdgeKind, Evidence};
+use crate::vocab::{Cause, Confidence, Evidence};
 use std::collections::VecDeque;
-use virtflow_base::{Edge, EntityId, Sink, Timestamp};
+use virtflow_base::{EntityId, Sink, Span, Timestamp};
 
 /// Events since something else ran that are kept; more of them say nothing new.
 const TAIL_MAX: usize = 64;
@@ -25,6 +25,13 @@ const SLEEPER_AFTER_IDLE: u32 = 2;
 /// Waits of any kind after which one timer wait after idle is enough.
 const SLEEPER_HISTORY: u32 = 3;
 
+/// Contested waits that say whether timers end them, if fewer than one in `SILENT_SHARE` of them
+/// ended without any interrupt.
+const CONTESTED_MIN: u32 = 12;
+const SILENT_SHARE: u32 = 10;
+/// Waits after which a process that is no sleeper by then is taken for none.
+const KNOWN_AFTER: u32 = 24;
+
 /// A wait of a process: from when it was last there to when it was back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gap {
@@ -33,7 +40,31 @@ pub(crate) struct Gap {
     pub(crate) cause: Cause,
     pub(crate) confidence: Confidence,
     pub(crate) evidence: Evidence,
-    pub(crate) waker: Option<EntityId>,
+    pub(crate) waker: Option<(EntityId, Timestamp)>,
+    /// Whether the process's other waits decide between a timer and `waker`, and whether no
+    /// interrupt at all announced its end.
+    open: Option<Silent>,
+}
+
+/// Whether no interrupt announced the end of a wait.
+type Silent = bool;
+
+impl Gap {
+    /// The gap as the process's waits so far explain it.
+    pub(crate) const fn decided(mut self, waits: &LaneWaits) -> Self {
+        let Some(silent) = self.open else { return self };
+        let no_history = waits.after_idle_timer + waits.after_idle_other == 0;
+        let task = !waits.sleeper() && (silent || waits.by_task > 0 || no_history);
+        if task {
+            self.cause = Cause::Task;
+            self.evidence = Evidence::AfterProcess;
+        } else {
+            self.cause = Cause::Timer;
+            self.evidence = Evidence::VectorThenRun;
+            self.waker = None;
+        }
+        self
+    }
 }
 
 /// What a process's waits were so far, and the one that is under way.
@@ -52,11 +83,17 @@ pub(crate) struct LaneWaits {
     by_device: u32,
     after_idle_timer: u32,
     after_idle_other: u32,
+    /// Waits so far, and those that ended while another process had the processor.
+    waits: u32,
+    contested: u32,
 }
 
 impl LaneWaits {
     pub(crate) fn of_generation(generation: u32) -> Self {
-        Self { generation, ..Self::default() }
+        Self {
+            generation,
+            ..Self::default()
+        }
     }
 
     pub(crate) const fn forget(&mut self) {
@@ -68,10 +105,21 @@ impl LaneWaits {
         self.after_answer = None;
     }
 
+    /// Whether enough is known of its waits to tell sleepers from those that wait for others.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.sleeper() || self.waits >= KNOWN_AFTER
+    }
+
+    /// Whether timers end its waits: it came back by one straight after idle, or there was hardly
+    /// ever no timer where another process could have woken it without one.
     const fn sleeper(&self) -> bool {
-        self.after_idle_timer >= SLEEPER_AFTER_IDLE
+        let never_silent =
+            self.contested >= CONTESTED_MIN && self.by_task * SILENT_SHARE < self.contested;
+        never_silent
+            || self.after_idle_timer >= SLEEPER_AFTER_IDLE
             || (self.after_idle_timer > 0
-                && self.after_idle_timer + self.by_device + self.after_idle_other >= SLEEPER_HISTORY)
+                && self.after_idle_timer + self.by_device + self.after_idle_other
+                    >= SLEEPER_HISTORY)
     }
 }
 
@@ -172,7 +220,10 @@ impl WaitCpu {
 }
 
 const fn is_device(cause: Cause) -> bool {
-    matches!(cause, Cause::Disk | Cause::Net | Cause::Console | Cause::Vfio)
+    matches!(
+        cause,
+        Cause::Disk | Cause::Net | Cause::Console | Cause::Vfio
+    )
 }
 
 impl<S: Sink> Model<S> {
@@ -184,7 +235,13 @@ impl<S: Sink> Model<S> {
     }
 
     /// The guest's hypervisor injects a vector into its guest.
-    pub(crate) fn nested_guest_injected(&mut self, t: Timestamp, v: VcpuIx, n: NestedIx, vector: Option<u8>) {
+    pub(crate) fn nested_guest_injected(
+        &mut self,
+        t: Timestamp,
+        v: VcpuIx,
+        n: NestedIx,
+        vector: Option<u8>,
+    ) {
         let Some(vector) = vector else { return };
         let vm = self.vcpus[v.0].vm;
         let class = match self.vms[vm.0].vectors.class(vector) {
@@ -210,7 +267,9 @@ impl<S: Sink> Model<S> {
     /// The oldest request of a device class is answered.
     fn request_answered(&mut self, t: Timestamp, guest: GuestIx, class: Cause) {
         if class == Cause::Disk {
-            self.mark_disk_waiters(guest, |waits| waits.answered.get_or_insert(t).as_nanos() > 0);
+            self.mark_disk_waiters(guest, |waits| {
+                waits.answered.get_or_insert(t).as_nanos() > 0
+            });
         }
         for g in 0..self.gcpus.len() {
             if self.gcpus[g].guest != guest {
@@ -218,7 +277,10 @@ impl<S: Sink> Model<S> {
             }
             let requests = &self.gcpus[g].waits.requests;
             let answered = requests.iter().position(|p| {
-                self.processes[p.0].waits.request.is_some_and(|(_, c)| c == class)
+                self.processes[p.0]
+                    .waits
+                    .request
+                    .is_some_and(|(_, c)| c == class)
             });
             if let Some(at) = answered {
                 if let Some(p) = self.gcpus[g].waits.requests.remove(at) {
@@ -239,7 +301,9 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn guest_eoi(&mut self, v: VcpuIx, vector: u32) {
         let g = self.gcpu_of(v);
-        let Ok(vector) = u8::try_from(vector) else { return };
+        let Ok(vector) = u8::try_from(vector) else {
+            return;
+        };
         let gcpu = &mut self.gcpus[g.0];
         if gcpu.waits.in_service == Some(vector) {
             gcpu.waits.in_service = None;
@@ -321,7 +385,8 @@ impl<S: Sink> Model<S> {
         let (guest, t) = (self.gcpus[g.0].guest, segment.exit);
         let p = self.process(t, guest, segment.exit_cr3);
         let waits = &self.gcpus[g.0].waits;
-        let (current, last_entry, idle, woken) = (waits.current, waits.last_entry, waits.idle, waits.woken);
+        let (current, last_entry, idle, woken) =
+            (waits.current, waits.last_entry, waits.idle, waits.woken);
         if current != Some(p) {
             if let Some(current) = current {
                 self.gone(g, current, last_entry);
@@ -329,13 +394,19 @@ impl<S: Sink> Model<S> {
             self.back(g, p, last_entry, t, How::Changed);
             self.ran(g, p, last_entry);
         } else if segment.user == Some(true) && !self.processes[p.0].waits.running {
-            let from = if idle { woken.unwrap_or(last_entry) } else { last_entry };
+            let from = if idle {
+                woken.unwrap_or(last_entry)
+            } else {
+                last_entry
+            };
             self.back(g, p, from, t, How::UserMode);
             self.gcpus[g.0].waits.idle = false;
         }
         if segment.halted {
             self.gone(g, p, t);
-            self.mark_disk_waiters(guest, |w| w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0);
+            self.mark_disk_waiters(guest, |w| {
+                w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0
+            });
             let waits = &mut self.gcpus[g.0].waits;
             waits.idle = true;
             waits.woken = None;
@@ -348,7 +419,9 @@ impl<S: Sink> Model<S> {
     /// `p` was seen to have the processor: what came before belongs to the waits of others.
     fn ran(&mut self, g: GcpuIx, p: ProcIx, t: Timestamp) {
         let guest = self.gcpus[g.0].guest;
-        self.mark_disk_waiters(guest, |w| w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0);
+        self.mark_disk_waiters(guest, |w| {
+            w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0
+        });
         let waits = &mut self.gcpus[g.0].waits;
         waits.current = Some(p);
         waits.before = Before::Process(p, t);
@@ -383,77 +456,93 @@ impl<S: Sink> Model<S> {
             return;
         }
         waits.running = true;
-        let Some(off) = waits.off.take() else { return };
+        let Some(mut off) = waits.off.take() else {
+            return;
+        };
         if waits.request_at_off == Some(Cause::Disk)
             && let Some(answered) = waits.answered
         {
             waits.by_device += 1;
             // If something ran or halted after the answer, this was not the end of the wait.
             let end = waits.after_answer.filter(|&at| at > answered && at < from);
-            let gap = |off, on, cause, evidence, confidence| Gap { off, on, cause, confidence, evidence, waker: None };
-            self.gap_explained(p, gap(off, end.unwrap_or(t), Cause::Disk, Evidence::InjectedVector, Confidence::Likely));
-            if end.is_none() {
-                return;
+            let gap = |off, on, cause, evidence, confidence| Gap {
+                off,
+                on,
+                cause,
+                confidence,
+                evidence,
+                waker: None,
+                open: None,
+            };
+            self.gap_explained(
+                p,
+                gap(
+                    off,
+                    end.unwrap_or(t),
+                    Cause::Disk,
+                    Evidence::InjectedVector,
+                    Confidence::Likely,
+                ),
+            );
+            match end {
+                Some(end) => off = end,
+                None => return,
             }
         }
-        let (cause, confidence, evidence, waker) = self.judge(g, p, off, from, how);
-        let waker_entity = waker.map(|(q, _)| self.processes[q.0].entity);
-        self.gap_explained(p, Gap { off, on: t, cause, confidence, evidence, waker: waker_entity });
-        if let Some((q, at)) = waker {
-            self.sink.edge(&Edge {
-                from: self.processes[q.0].entity,
-                from_time: at,
-                to: self.processes[p.0].entity,
-                to_time: t,
-                kind: EdgeKind::WakeUp.code(),
-                confidence: Confidence::Likely.code(),
-                evidence: evidence.code(),
-            });
-        }
+        let gap = self.judge(g, p, Span::new(off, t), from, how);
+        self.gap_explained(p, gap);
     }
 
-    /// The cause of the wait of `p` that began at `off`; and the process that woke it, if one did.
-    fn judge(
-        &mut self,
-        g: GcpuIx,
-        p: ProcIx,
-        off: Timestamp,
-        from: Timestamp,
-        how: How,
-    ) -> (Cause, Confidence, Evidence, Option<(ProcIx, Timestamp)>) {
+    /// The cause of the wait of `p`, and the process that woke it, if one did. `from` is the
+    /// earliest moment at which it can have been back.
+    fn judge(&mut self, g: GcpuIx, p: ProcIx, span: Span, from: Timestamp, how: How) -> Gap {
         let cpu = &self.gcpus[g.0].waits;
-        let until = if how == How::Changed { from } else { Timestamp::MAX };
+        let until = if how == How::Changed {
+            from
+        } else {
+            Timestamp::MAX
+        };
         let announced = cpu.announced(until);
-        let last = cpu.last_injected.filter(|(t, _)| *t >= off).and_then(|(_, class)| class);
+        let last = cpu
+            .last_injected
+            .filter(|(t, _)| *t >= span.start)
+            .and_then(|(_, class)| class);
+        let before = cpu.before;
+        let mut gap = Gap {
+            off: span.start,
+            on: span.end,
+            cause: announced.unwrap_or(Cause::Task),
+            confidence: Confidence::Likely,
+            evidence: Evidence::VectorThenRun,
+            waker: None,
+            open: None,
+        };
+        let waker = match before {
+            Before::Process(q, at) if q != p => Some((self.processes[q.0].entity, at)),
+            _ => None,
+        };
         let waits = &mut self.processes[p.0].waits;
-        match cpu.before {
-            Before::Process(q, at) if q != p => {
-                let ambiguous = matches!(announced, None | Some(Cause::Timer | Cause::Disk));
-                if announced.is_none() {
-                    waits.by_task += 1;
-                }
-                if let Some(cause) = announced.filter(|_| !ambiguous) {
-                    return (cause, Confidence::Likely, Evidence::VectorThenRun, None);
-                }
-                if waits.sleeper() {
-                    return (Cause::Timer, Confidence::Likely, Evidence::VectorThenRun, None);
-                }
-                let idle_history = waits.after_idle_timer + waits.after_idle_other;
-                if announced.is_none() || waits.by_task > 0 || idle_history == 0 {
-                    return (Cause::Task, Confidence::Likely, Evidence::AfterProcess, Some((q, at)));
-                }
-                (Cause::Timer, Confidence::Likely, Evidence::VectorThenRun, None)
+        waits.waits += 1;
+        if waker.is_some() {
+            if matches!(announced, None | Some(Cause::Timer | Cause::Disk)) {
+                waits.by_task += u32::from(announced.is_none());
+                waits.contested += 1;
+                gap.waker = waker;
+                gap.open = Some(announced.is_none());
             }
-            _ => {
-                let cause = announced.or(last.filter(|c| *c == Cause::Timer)).unwrap_or(Cause::Task);
-                if cause == Cause::Timer {
-                    waits.after_idle_timer += 1;
-                } else {
-                    waits.after_idle_other += 1;
-                }
-                let evidence = if announced.is_some() { Evidence::VectorThenRun } else { Evidence::AfterProcess };
-                (cause, Confidence::Likely, evidence, None)
-            }
+            return gap;
         }
+        if announced.is_none() && last == Some(Cause::Timer) {
+            gap.cause = Cause::Timer;
+        }
+        if announced.is_none() {
+            gap.evidence = Evidence::AfterProcess;
+        }
+        if gap.cause == Cause::Timer {
+            waits.after_idle_timer += 1;
+        } else {
+            waits.after_idle_other += 1;
+        }
+        gap
     }
 }
