@@ -30,7 +30,7 @@ pub(crate) const fn sign_extend(value: u64, size: u32) -> u64 {
 #[inline]
 pub(crate) fn read_bits(data: &[u8], pos: u64, size: u32, order: ByteOrder) -> Option<u64> {
     let first = usize::try_from(pos / 8).ok()?;
-    if pos % 8 == 0 {
+    if pos.is_multiple_of(8) {
         let bytes = data.get(first..)?;
         match (size, order) {
             (8, _) => return bytes.first().map(|&byte| u64::from(byte)),

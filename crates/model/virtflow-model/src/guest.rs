@@ -31,7 +31,7 @@ pub(crate) struct ProcIx(pub(crate) usize);
 /// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
 const GENERATION_AGE: i64 = 60_000_000_000;
 /// How many explained gaps of a process wait for the identity rules to reach them.
-const GAPS_MAX: usize = 64;
+const GAPS_MAX: usize = 96;
 /// Host states between undecided segments that are kept before a decision is forced.
 const PIECES_MAX: usize = 256;
 /// The physical-address bits of CR3 (Intel SDM 3, 2.5; `CR3_ADDR_MASK`), 52 at the most.
@@ -257,7 +257,7 @@ impl<S: Sink> Model<S> {
         for mut process_lane in lanes {
             let process = &mut self.processes[p.0];
             explain_gaps(
-                &mut process_lane.lane,
+                &mut process_lane,
                 process.entity,
                 &mut process.gaps,
                 &process.waits,
@@ -361,7 +361,7 @@ impl<S: Sink> Model<S> {
             if let Some(at) = moved {
                 let mut old = process.lanes.swap_remove(at);
                 explain_gaps(
-                    &mut old.lane,
+                    &mut old,
                     process.entity,
                     &mut process.gaps,
                     &process.waits,
@@ -379,7 +379,7 @@ impl<S: Sink> Model<S> {
             let known = process.waits.is_known() || process.gaps.len() >= GAPS_MAX / 2;
             if l.lane.is_holding() && (known || l.lane.is_crowded()) {
                 explain_gaps(
-                    &mut l.lane,
+                    l,
                     process.entity,
                     &mut process.gaps,
                     &process.waits,
@@ -475,12 +475,12 @@ impl<S: Sink> Model<S> {
                 waits,
                 ..
             } = process;
-            let Some(lane) = lanes.iter_mut().find(|l| l.gcpu == g).map(|l| &mut l.lane) else {
+            let Some(l) = lanes.iter_mut().find(|l| l.gcpu == g) else {
                 continue;
             };
-            explain_gaps(lane, *entity, gaps, waits, &mut self.sink);
-            lane.to(t, lost, &mut self.sink);
-            process.waits.forget();
+            explain_gaps(l, *entity, gaps, waits, &mut self.sink);
+            l.lane.to(t, lost, &mut self.sink);
+            process.waits.forget(g);
         }
     }
 
@@ -504,7 +504,7 @@ impl<S: Sink> Model<S> {
             while let Some(at) = process.lanes.iter().position(|l| l.gcpu == g) {
                 let mut l = process.lanes.swap_remove(at);
                 explain_gaps(
-                    &mut l.lane,
+                    &mut l,
                     process.entity,
                     &mut process.gaps,
                     &process.waits,
@@ -688,13 +688,14 @@ fn lane_on(process: &mut Process, g: GcpuIx) -> Option<&mut Lane> {
 /// Explains the held waits by the gaps that fall into them, and tells who woke the process. Where the process was back
 /// between two of them without being seen to run, what it did there is not known.
 fn explain_gaps(
-    lane: &mut Lane,
+    on: &mut ProcessLane,
     entity: EntityId,
     gaps: &mut VecDeque<Gap>,
     waits: &LaneWaits,
     sink: &mut impl Sink,
 ) {
-    for gap in gaps.iter_mut() {
+    let here = |gap: &Gap| gap.lane == on.gcpu;
+    for gap in gaps.iter_mut().filter(|gap| here(gap)) {
         *gap = gap.decided(waits);
         if let Some((from, from_time)) = gap.waker {
             sink.edge(&Edge {
@@ -708,7 +709,7 @@ fn explain_gaps(
             });
         }
     }
-    lane.release(State::Waiting, sink, |interval, sink| {
+    on.lane.release(State::Waiting, sink, |interval, sink| {
         let Span { start: begin, end } = interval.span;
         let mut start = begin;
         let mut inside = gaps
@@ -744,7 +745,7 @@ fn explain_gaps(
             }
         }
     });
-    gaps.clear();
+    gaps.retain(|gap| gap.lane != on.gcpu);
 }
 
 /// What the host's state of a vCPU means for whatever its guest had on it; `None` in the guest.

@@ -27,14 +27,16 @@ const SLEEPER_HISTORY: u32 = 3;
 
 /// Contested waits that say whether timers end them, if fewer than one in `SILENT_SHARE` of them
 /// ended without any interrupt.
-const CONTESTED_MIN: u32 = 12;
+const CONTESTED_MIN: u32 = 24;
 const SILENT_SHARE: u32 = 10;
 /// Waits after which a process that is no sleeper by then is taken for none.
-const KNOWN_AFTER: u32 = 24;
+const KNOWN_AFTER: u32 = 32;
 
 /// A wait of a process: from when it was last there to when it was back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gap {
+    /// On which processor of its guest it had been.
+    pub(crate) lane: GcpuIx,
     pub(crate) off: Timestamp,
     pub(crate) on: Timestamp,
     pub(crate) cause: Cause,
@@ -67,18 +69,27 @@ impl Gap {
     }
 }
 
-/// What a process's waits were so far, and the one that is under way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LaneWaits {
-    pub(crate) generation: u32,
-    running: bool,
-    off: Option<Timestamp>,
-    /// The device request it has under way, and what it had when it left.
-    request: Option<(Timestamp, Cause)>,
-    request_at_off: Option<Cause>,
-    /// While it waits for a disk: when a disk answered, and when something ran or halted after it.
+/// A wait under way.
+#[derive(Clone, Copy, Debug)]
+struct OpenGap {
+    lane: GcpuIx,
+    off: Timestamp,
+    /// The device request that was under way when it began.
+    request: Option<Cause>,
+    /// When a disk answered, and when something ran or halted after it.
     answered: Option<Timestamp>,
     after_answer: Option<Timestamp>,
+}
+
+/// What a process's waits were so far, and those that are under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LaneWaits {
+    pub(crate) generation: u32,
+    /// The processors on which it runs, and its waits on the others: one each for every thread.
+    running: Vec<GcpuIx>,
+    open: Vec<OpenGap>,
+    /// The device request it has under way.
+    request: Option<(Timestamp, Cause)>,
     by_task: u32,
     by_device: u32,
     after_idle_timer: u32,
@@ -96,13 +107,10 @@ impl LaneWaits {
         }
     }
 
-    pub(crate) const fn forget(&mut self) {
-        self.running = false;
-        self.off = None;
+    pub(crate) fn forget(&mut self, g: GcpuIx) {
+        self.running.retain(|&on| on != g);
+        self.open.retain(|gap| gap.lane != g);
         self.request = None;
-        self.request_at_off = None;
-        self.answered = None;
-        self.after_answer = None;
     }
 
     /// Whether enough is known of its waits to tell sleepers from those that wait for others.
@@ -267,8 +275,8 @@ impl<S: Sink> Model<S> {
     /// The oldest request of a device class is answered.
     fn request_answered(&mut self, t: Timestamp, guest: GuestIx, class: Cause) {
         if class == Cause::Disk {
-            self.mark_disk_waiters(guest, |waits| {
-                waits.answered.get_or_insert(t).as_nanos() > 0
+            self.mark_disk_waiters(guest, |gap| {
+                gap.answered.get_or_insert(t);
             });
         }
         for g in 0..self.gcpus.len() {
@@ -291,12 +299,22 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    /// Applies `mark` to the processes of `guest` that left with a disk request under way.
-    fn mark_disk_waiters(&mut self, guest: GuestIx, mut mark: impl FnMut(&mut LaneWaits) -> bool) {
-        for i in 0..self.guests[guest.0].disk_waiters.len() {
-            let p = self.guests[guest.0].disk_waiters[i];
-            mark(&mut self.processes[p.0].waits);
+    /// Applies `mark` to the waits of `guest` that began with a disk request under way.
+    fn mark_disk_waiters(&mut self, guest: GuestIx, mark: impl Fn(&mut OpenGap)) {
+        for &p in &self.guests[guest.0].disk_waiters {
+            let open = self.processes[p.0].waits.open.iter_mut();
+            open.filter(|gap| gap.request == Some(Cause::Disk))
+                .for_each(&mark);
         }
+    }
+
+    /// Something ran or halted: a wait whose disk has answered by now was over by then.
+    fn after_answers(&mut self, guest: GuestIx, t: Timestamp) {
+        self.mark_disk_waiters(guest, |gap| {
+            if gap.answered.is_some() {
+                gap.after_answer.get_or_insert(t);
+            }
+        });
     }
 
     pub(crate) fn guest_eoi(&mut self, v: VcpuIx, vector: u32) {
@@ -346,7 +364,7 @@ impl<S: Sink> Model<S> {
             last.disk_doorbell = true;
         }
         let Some(p) = gcpu.waits.current else { return };
-        if !self.processes[p.0].waits.running {
+        if !self.processes[p.0].waits.running.contains(&g) {
             let from = self.gcpus[g.0].waits.woken.unwrap_or(t);
             self.back(g, p, from, t, How::Doorbell);
         }
@@ -393,7 +411,7 @@ impl<S: Sink> Model<S> {
             }
             self.back(g, p, last_entry, t, How::Changed);
             self.ran(g, p, last_entry);
-        } else if segment.user == Some(true) && !self.processes[p.0].waits.running {
+        } else if segment.user == Some(true) && !self.processes[p.0].waits.running.contains(&g) {
             let from = if idle {
                 woken.unwrap_or(last_entry)
             } else {
@@ -404,9 +422,7 @@ impl<S: Sink> Model<S> {
         }
         if segment.halted {
             self.gone(g, p, t);
-            self.mark_disk_waiters(guest, |w| {
-                w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0
-            });
+            self.after_answers(guest, t);
             let waits = &mut self.gcpus[g.0].waits;
             waits.idle = true;
             waits.woken = None;
@@ -419,9 +435,7 @@ impl<S: Sink> Model<S> {
     /// `p` was seen to have the processor: what came before belongs to the waits of others.
     fn ran(&mut self, g: GcpuIx, p: ProcIx, t: Timestamp) {
         let guest = self.gcpus[g.0].guest;
-        self.mark_disk_waiters(guest, |w| {
-            w.answered.is_some() && w.after_answer.get_or_insert(t).as_nanos() > 0
-        });
+        self.after_answers(guest, t);
         let waits = &mut self.gcpus[g.0].waits;
         waits.current = Some(p);
         waits.before = Before::Process(p, t);
@@ -433,16 +447,21 @@ impl<S: Sink> Model<S> {
     fn gone(&mut self, g: GcpuIx, p: ProcIx, t: Timestamp) {
         let guest = self.gcpus[g.0].guest;
         let waits = &mut self.processes[p.0].waits;
-        if !waits.running {
+        let Some(at) = waits.running.iter().position(|&on| on == g) else {
             return;
-        }
-        waits.running = false;
-        waits.off = Some(t);
-        waits.request_at_off = waits.request.map(|(_, class)| class);
-        waits.answered = None;
-        waits.after_answer = None;
+        };
+        waits.running.swap_remove(at);
+        let request = waits.request.map(|(_, class)| class);
+        let gap = OpenGap {
+            lane: g,
+            off: t,
+            request,
+            answered: None,
+            after_answer: None,
+        };
+        waits.open.push(gap);
         let waiters = &mut self.guests[guest.0].disk_waiters;
-        if waits.request_at_off == Some(Cause::Disk) && waiters.len() < REQUESTS_MAX {
+        if request == Some(Cause::Disk) && waiters.len() < REQUESTS_MAX {
             waiters.push(p);
         }
     }
@@ -450,47 +469,54 @@ impl<S: Sink> Model<S> {
     /// `p` has the processor again since some moment between `from` and `t`.
     fn back(&mut self, g: GcpuIx, p: ProcIx, from: Timestamp, t: Timestamp, how: How) {
         let guest = self.gcpus[g.0].guest;
-        self.guests[guest.0].disk_waiters.retain(|&w| w != p);
         let waits = &mut self.processes[p.0].waits;
-        if waits.running {
+        if waits.running.contains(&g) {
             return;
         }
-        waits.running = true;
-        let Some(mut off) = waits.off.take() else {
+        waits.running.push(g);
+        // A thread that waited on another processor has moved, if none waited on this one.
+        let own = waits.open.iter().position(|gap| gap.lane == g);
+        let Some(at) = own.or_else(|| (!waits.open.is_empty()).then_some(0)) else {
             return;
         };
-        if waits.request_at_off == Some(Cause::Disk)
-            && let Some(answered) = waits.answered
+        let OpenGap {
+            lane,
+            mut off,
+            request,
+            answered,
+            after_answer,
+        } = waits.open.remove(at);
+        if !waits
+            .open
+            .iter()
+            .any(|gap| gap.request == Some(Cause::Disk))
+        {
+            self.guests[guest.0].disk_waiters.retain(|&w| w != p);
+        }
+        if request == Some(Cause::Disk)
+            && let Some(answered) = answered
         {
             waits.by_device += 1;
             // If something ran or halted after the answer, this was not the end of the wait.
-            let end = waits.after_answer.filter(|&at| at > answered && at < from);
-            let gap = |off, on, cause, evidence, confidence| Gap {
+            let end = after_answer.filter(|&at| at > answered && at < from);
+            let gap = Gap {
+                lane,
                 off,
-                on,
-                cause,
-                confidence,
-                evidence,
+                on: end.unwrap_or(t),
+                cause: Cause::Disk,
+                confidence: Confidence::Likely,
+                evidence: Evidence::InjectedVector,
                 waker: None,
                 open: None,
             };
-            self.gap_explained(
-                p,
-                gap(
-                    off,
-                    end.unwrap_or(t),
-                    Cause::Disk,
-                    Evidence::InjectedVector,
-                    Confidence::Likely,
-                ),
-            );
+            self.gap_explained(p, gap);
             match end {
                 Some(end) => off = end,
                 None => return,
             }
         }
         let gap = self.judge(g, p, Span::new(off, t), from, how);
-        self.gap_explained(p, gap);
+        self.gap_explained(p, Gap { lane, ..gap });
     }
 
     /// The cause of the wait of `p`, and the process that woke it, if one did. `from` is the
@@ -509,6 +535,7 @@ impl<S: Sink> Model<S> {
             .and_then(|(_, class)| class);
         let before = cpu.before;
         let mut gap = Gap {
+            lane: g,
             off: span.start,
             on: span.end,
             cause: announced.unwrap_or(Cause::Task),

@@ -131,7 +131,7 @@ impl<'m> Builder<'m> {
             len,
             holes: Vec::new(),
         };
-        if !self.from_index(&mut part, stream, &facts) {
+        if !self.take_index(&mut part, stream, &facts) {
             self.scan(&mut part, stream, &file)?;
         }
         Ok(Some(part))
@@ -220,7 +220,7 @@ impl<'m> Builder<'m> {
     }
 
     /// Takes the packets from LTTng's index file, if there is one and it is right.
-    fn from_index(&mut self, part: &mut Part, stream: &StreamClass, first: &PacketFacts) -> bool {
+    fn take_index(&mut self, part: &mut Part, stream: &StreamClass, first: &PacketFacts) -> bool {
         let Some((path, index)) = index_file(&part.path) else {
             return false;
         };

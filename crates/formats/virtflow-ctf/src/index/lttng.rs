@@ -37,7 +37,7 @@ pub(super) fn entries(index: &[u8], file_len: u64) -> Result<Vec<Entry>, &'stati
         return Err("the index has no known magic number and version");
     }
     let len = word(3) as usize;
-    if len < WORDS_MIN * 8 || len > 4096 {
+    if !(WORDS_MIN * 8..=4096).contains(&len) {
         return Err("the index has entries of an impossible size");
     }
     let records = index[HEADER_LEN..].chunks_exact(len);
@@ -48,7 +48,7 @@ pub(super) fn entries(index: &[u8], file_len: u64) -> Result<Vec<Entry>, &'stati
     let mut entries = Vec::with_capacity(records.len());
     for record in records {
         let entry = entry(record);
-        if entry.offset != expected || entry.size == 0 || entry.size % 8 != 0 {
+        if entry.offset != expected || entry.size == 0 || !entry.size.is_multiple_of(8) {
             return Err("the index's packets do not follow one another");
         }
         if entry.content > entry.size || entry.begin > entry.end {

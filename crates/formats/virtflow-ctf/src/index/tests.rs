@@ -1,5 +1,6 @@
 //! Tests of finding packets: by LTTng's index, by their headers, and in broken files.
 
+use proptest::prelude::*;
 use virtflow_base::{CpuId, LossKind, ProblemKind, Timestamp};
 
 use crate::Trace;
@@ -120,6 +121,22 @@ fn a_packet_is_believed_rather_than_its_index() {
     let counts = trace.count(1);
     assert_eq!(counts.total, 12);
     assert_eq!(counts.problems.kept()[0].kind, ProblemKind::Contradiction);
+}
+
+proptest! {
+    #[test]
+    fn indexes_turned_over(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let packets = packets(3);
+        let mut wrong = index(&packets);
+        for (at, byte) in changes {
+            let at = at.index(wrong.len());
+            wrong[at] = byte;
+        }
+        let (_dir, trace) = trace(&file(&packets), Some(&wrong));
+        prop_assert!(trace.count(1).total <= 12);
+        let (events, _) = read(&trace, 0);
+        prop_assert_eq!(events.len() as u64, trace.count(2).total);
+    }
 }
 
 #[test]

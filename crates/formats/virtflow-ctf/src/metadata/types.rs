@@ -146,7 +146,7 @@ impl IntType {
 
     /// Whether arrays of it are text.
     pub(crate) fn is_character(&self) -> bool {
-        self.size == 8 && self.align % 8 == 0 && self.encoding != Encoding::None
+        self.size == 8 && self.align.is_multiple_of(8) && self.encoding != Encoding::None
     }
 
     /// Whether arrays of it can be handed out as bytes.

@@ -8,7 +8,7 @@ use virtflow_base::{
 };
 
 use super::bind::Bound;
-use super::scan::{Cursor, Pause, Visit, scan};
+use super::scan::{Cursor, Pause, Visit, Wrong, scan};
 use super::window::{STEP, WINDOW, WINDOW_MAX, Window};
 use crate::index::{Packet, StreamFile, header_problem};
 use crate::metadata::{Metadata, StreamClass};
@@ -336,22 +336,7 @@ impl<'t> Feed<'t> {
                 Ok(()) => return Some(Progress::More),
                 Err(trouble) => trouble,
             },
-            Pause::UnknownId(id) => (
-                ProblemKind::Undescribed,
-                format!("an event of id {id}, which is not described"),
-            ),
-            Pause::Empty => (
-                ProblemKind::Corrupt,
-                "an event that takes no space".to_owned(),
-            ),
-            Pause::Stop(Stop::NoOption) => (
-                ProblemKind::Corrupt,
-                "a tag that chooses no option of its variant".to_owned(),
-            ),
-            Pause::Stop(_) => (
-                ProblemKind::Corrupt,
-                "more elements than a packet can hold".to_owned(),
-            ),
+            Pause::Wrong(wrong) => trouble(wrong),
         };
         let what = format!("{what}; the rest of the packet was left out");
         self.problem(state, packet, current.next, kind, what);
@@ -398,5 +383,27 @@ impl<'t> Feed<'t> {
             .window
             .load(file, packet.offset, current.bytes, current.next / 8)
             .map_err(|error| (ProblemKind::Io, error.to_string()))
+    }
+}
+
+/// What to tell of an event that is wrong.
+fn trouble(wrong: Wrong) -> (ProblemKind, String) {
+    match wrong {
+        Wrong::UnknownId(id) => (
+            ProblemKind::Undescribed,
+            format!("an event of id {id}, which is not described"),
+        ),
+        Wrong::Empty => (
+            ProblemKind::Corrupt,
+            "an event that takes no space".to_owned(),
+        ),
+        Wrong::NoOption => (
+            ProblemKind::Corrupt,
+            "a tag that chooses no option of its variant".to_owned(),
+        ),
+        Wrong::TooMany => (
+            ProblemKind::Corrupt,
+            "more elements than a packet can hold".to_owned(),
+        ),
     }
 }

@@ -6,7 +6,7 @@ use super::bind::{Bound, BoundClass};
 use crate::bits::{ByteOrder, align_up};
 use crate::clock::advance;
 use crate::metadata::{Metadata, StreamClass};
-use crate::plan::{Fixed, HeaderPlan, Machine, Mark, Op, Stop};
+use crate::plan::{Body, Fixed, HeaderPlan, Machine, Mark, Op, Stop};
 
 /// Takes events as they are found.
 pub(super) trait Visit {
@@ -40,12 +40,21 @@ pub(super) enum Pause {
     Window,
     /// The visitor asked for it.
     Visitor,
+    /// The next event is none.
+    Wrong(Wrong),
+}
+
+/// What is wrong with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
     /// An id without a class.
     UnknownId(u64),
-    /// An event that takes no space, so that there would be no end of them.
+    /// It takes no space, so that there would be no end of them.
     Empty,
-    /// An event that cannot be followed.
-    Stop(Stop),
+    /// A tag without an option.
+    NoOption,
+    /// More elements than any packet holds.
+    TooMany,
 }
 
 /// Where the loop is.
@@ -62,6 +71,18 @@ pub(super) struct Cursor<'a> {
     /// Whether the clock went backwards.
     pub(super) backwards: bool,
     pub(super) events: u64,
+}
+
+impl Cursor<'_> {
+    /// Goes behind an event.
+    #[inline]
+    const fn passed(&mut self, end: u64, clock: u64) {
+        self.pos = end;
+        self.clock = clock;
+        self.backwards |= clock < self.last;
+        self.last = clock;
+        self.events += 1;
+    }
 }
 
 /// Gives events to `visit` until something stops that.
@@ -217,33 +238,18 @@ fn run<H: Header, V: Visit>(
             Err(stop) => return stopped(stop),
         };
         let Some(index) = stream.classes.get(id) else {
-            return Pause::UnknownId(id);
+            return Pause::Wrong(Wrong::UnknownId(id));
         };
         let plan = &metadata.events[index].body;
         let body = align_up(body, plan.mask);
         let bound = all.and_then(|bound| bound.get(index));
-        let ops = bound.map_or(&plan.ops, |bound| &bound.body.ops);
-        let mut end = body + plan.size;
-        if !ops.is_empty() {
-            if bound.is_some() {
-                machine.marks.fill(Mark::ABSENT);
-            }
-            end = match machine.follow(ops, body) {
-                Ok(end) => end,
-                Err(stop) => return stopped(stop),
-            };
-        }
-        if end > limit {
-            return Pause::Window;
-        }
-        if end == cursor.pos {
-            return Pause::Empty;
-        }
-        cursor.pos = end;
-        cursor.clock = machine.clock;
-        cursor.backwards |= machine.clock < cursor.last;
-        cursor.last = machine.clock;
-        cursor.events += 1;
+        let end = match body_end(&mut machine, plan, bound, body) {
+            Ok(end) if end > limit => return Pause::Window,
+            Ok(end) if end == cursor.pos => return Pause::Wrong(Wrong::Empty),
+            Ok(end) => end,
+            Err(stop) => return stopped(stop),
+        };
+        cursor.passed(end, machine.clock);
         visit.class(index, machine.clock);
         if let Some(bound) = bound {
             let found = Found {
@@ -263,9 +269,29 @@ fn run<H: Header, V: Visit>(
     }
 }
 
+/// The bit behind the event whose body begins at bit `body`.
+#[inline]
+fn body_end(
+    machine: &mut Machine<'_>,
+    plan: &Body,
+    bound: Option<&BoundClass>,
+    body: u64,
+) -> Result<u64, Stop> {
+    // A bound class may mark fields on a way that is otherwise a single step.
+    let ops = bound.map_or(&plan.ops, |bound| &bound.body.ops);
+    if ops.is_empty() {
+        return Ok(body + plan.size);
+    }
+    if bound.is_some() {
+        machine.marks.fill(Mark::ABSENT);
+    }
+    machine.follow(ops, body)
+}
+
 const fn stopped(stop: Stop) -> Pause {
     match stop {
         Stop::Short => Pause::Window,
-        Stop::NoOption | Stop::TooMany => Pause::Stop(stop),
+        Stop::NoOption => Pause::Wrong(Wrong::NoOption),
+        Stop::TooMany => Pause::Wrong(Wrong::TooMany),
     }
 }

@@ -85,7 +85,7 @@ impl<'a> EventView<'a> {
     /// Its contexts and payload as they lie in the packet; `None` where they do not begin and end
     /// at bytes.
     pub fn body(&self) -> Option<&'a [u8]> {
-        if self.body % 8 != 0 || self.end % 8 != 0 {
+        if !self.body.is_multiple_of(8) || !self.end.is_multiple_of(8) {
             return None;
         }
         self.data

@@ -52,7 +52,16 @@ impl Window {
     pub(crate) fn load(&mut self, file: &File, packet: u64, size: u64, at: u64) -> io::Result<()> {
         self.base = at - at % STEP;
         let rest = usize::try_from(size.saturating_sub(self.base)).unwrap_or(usize::MAX);
-        let wanted = self.capacity.min(rest);
+        let mut wanted = self.capacity.min(rest);
+        if wanted > WINDOW {
+            // The packet's size is only what the packet says; the file's is what there is.
+            let there = file
+                .metadata()?
+                .len()
+                .saturating_sub(packet.saturating_add(self.base));
+            // One byte more, so that the end of the file is noticed as such.
+            wanted = wanted.min(usize::try_from(there.saturating_add(1)).unwrap_or(usize::MAX));
+        }
         if self.bytes.len() < wanted {
             self.bytes.resize(wanted, 0);
         }

@@ -1,5 +1,7 @@
 //! `name = value;` pairs and what their values mean.
 
+use std::borrow::Cow;
+
 use super::lexer::Kind;
 use super::parser::{Parser, Result};
 use super::raw::RawValue;
@@ -8,22 +10,22 @@ use crate::error::MetadataErrorKind;
 use crate::metadata::{Base, Encoding};
 
 /// A parsed `name = value;`.
-pub(super) struct Attribute {
-    pub(super) name: String,
+pub(super) struct Attribute<'t> {
+    pub(super) name: Cow<'t, str>,
     pub(super) value: RawValue,
     /// Where its value stands.
     pub(super) at: usize,
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'t> {
     /// `NAME = VALUE ;` with a dotted name.
-    pub(super) fn attribute(&mut self) -> Result<Attribute> {
-        let name = self.path("an attribute")?.text();
+    pub(super) fn attribute(&mut self) -> Result<Attribute<'t>> {
+        let name = self.dotted("an attribute")?;
         self.attribute_value(name)
     }
 
     /// `= VALUE ;` behind the name.
-    pub(super) fn attribute_value(&mut self, name: String) -> Result<Attribute> {
+    pub(super) fn attribute_value(&mut self, name: Cow<'t, str>) -> Result<Attribute<'t>> {
         self.expect(b'=', "`=`")?;
         let at = self.peek.at;
         let value = self.value()?;
@@ -43,7 +45,7 @@ impl Parser<'_> {
                 }
                 Ok(RawValue::Text(whole))
             }
-            Kind::Word(_) => Ok(RawValue::Path(self.path("a value")?.text())),
+            Kind::Word(_) => Ok(RawValue::Path(self.dotted("a value")?.into_owned())),
             _ => Ok(RawValue::Number(self.number("a value")?)),
         }
     }
@@ -70,7 +72,7 @@ impl Parser<'_> {
         Err(self.error(at, MetadataErrorKind::BadAttribute { attribute, why }))
     }
 
-    pub(super) fn unsigned(&self, from: &Attribute, name: &'static str) -> Result<u64> {
+    pub(super) fn unsigned(&self, from: &Attribute<'_>, name: &'static str) -> Result<u64> {
         match from.value {
             RawValue::Number(number) => u64::try_from(number)
                 .or_else(|_| self.bad(from.at, name, "must be an unsigned 64-bit number")),
@@ -78,7 +80,7 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn signed(&self, from: &Attribute, name: &'static str) -> Result<i64> {
+    pub(super) fn signed(&self, from: &Attribute<'_>, name: &'static str) -> Result<i64> {
         match from.value {
             RawValue::Number(number) => i64::try_from(number)
                 .or_else(|_| self.bad(from.at, name, "must be a signed 64-bit number")),
@@ -86,14 +88,14 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn text(&self, from: &Attribute, name: &'static str) -> Result<String> {
+    pub(super) fn text(&self, from: &Attribute<'_>, name: &'static str) -> Result<String> {
         match &from.value {
             RawValue::Text(text) | RawValue::Path(text) => Ok(text.clone()),
             RawValue::Number(_) => self.bad(from.at, name, "must be a string"),
         }
     }
 
-    pub(super) fn boolean(&self, from: &Attribute, name: &'static str) -> Result<bool> {
+    pub(super) fn boolean(&self, from: &Attribute<'_>, name: &'static str) -> Result<bool> {
         match &from.value {
             RawValue::Number(0) => Ok(false),
             RawValue::Number(1) => Ok(true),
@@ -106,7 +108,7 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn uuid(&self, from: &Attribute) -> Result<[u8; 16]> {
+    pub(super) fn uuid(&self, from: &Attribute<'_>) -> Result<[u8; 16]> {
         let RawValue::Text(text) = &from.value else {
             return self.bad(from.at, "uuid", "must be a string");
         };
@@ -126,7 +128,7 @@ impl Parser<'_> {
     }
 
     /// `None` is the trace's own order.
-    pub(super) fn byte_order(&self, from: &Attribute) -> Result<Option<ByteOrder>> {
+    pub(super) fn byte_order(&self, from: &Attribute<'_>) -> Result<Option<ByteOrder>> {
         match &from.value {
             RawValue::Path(word) | RawValue::Text(word) => match word.as_str() {
                 "le" => Ok(Some(ByteOrder::Little)),
@@ -148,12 +150,12 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn align(&self, from: &Attribute) -> Result<u64> {
+    pub(super) fn align(&self, from: &Attribute<'_>) -> Result<u64> {
         let bits = self.unsigned(from, "align")?;
         self.alignment(from.at, i128::from(bits))
     }
 
-    pub(super) fn encoding(&self, from: &Attribute) -> Result<Encoding> {
+    pub(super) fn encoding(&self, from: &Attribute<'_>) -> Result<Encoding> {
         match &from.value {
             RawValue::Path(word) | RawValue::Text(word) => match word.as_str() {
                 "none" => Ok(Encoding::None),
@@ -165,7 +167,7 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn base(&self, from: &Attribute) -> Result<Base> {
+    pub(super) fn base(&self, from: &Attribute<'_>) -> Result<Base> {
         let why = "must be 2, 8, 10, 16 or one of their names";
         match &from.value {
             RawValue::Number(2) => Ok(Base::Binary),

@@ -1,17 +1,23 @@
 //! The blocks of a TSDL text: `trace`, `env`, `clock`, `stream`, `event`, `callsite`.
 
+use std::borrow::Cow;
+
 use super::lexer::Kind;
 use super::parser::{Parser, Result};
 use super::raw::{RawClock, RawEvent, RawRef, RawStream};
 use crate::error::MetadataErrorKind;
 
 /// What stands on one line of a block.
-enum Entry {
-    Attribute(super::attributes::Attribute),
-    Type { name: String, ty: RawRef, at: usize },
+enum Entry<'t> {
+    Attribute(super::attributes::Attribute<'t>),
+    Type {
+        name: Cow<'t, str>,
+        ty: RawRef,
+        at: usize,
+    },
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'t> {
     /// One declaration at the top of the text.
     pub(super) fn declaration(&mut self) -> Result<()> {
         let at = self.peek.at;
@@ -54,7 +60,7 @@ impl Parser<'_> {
     }
 
     /// Gives each entry of a block to `take`.
-    fn block(&mut self, mut take: impl FnMut(&Self, Entry) -> Result<()>) -> Result<()> {
+    fn block(&mut self, mut take: impl FnMut(&Self, Entry<'t>) -> Result<()>) -> Result<()> {
         self.expect(b'{', "`{`")?;
         self.open_scope();
         while !self.eat(b'}')? {
@@ -63,7 +69,7 @@ impl Parser<'_> {
                 continue;
             }
             let at = self.peek.at;
-            let name = self.path("an attribute or a type")?.text();
+            let name = self.dotted("an attribute or a type")?;
             let entry = if self.peek.kind == Kind::Assign {
                 self.advance()?;
                 let ty = self.type_expression()?;
@@ -97,7 +103,7 @@ impl Parser<'_> {
                     parser.set(&mut trace.packet_header, &name, ty, at)?;
                 }
                 Entry::Type { .. } => {}
-                Entry::Attribute(attribute) => match attribute.name.as_str() {
+                Entry::Attribute(attribute) => match &*attribute.name {
                     "major" => trace.major = Some(parser.unsigned(&attribute, "major")?),
                     "minor" => trace.minor = Some(parser.unsigned(&attribute, "minor")?),
                     "uuid" => trace.uuid = Some(parser.uuid(&attribute)?),
@@ -122,7 +128,7 @@ impl Parser<'_> {
         let mut env = std::mem::take(&mut self.document.env);
         self.block(|_, entry| {
             if let Entry::Attribute(attribute) = entry {
-                env.push((attribute.name, attribute.value));
+                env.push((attribute.name.into_owned(), attribute.value));
             }
             Ok(())
         })?;
@@ -145,7 +151,7 @@ impl Parser<'_> {
             let Entry::Attribute(attribute) = entry else {
                 return Ok(());
             };
-            match attribute.name.as_str() {
+            match &*attribute.name {
                 "name" => clock.name = parser.text(&attribute, "name")?,
                 "uuid" => clock.uuid = Some(parser.uuid(&attribute)?),
                 "description" => clock.description = parser.text(&attribute, "description")?,
@@ -186,7 +192,7 @@ impl Parser<'_> {
         };
         self.block(|parser, entry| {
             match entry {
-                Entry::Type { name, ty, at } => match name.as_str() {
+                Entry::Type { name, ty, at } => match &*name {
                     "event.header" => parser.set(&mut stream.event_header, &name, ty, at)?,
                     "event.context" => parser.set(&mut stream.event_context, &name, ty, at)?,
                     "packet.context" => parser.set(&mut stream.packet_context, &name, ty, at)?,
@@ -210,12 +216,12 @@ impl Parser<'_> {
         };
         self.block(|parser, entry| {
             match entry {
-                Entry::Type { name, ty, at } => match name.as_str() {
+                Entry::Type { name, ty, at } => match &*name {
                     "context" | "event.context" => parser.set(&mut event.context, &name, ty, at)?,
                     "fields" | "event.fields" => parser.set(&mut event.fields, &name, ty, at)?,
                     _ => {}
                 },
-                Entry::Attribute(attribute) => match attribute.name.as_str() {
+                Entry::Attribute(attribute) => match &*attribute.name {
                     "name" => event.name = Some(parser.text(&attribute, "name")?),
                     "id" => event.id = Some(parser.unsigned(&attribute, "id")?),
                     "stream_id" => event.stream = Some(parser.unsigned(&attribute, "stream_id")?),

@@ -1,5 +1,6 @@
 //! The parser's machinery: tokens ahead, scopes of type names, and the text as a whole.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -184,6 +185,18 @@ impl<'t> Parser<'t> {
             return Err(self.error(at, MetadataErrorKind::TooDeep(super::DEPTH_MAX)));
         }
         Ok(Arc::new(Raw { kind, depth, at }))
+    }
+
+    /// `a.b.c` as one text.
+    pub(super) fn dotted(&mut self, expected: &'static str) -> Result<Cow<'t, str>> {
+        let mut whole = Cow::Borrowed(self.word(expected)?);
+        while self.eat(b'.')? {
+            let part = self.word("a name behind the dot")?;
+            let text = whole.to_mut();
+            text.push('.');
+            text.push_str(part);
+        }
+        Ok(whole)
     }
 
     /// `a.b.c`, where the first word is already known to be ahead.

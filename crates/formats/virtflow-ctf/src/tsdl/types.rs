@@ -171,7 +171,7 @@ impl<'t> Parser<'t> {
         self.expect(b'{', "`{`")?;
         while !self.eat(b'}')? {
             let attribute = self.attribute()?;
-            match attribute.name.as_str() {
+            match &*attribute.name {
                 "size" => size = Some((self.unsigned(&attribute, "size")?, attribute.at)),
                 "align" => align = Some(self.align(&attribute)?),
                 "signed" => int.signed = self.boolean(&attribute, "signed")?,
@@ -211,7 +211,7 @@ impl<'t> Parser<'t> {
         self.expect(b'{', "`{`")?;
         while !self.eat(b'}')? {
             let attribute = self.attribute()?;
-            match attribute.name.as_str() {
+            match &*attribute.name {
                 "exp_dig" => exp = Some(self.unsigned(&attribute, "exp_dig")?),
                 "mant_dig" => mant = Some(self.unsigned(&attribute, "mant_dig")?),
                 "align" => align = Some(self.align(&attribute)?),
