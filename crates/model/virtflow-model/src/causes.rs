@@ -247,7 +247,9 @@ impl<S: Sink> Model<S> {
             K::KvmMsiSetIrq { data, .. } => self.msi(c, data),
             K::KvmVcpuWakeup { waited: false, .. } => self.polled(t, c, event),
             K::KvmMmio { kind, gpa, .. } if kind == KVM_TRACE_MMIO_WRITE => {
-                if let Some(v) = self.running_vcpu(t, c, event) {
+                if let Some(v) = self.running_vcpu(t, c, event)
+                    && self.vcpus[v.0].rang != Some(gpa)
+                {
                     self.guest_doorbell(t, v, gpa);
                 }
             }

@@ -4,6 +4,7 @@
 //! wants to know first and what the state machines act on.
 
 use crate::vocab::Cause;
+use virtflow_events::ExitInfo;
 
 /// Intel VMX (`KVM_ISA_VMX`).
 pub const ISA_VMX: u32 = 1;
@@ -164,6 +165,21 @@ pub fn class(isa: u32, reason: u32) -> Cause {
         None if isa != ISA_VMX && SVM_EXCEPTIONS.contains(&reason) => Cause::ExitFault,
         None if isa != ISA_VMX && reason < SVM_EXCEPTIONS.start => Cause::ExitCr,
         None => Cause::ExitOther,
+    }
+}
+
+/// The guest-physical address that the guest wrote to, where the exit itself tells that it is no
+/// memory: on SVM, a nested page fault with the reserved bit set, which KVM gives the entries of
+/// device memory (arch/x86/kvm/mmu/spte.c `make_mmio_spte`; error code bits: `PFERR_WRITE_MASK`,
+/// `PFERR_RSVD_MASK`, arch/x86/include/asm/kvm_host.h).
+pub(crate) const fn mmio_write(isa: u32, info: &ExitInfo) -> Option<u64> {
+    const NPF: u32 = 0x400;
+    const WRITE_AND_RESERVED: u64 = 0xa;
+    let device = info.info1 & WRITE_AND_RESERVED == WRITE_AND_RESERVED;
+    if isa == ISA_SVM && info.reason == NPF && device {
+        Some(info.info2)
+    } else {
+        None
     }
 }
 

@@ -541,6 +541,7 @@ impl<S: Sink> Model<S> {
                 self.open_segment(v, cr3, Some(rip));
                 if !guest_mode {
                     self.vcpus[v.0].cr3 = Some(cr3);
+                    self.nested_l1_process(t, v, cr3);
                 }
             }
             K::VcpuExitGuest {
@@ -651,6 +652,10 @@ impl<S: Sink> Model<S> {
         self.wait_exit(g, &segment);
         let at = self.gcpus[g.0].ident.push(segment);
         self.gcpus[g.0].pieces.push(Piece::Segment(at));
+        if let Some(address) = self.vcpus[v.0].doorbell.take() {
+            self.guest_doorbell(segment.exit, v, address);
+            self.vcpus[v.0].rang = Some(address);
+        }
         self.follow_after_exit(g, v, segment.exit);
         self.decide(g, false);
     }

@@ -556,7 +556,15 @@ impl<S: Sink> Model<S> {
                 self.set_pid(p, pid);
             }
             self.threads[x.0].vm = self.threads[p.0].vm;
-            self.threads[x.0].container = ns.or(self.threads[p.0].container);
+            // A thread outside all containers has the namespace of the one that forked it.
+            let container = match (ns, self.threads[p.0].container) {
+                (Some(ns), _) if Some(ns) != self.host_namespace => Some(ns),
+                (None, parent) => parent,
+                _ => None,
+            };
+            if let Some(inum) = container {
+                self.put_in_container(x, inum);
+            }
         }
     }
 
@@ -608,12 +616,37 @@ impl<S: Sink> Model<S> {
         self.set_pid(x, pid);
     }
 
+    /// Notes that a thread lives in a pid namespace other than the host's: a container, named
+    /// after the first thread seen in it.
+    fn put_in_container(&mut self, x: ThreadIx, inum: u32) {
+        if self.threads[x.0].container == Some(inum) {
+            return;
+        }
+        self.threads[x.0].container = Some(inum);
+        let entity = match self.containers.get(&inum) {
+            Some(&entity) => entity,
+            None => {
+                let mut entity = self.new_entity(Kind::Container, format!("container:{inum}"));
+                entity.label = self.threads[x.0].entity.label.clone();
+                self.sink.entity(&entity);
+                self.containers.insert(inum, entity.id);
+                entity.id
+            }
+        };
+        let thread = &mut self.threads[x.0];
+        thread.entity.parent = Some(entity);
+        self.sink.entity(&thread.entity);
+    }
+
     pub(crate) fn namespace(&mut self, tid: Tid, kind: NamespaceKind, inum: u32, level: u32) {
+        if kind == NamespaceKind::Pid && level == 0 {
+            self.host_namespace = Some(inum);
+        }
         if kind == NamespaceKind::Pid
             && level > 0
-            && let Some(x) = self.thread_by_tid.get(&tid)
+            && let Some(&x) = self.thread_by_tid.get(&tid)
         {
-            self.threads[x.0].container = Some(inum);
+            self.put_in_container(x, inum);
         }
     }
 

@@ -115,6 +115,11 @@ impl Segment {
         }
     }
 
+    /// Whether the exit says by itself that the process had the processor.
+    pub(crate) fn is_hard(&self) -> bool {
+        self.user == Some(true) || self.nested_instruction
+    }
+
     fn same(&self) -> bool {
         self.entry_cr3 == self.exit_cr3
     }
@@ -236,7 +241,7 @@ impl Ident {
     fn hard_exit(&self, s: &Segment) -> Option<At> {
         if s.halted {
             Some(At::Idle)
-        } else if s.user == Some(true) || s.nested_instruction {
+        } else if s.is_hard() {
             Some(At::User(s.exit_cr3))
         } else if s.exit_rip.is_some_and(|rip| {
             // A halt that an interrupt ended shows the instruction after it.
@@ -306,8 +311,6 @@ impl Ident {
     fn boundaries(&self, hard: Option<At>) -> [At; RUN_MAX + 2] {
         let mut at = [At::Unknown; RUN_MAX + 2];
         at[0] = self.at;
-        let changed = self.run.iter().rposition(|s| !s.same());
-        let settled_after = |j: usize| changed.is_none_or(|c| j > c);
         for (j, s) in self.run.iter().enumerate().take(RUN_MAX + 1) {
             let before = at[j];
             let last = j + 1 == self.run.len();
@@ -319,9 +322,6 @@ impl Ident {
                         _ if !s.same() => At::User(s.exit_cr3),
                         At::User(_) => before,
                         At::Idle if s.msr_write && s.injected.is_none() => before,
-                        _ if matches!(hard, Some(At::User(_))) && settled_after(j) => {
-                            At::User(s.exit_cr3)
-                        }
                         _ => At::Unknown,
                     };
                     if s.disk_doorbell { At::Unknown } else { next }

@@ -71,6 +71,9 @@ pub struct Model<S: Sink> {
     cpu_by_id: Vec<Option<CpuIx>>,
     pub(crate) threads: Vec<Thread>,
     pub(crate) thread_by_tid: FxHashMap<Tid, ThreadIx>,
+    /// Containers by the number of their pid namespace, and the host's own number.
+    pub(crate) containers: FxHashMap<u32, EntityId>,
+    pub(crate) host_namespace: Option<u32>,
     pub(crate) vms: Vec<Vm>,
     pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
     pub(crate) vcpus: Vec<Vcpu>,
@@ -120,6 +123,8 @@ impl<S: Sink> Model<S> {
             cpu_by_id: Vec::new(),
             threads: Vec::new(),
             thread_by_tid: FxHashMap::default(),
+            containers: FxHashMap::default(),
+            host_namespace: None,
             vms: Vec::new(),
             vm_by_pid: FxHashMap::default(),
             vcpus: Vec::new(),

@@ -309,14 +309,9 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    /// Another process of the guest runs where its hypervisor ran: the nested vCPU waits for it.
-    pub(crate) fn nested_l1_process(
-        &mut self,
-        t: Timestamp,
-        v: VcpuIx,
-        cr3: u64,
-        process: Option<EntityId>,
-    ) {
+    /// The guest is entered with `cr3`. Another process of the guest where its hypervisor ran means
+    /// that the nested vCPU waits for it.
+    pub(crate) fn nested_l1_process(&mut self, t: Timestamp, v: VcpuIx, cr3: u64) {
         let vm = self.vcpus[v.0].vm;
         let Some(n) = self.vcpus[v.0].nested.last else {
             return;
@@ -325,12 +320,16 @@ impl<S: Sink> Model<S> {
         if nested.on != v {
             return;
         }
-        let Some(own) = nested.hypervisor_cr3 else {
+        let (Some(own), phase) = (nested.hypervisor_cr3, nested.phase) else {
             return;
         };
-        match nested.phase {
+        let cr3 = self.canonical(vm, cr3);
+        match phase {
             Phase::InL1 if cr3 != own => {
-                self.nested_phase(t, vm, n, |_| Phase::PreemptedL1(process));
+                let guest = self.vms[vm.0].guest;
+                let process = self.process(t, guest, cr3);
+                let by = Some(self.processes[process.0].entity);
+                self.nested_phase(t, vm, n, |_| Phase::PreemptedL1(by));
             }
             Phase::PreemptedL1(_) if cr3 == own => self.nested_phase(t, vm, n, |_| Phase::InL1),
             _ => {}

@@ -104,6 +104,9 @@ pub(crate) struct Vcpu {
     pub(crate) next_cr3: Option<(u64, Option<u64>)>,
     /// The CR3 that the guest wrote last, where writes exit.
     pub(crate) written_cr3: Option<u64>,
+    /// Where the guest wrote at the last exit, until it is known who did, and after.
+    pub(crate) doorbell: Option<u64>,
+    pub(crate) rang: Option<u64>,
     /// Whether a probe reads its CR3.
     pub(crate) probed: bool,
 }
@@ -427,6 +430,8 @@ impl<S: Sink> Model<S> {
             cr3: None,
             next_cr3: None,
             written_cr3: None,
+            doorbell: None,
+            rang: None,
             probed: false,
         });
         self.vms[vm.0].vcpus.push(v);
@@ -547,6 +552,7 @@ impl<S: Sink> Model<S> {
         self.end_exit(v, t, true);
         self.nested_entry(v, t);
         self.vcpus[v.0].entered_at = t;
+        self.vcpus[v.0].rang = None;
         self.vcpu_mode(v, t, Mode::Guest);
         self.guest_entry(t, v, event);
     }
@@ -571,6 +577,7 @@ impl<S: Sink> Model<S> {
             mark: t,
         });
         self.guest_exit(v, t, info, class);
+        self.vcpus[v.0].doorbell = exits::mmio_write(isa, info);
         self.vcpu_mode(v, t, Mode::Hypervisor(class));
         self.nested_exit(v, t, isa, info.reason);
     }

@@ -358,10 +358,11 @@ impl<S: Sink> Model<S> {
         if gcpu.waits.in_service.is_some() {
             return;
         }
-        if class == Cause::Disk
-            && let Some(last) = gcpu.ident.last_mut()
-        {
-            last.disk_doorbell = true;
+        if class == Cause::Disk {
+            let open = gcpu.open.as_mut().filter(|open| open.is_left());
+            if let Some(segment) = open.or(gcpu.ident.last_mut()) {
+                segment.disk_doorbell = true;
+            }
         }
         let Some(p) = gcpu.waits.current else { return };
         if !self.processes[p.0].waits.running.contains(&g) {
@@ -411,7 +412,7 @@ impl<S: Sink> Model<S> {
             }
             self.back(g, p, last_entry, t, How::Changed);
             self.ran(g, p, last_entry);
-        } else if segment.user == Some(true) && !self.processes[p.0].waits.running.contains(&g) {
+        } else if segment.is_hard() && !self.processes[p.0].waits.running.contains(&g) {
             let from = if idle {
                 woken.unwrap_or(last_entry)
             } else {
