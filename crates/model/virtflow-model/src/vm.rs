@@ -346,16 +346,7 @@ impl<S: Sink> Model<S> {
             Current::Thread(x) => x,
             Current::Idle => return None,
             Current::Unknown => {
-                // The test bed's probe names the VM and the vCPU: enough to know the thread again.
-                let K::VcpuEnterGuest { vcpu, vm_pid, .. } = *event else {
-                    return None;
-                };
-                let vm = *self.vm_by_pid.get(&vm_pid)?;
-                let v = self.vms[vm.0]
-                    .vcpus
-                    .iter()
-                    .copied()
-                    .find(|v| self.vcpus[v.0].number == vcpu)?;
+                let v = self.known_again(event)?;
                 let x = self.vcpus[v.0].thread;
                 self.context_tid(t, c, self.threads[x.0].tid);
                 self.vcpus[v.0].on_cpu = true;
@@ -363,6 +354,7 @@ impl<S: Sink> Model<S> {
             }
         };
         if let Some(v) = self.threads[x.0].vcpu {
+            self.was_in_kernel(v, event);
             return Some(v);
         }
         let (vcpu, pid) = match *event {
@@ -374,6 +366,51 @@ impl<S: Sink> Model<S> {
             _ => return None,
         };
         Some(self.new_vcpu(t, x, vcpu, pid))
+    }
+
+    /// After a loss, which vCPU an event tells of although nothing tells who runs: the one its
+    /// fields name, or the only one with its number.
+    fn known_again(&self, event: &K) -> Option<VcpuIx> {
+        let (number, vm) = match *event {
+            K::VcpuEnterGuest { vcpu, vm_pid, .. } => (vcpu, Some(*self.vm_by_pid.get(&vm_pid)?)),
+            K::KvmExit(ExitInfo { vcpu, .. }) => (vcpu?, None),
+            K::VcpuExitGuest { vcpu, .. } => (vcpu, None),
+            _ => return None,
+        };
+        let fits = |v: &VcpuIx| {
+            let vcpu = &self.vcpus[v.0];
+            let elsewhere = matches!(self.threads[vcpu.thread.0].sched, Sched::Running(_));
+            vcpu.lane.is_some()
+                && vcpu.number == number
+                && vm.is_none_or(|vm| vm == vcpu.vm)
+                && !elsewhere
+        };
+        let mut all = (0..self.vcpus.len()).map(VcpuIx).filter(fits);
+        let only = all.next()?;
+        all.next().is_none().then_some(only)
+    }
+
+    /// The first event of a vCPU since it was lost sight of is on the way into the guest: it had
+    /// been in the kernel since it got the processor.
+    fn was_in_kernel(&mut self, v: VcpuIx, event: &K) {
+        let vcpu = &mut self.vcpus[v.0];
+        if vcpu.mode != Mode::Unknown
+            || !matches!(
+                event,
+                K::KvmEntry { .. } | K::KvmInjVirq { .. } | K::AddonsVcpuEnterGuest { .. }
+            )
+        {
+            return;
+        }
+        let (Some(lane), Some(thread)) = (&mut vcpu.lane, &self.threads[vcpu.thread.0].lane) else {
+            return;
+        };
+        let on_processor =
+            thread.status().state == State::Running && thread.since() <= lane.since();
+        if on_processor && lane.status().state == State::Unknown {
+            let status = Status::new(State::Hypervisor, Evidence::FirstEvent);
+            lane.amend(|s| *s = status.because(Cause::ExitOther).likely());
+        }
     }
 
     fn new_vcpu(

@@ -99,7 +99,11 @@ impl Args {
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program's output"
+)]
 fn main() -> ExitCode {
     let args = Args::parse();
     let begun = Instant::now();

@@ -56,7 +56,7 @@ impl Default for Scenario {
             cpus: 2,
             vms: 2,
             vcpus: 1,
-            processes: 4,
+            processes: 5,
             hogs: 1,
             nested: 0,
             pinned: 0.5,

@@ -18,6 +18,7 @@ mod jobs;
 mod lanes;
 mod model;
 mod nested;
+mod processes;
 mod programs;
 mod statedump;
 mod switch;
@@ -94,7 +95,9 @@ impl Sim<'_> {
             if time >= self.end || self.out.events >= target || self.out.has_failed() {
                 break;
             }
-            let Some(cpu) = self.place(action) else { continue };
+            let Some(cpu) = self.place(action) else {
+                continue;
+            };
             let free = self.cpus[cpu].clock;
             if free > time {
                 self.push(free, action);
@@ -113,7 +116,12 @@ impl Sim<'_> {
         let (events, nanos) = (self.out.events, self.end);
         let finished = self.out.finish(self.end)?;
         let intervals = self.truth.finish(&finished.losses, &finished.coverage)?;
-        Ok(Summary { events, bytes: finished.bytes, intervals, nanos })
+        Ok(Summary {
+            events,
+            bytes: finished.bytes,
+            intervals,
+            nanos,
+        })
     }
 
     /// Has `action` happen at `time`.

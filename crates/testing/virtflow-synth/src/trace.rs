@@ -5,5 +5,7 @@ mod clock;
 mod out;
 
 pub(crate) use catalogue::Ev;
+#[cfg(test)]
+pub(crate) use catalogue::classes;
 pub(crate) use clock::Clock;
 pub(crate) use out::{Out, Who, Window};

@@ -21,6 +21,8 @@
 //! - a guest's time begins at the entry event and ends at the exit event, or, on SVM, at the host
 //!   interrupt before it; irq-stolen ends at the last event of the interrupt and its softirqs;
 //! - halted and sleeping end at `sched_waking`, runnable and preempted at `sched_switch`;
+//! - a nested guest is halted from the event of its HLT exit until its hypervisor (in L1's timer
+//!   interrupt, so at no event) wakes it;
 //! - l0-handling of a reflected exit ends at the entry to L1, l1-handling at L1's exit to run L2;
 //! - a guest's context switches happen between an entry and an exit: no event is there;
 //! - while a nested guest runs, the lane of its hypervisor's process is in run-kernel at level 2;

@@ -16,8 +16,14 @@ impl FromStr for Dialect {
     /// `freq=HZ`, `offset-s=SECONDS`, `offset=CYCLES`, `start=CYCLES`.
     fn from_str(text: &str) -> Result<Self, SynthError> {
         let mut dialect = Self::default();
-        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            dialect.apply(word).ok_or_else(|| SynthError::Word(word.to_owned()))?;
+        for word in text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            dialect
+                .apply(word)
+                .ok_or_else(|| SynthError::Word(word.to_owned()))?;
         }
         Ok(dialect)
     }

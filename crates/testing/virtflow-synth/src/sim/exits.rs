@@ -36,7 +36,11 @@ impl Sim<'_> {
             Exit::Ipi(_) if posted => POSTED_IPI,
             exit => codes(exit),
         };
-        if self.scenario.dialect.isa == Isa::Vmx { vmx } else { svm }
+        if self.scenario.dialect.isa == Isa::Vmx {
+            vmx
+        } else {
+            svm
+        }
     }
 
     /// A class of exits, as far as the code alone tells it.
@@ -48,13 +52,21 @@ impl Sim<'_> {
             Exit::Window => "window",
             Exit::Halt => "hlt",
             Exit::Ipi(_) if posted => {
-                if vmx { "apic" } else { "ipi" }
+                if vmx {
+                    "apic"
+                } else {
+                    "ipi"
+                }
             }
             Exit::Deadline(_) | Exit::Eoi(_) | Exit::Ipi(_) | Exit::ReadMsr => "msr",
             Exit::Cpuid => "cpuid",
             Exit::Page => "mem",
             Exit::KickDisk(_) | Exit::KickNet(_) | Exit::ReadDevice => {
-                if vmx { "mmio" } else { "mem" }
+                if vmx {
+                    "mmio"
+                } else {
+                    "mem"
+                }
             }
             Exit::LoadCr3(_) => "cr",
             Exit::SaveState | Exit::LoadState | Exit::RunNested(_) => "nested",
@@ -68,7 +80,11 @@ impl Sim<'_> {
         let g = &self.guests[guest];
         let proc = &self.procs[g.loaded];
         let user = g.user && self.scenario.dialect.pti;
-        let pcid = if self.scenario.dialect.pcid { proc.pcid } else { 0 };
+        let pcid = if self.scenario.dialect.pcid {
+            proc.pcid
+        } else {
+            0
+        };
         let tagged_user = user && self.scenario.dialect.pcid;
         proc.cr3 | u64::from(user) << 12 | pcid | u64::from(tagged_user) << 11
     }
@@ -85,12 +101,23 @@ impl Sim<'_> {
         let (info1, info2) = info(exit);
         let vec = u32::from(std::mem::take(&mut self.vcpus[vcpu].injected));
         self.emit(Ev::KvmExit, |p| {
-            p.u32(code).u64(rip).u32(isa).u64(info1).u64(info2).u32(vec).u32(0).u32(id);
+            p.u32(code)
+                .u64(rip)
+                .u32(isa)
+                .u64(info1)
+                .u64(info2)
+                .u32(vec)
+                .u32(0)
+                .u32(id);
         });
         let (cr3, user) = (self.cr3(guest), self.guests[guest].user);
         self.vcpus[vcpu].mode = Mode::Kvm(self.class(exit));
         match (exit, nested) {
-            (Exit::RunNested(n), None) => self.vcpus[vcpu].active = Some(n),
+            (Exit::RunNested(n), None) => {
+                self.vcpus[vcpu].active = Some(n);
+                // Only before its first run: later its timer ended the halt.
+                self.end_nested_halt(n, "timer");
+            }
             (Exit::Halt, Some(n)) => self.guests[n].halted = true,
             (Exit::KickDisk(proc) | Exit::KickNet(proc), _) => self.procs[proc].requested = self.at,
             _ => {}
@@ -105,9 +132,19 @@ impl Sim<'_> {
         if nested.is_some() {
             // The kernel passes (vcpu, isa) where the stock probe expects the fields.
             let stock = self.scenario.dialect.stock;
-            let (rip, code) = if stock { (0xFFFF_8881_8D3A_0000, isa) } else { (rip, code) };
+            let (rip, code) = if stock {
+                (0xFFFF_8881_8D3A_0000, isa)
+            } else {
+                (rip, code)
+            };
             self.emit(Ev::NestedVmexit, |p| {
-                p.u64(rip).u32(code).u64(info1).u64(info2).u32(0).u32(0).u32(isa);
+                p.u64(rip)
+                    .u32(code)
+                    .u64(info1)
+                    .u64(info2)
+                    .u32(0)
+                    .u32(0)
+                    .u32(isa);
             });
         }
     }

@@ -4,9 +4,8 @@
 use std::cmp::Reverse;
 
 use super::Sim;
-use super::model::{Action, Context, Exit, Life, MS, Ns, Op, Signal, Timer};
+use super::model::{Action, Context, Exit, MS, Ns, Op, Signal, Timer};
 use crate::Injection;
-use crate::truth::{NOBODY, Status, Truth};
 
 /// The guests' HZ is 250.
 const TICK: Ns = 4 * MS;
@@ -31,17 +30,21 @@ impl Sim<'_> {
         }
         match g.context {
             Context::Proc(p) => self.procs[p].ops.front_mut(),
-            Context::Kernel | Context::Idle => None,
+            Context::Idle => g.idle.front_mut(),
+            Context::Kernel => None,
         }
     }
 
     fn pop_op(&mut self, guest: usize) {
         let g = &mut self.guests[guest];
-        if g.kernel.pop_front().is_none()
-            && let Context::Proc(p) = g.context
-        {
-            self.procs[p].ops.pop_front();
+        if g.kernel.pop_front().is_some() {
+            return;
         }
+        match g.context {
+            Context::Proc(p) => self.procs[p].ops.pop_front(),
+            Context::Idle => g.idle.pop_front(),
+            Context::Kernel => None,
+        };
     }
 
     /// The next step; what runs is asked for more when it has none.
@@ -55,9 +58,11 @@ impl Sim<'_> {
                 Context::Idle if self.guests[guest].queue.is_empty() => {
                     let ns = self.chance.between(500, 1_500);
                     let halt = [Op::Rearm, Op::Run { ns, user: false }, Op::Exit(Exit::Halt)];
-                    self.guests[guest].kernel.extend(halt);
+                    self.guests[guest].idle.extend(halt);
                 }
-                Context::Idle | Context::Kernel => self.guests[guest].kernel.push_back(Op::Schedule),
+                Context::Idle | Context::Kernel => {
+                    self.guests[guest].kernel.push_back(Op::Schedule)
+                }
             }
         }
     }
@@ -133,7 +138,10 @@ impl Sim<'_> {
 
     /// The guest takes an interrupt.
     pub(super) fn begin_irq(&mut self, guest: usize, signal: Signal) {
-        let mut run = |low, high| Op::Run { ns: self.chance.between(low, high), user: false };
+        let mut run = |low, high| Op::Run {
+            ns: self.chance.between(low, high),
+            user: false,
+        };
         let (first, second) = (run(900, 3_000), run(400, 1_500));
         let posted = self.scenario.dialect.injection == Injection::Posted;
         let device = |wake: Op| {
@@ -152,7 +160,10 @@ impl Sim<'_> {
                 ops.insert(1, Op::Exit(Exit::ReadDevice));
             }
             if self.chance.happens(KERNEL_THREAD) {
-                let wake = ops.iter().position(|op| matches!(op, Op::Wake(..))).unwrap_or(0);
+                let wake = ops
+                    .iter()
+                    .position(|op| matches!(op, Op::Wake(..)))
+                    .unwrap_or(0);
                 let wake = ops.remove(wake);
                 let ns = self.chance.between(5_000, 40_000);
                 let work = Op::Run { ns, user: false };
@@ -219,7 +230,6 @@ impl Sim<'_> {
                     if self.guests[nested].halted {
                         self.end_nested_halt(nested, "timer");
                         self.wake_proc(self.guests[nested].hypervisor, "timer", None);
-                        self.refresh(self.guests[guest].vcpu);
                     }
                 }
             }
@@ -238,123 +248,5 @@ impl Sim<'_> {
             g.armed = Some(next);
             g.kernel.push_front(Op::Exit(Exit::Deadline(next)));
         }
-    }
-
-    /// Wakes a process, by another process if `by` names one.
-    pub(super) fn wake_proc(&mut self, proc: usize, cause: &'static str, by: Option<usize>) {
-        let at = self.at;
-        let key = by.map_or(NOBODY, |by| self.procs[by].lane.key);
-        let to = (self.procs[proc].lane.key, at);
-        match (cause, by) {
-            ("net", Some(by)) => {
-                self.truth.edge("packet", (key, self.procs[by].requested), to);
-            }
-            (_, Some(_)) => self.truth.edge("wake-up", (key, at), to),
-            ("disk", None) => self.truth.edge("disk", (to.0, self.procs[proc].requested), to),
-            _ => {}
-        }
-        let p = &mut self.procs[proc];
-        if !matches!(p.life, Life::Waiting(_)) {
-            p.mail += 1;
-            return;
-        }
-        p.life = Life::Ready;
-        let g = &mut self.guests[p.guest];
-        if g.context != Context::Proc(proc) {
-            Truth::blame(&mut p.lane, cause, key);
-            self.truth.set(&mut p.lane, at, Status::new("ready-in-guest", g.level));
-        }
-        g.queue.push_back(proc);
-        let idle = g.context == Context::Idle;
-        g.resched |= idle || self.chance.happens(0.5);
-    }
-
-    /// The current process waits, unless what it waits for has come.
-    fn block(&mut self, guest: usize, cause: &'static str) {
-        let Context::Proc(p) = self.guests[guest].context else { return };
-        let proc = &mut self.procs[p];
-        if proc.mail > 0 {
-            proc.mail -= 1;
-            return;
-        }
-        proc.life = Life::Waiting(cause);
-        self.schedule(guest);
-    }
-
-    /// The current process writes to a pipe: its reader is woken, by IPI if its vCPU idles.
-    fn pipe(&mut self, guest: usize) {
-        let Context::Proc(p) = self.guests[guest].context else { return };
-        let Some(partner) = self.procs[p].partner else { return };
-        let waited = matches!(self.procs[partner].life, Life::Waiting(_));
-        self.wake_proc(partner, "task", Some(p));
-        let there = &self.guests[self.procs[partner].guest];
-        if self.procs[partner].guest == guest {
-            if self.guests[guest].resched {
-                self.guests[guest].kernel.push_front(Op::Schedule);
-            }
-        } else if waited && there.context == Context::Idle {
-            let target = there.vcpu;
-            self.guests[guest].kernel.push_front(Op::Exit(Exit::Ipi(target)));
-        }
-    }
-
-    /// Decides who runs next and plans the switch.
-    fn schedule(&mut self, guest: usize) {
-        self.guests[guest].resched = false;
-        let context = self.guests[guest].context;
-        let stays = match context {
-            Context::Proc(p) => self.procs[p].life == Life::Current,
-            Context::Kernel | Context::Idle => false,
-        };
-        let next = match self.guests[guest].queue.pop_front() {
-            Some(p) => Context::Proc(p),
-            None if stays => return,
-            None => Context::Idle,
-        };
-        if next == context {
-            if let Context::Proc(p) = next {
-                self.procs[p].life = Life::Current;
-            }
-            return;
-        }
-        let mut run = |low, high| Op::Run { ns: self.chance.between(low, high), user: false };
-        let (before, after) = (run(400, 1_000), run(300, 800));
-        let mut ops = vec![before, Op::Switch(next), after];
-        if let Context::Proc(p) = next
-            && p != self.guests[guest].loaded
-        {
-            if self.scenario.dialect.shadow && self.guests[guest].level == 1 {
-                ops.insert(1, Op::Exit(Exit::LoadCr3(p)));
-            } else if !self.chance.happens(self.scenario.hidden_switches) {
-                let brief = Op::Run { ns: 150, user: false };
-                let look = Op::Exit(Exit::ReadMsr);
-                ops = vec![before, look, brief, Op::Switch(next), brief, look, after];
-            }
-        }
-        for op in ops.into_iter().rev() {
-            self.guests[guest].kernel.push_front(op);
-        }
-    }
-
-    /// Another process, a kernel thread or idle runs from now on.
-    fn switch_context(&mut self, guest: usize, next: Context) {
-        let last = self.guests[guest].context;
-        if let Context::Proc(p) = last
-            && self.procs[p].life == Life::Current
-            && next != last
-        {
-            self.procs[p].life = Life::Ready;
-            self.guests[guest].queue.push_back(p);
-        }
-        if next != last {
-            self.leave_context(guest);
-        }
-        self.guests[guest].context = next;
-        if let Context::Proc(p) = next {
-            self.procs[p].life = Life::Current;
-            self.procs[p].pcid = self.procs[p].pcid % 6 + 1;
-            self.guests[guest].loaded = p;
-        }
-        self.refresh(self.guests[guest].vcpu);
     }
 }

@@ -3,7 +3,7 @@
 use super::Sim;
 use super::interrupt::APIC_FUNCTION;
 use super::jobs::cause;
-use super::model::{Exit, Irq, Job, Ns, Signal};
+use super::model::{Context, Exit, Irq, Job, Ns, Signal};
 use super::switch::ASLEEP;
 use super::vcpu::apic_timer_address;
 use crate::trace::Ev;
@@ -21,8 +21,9 @@ const X2APIC_ICR: u32 = 0x830;
 const X2APIC_EOI: u32 = 0x80b;
 const DEBUGCTL: u32 = 0x1d9;
 
-/// `KVM_EXIT_MMIO`.
+/// `KVM_EXIT_MMIO` and `KVM_EXIT_IOAPIC_EOI` (include/uapi/linux/kvm.h).
 const EXIT_MMIO: u32 = 6;
+const EXIT_IOAPIC_EOI: u32 = 26;
 
 /// Guest TSC ticks per nanosecond, times ten.
 const TSC_PER_10_NS: u64 = 26;
@@ -30,8 +31,7 @@ const TSC_PER_10_NS: u64 = 26;
 impl Sim<'_> {
     /// Handles an exit whose events up to the handler are emitted.
     pub(super) fn handle(&mut self, vcpu: usize, exit: Exit) {
-        if let (Some(nested), false) =
-            (self.vcpus[vcpu].active, matches!(exit, Exit::RunNested(_)))
+        if let (Some(nested), false) = (self.vcpus[vcpu].active, matches!(exit, Exit::RunNested(_)))
         {
             return self.handle_nested(vcpu, nested, exit);
         }
@@ -43,11 +43,21 @@ impl Sim<'_> {
                 self.msr(0, DEBUGCTL, 0);
                 self.decode(vcpu);
             }
-            Exit::Eoi(vec) => self.eoi(vcpu, vec),
+            Exit::Eoi(vec) => {
+                self.eoi(vcpu, vec);
+                // The I/O APIC is the VMM's (split irqchip) and it had asked to be told.
+                if self.chance.happens(0.5) {
+                    return self.leave_kernel(vcpu, EXIT_IOAPIC_EOI, "ioapic-eoi");
+                }
+            }
             Exit::Ipi(target) => self.ipi(vcpu, target),
             Exit::Cpuid => {
                 self.emit(Ev::KvmCpuid, |p| {
-                    p.u32(0).u64(13).u64(0x6874_7541).u64(0x444D_4163).u64(0x6974_6E65);
+                    p.u32(0)
+                        .u64(13)
+                        .u64(0x6874_7541)
+                        .u64(0x444D_4163)
+                        .u64(0x6974_6E65);
                 });
                 self.decode(vcpu);
             }
@@ -92,7 +102,11 @@ impl Sim<'_> {
         } else {
             self.vcpus[vcpu].timer_pending = true;
         }
-        self.msr(1, TSC_DEADLINE, self.monotonic(time) as u64 * TSC_PER_10_NS / 10);
+        self.msr(
+            1,
+            TSC_DEADLINE,
+            self.monotonic(time) as u64 * TSC_PER_10_NS / 10,
+        );
         self.decode(vcpu);
     }
 
@@ -115,7 +129,11 @@ impl Sim<'_> {
     }
 
     fn ipi(&mut self, vcpu: usize, target: usize) {
-        let irq = Irq { signal: Signal::Reschedule, at: 0, by: self.vcpus[vcpu].lane.key };
+        let irq = Irq {
+            signal: Signal::Reschedule,
+            at: 0,
+            by: self.vcpus[vcpu].lane.key,
+        };
         let vec = u32::from(super::jobs::vector(irq.signal));
         let apic = self.vcpus[target].index;
         self.emit(Ev::KvmApicIpi, |p| {
@@ -135,8 +153,11 @@ impl Sim<'_> {
     fn page_fault(&mut self, address: u64, error: u32) {
         // The stock probe's fields are shifted: a pointer, then the low half of the address.
         let shifted = self.scenario.dialect.stock;
-        let (address, error) =
-            if shifted { (0xFFFF_8881_8D3A_0000, address as u32) } else { (address, error) };
+        let (address, error) = if shifted {
+            (0xFFFF_8881_8D3A_0000, address as u32)
+        } else {
+            (address, error)
+        };
         self.emit(Ev::KvmPageFault, |p| {
             p.u64(address).u32(error);
         });
@@ -150,7 +171,10 @@ impl Sim<'_> {
         }
         self.emulate(vcpu);
         self.emit(Ev::KvmMatchMmio, |p| {
-            p.u64(0xFFFF_C900_0000_0000 | (register & 0xfff)).u64(register).u8(write).u8(1);
+            p.u64(0xFFFF_C900_0000_0000 | (register & 0xfff))
+                .u64(register)
+                .u8(write)
+                .u8(1);
         });
     }
 
@@ -172,24 +196,34 @@ impl Sim<'_> {
         self.touch_device(vcpu, DISK_STATUS, 0);
         self.mmio(0);
         self.vcpus[vcpu].reading = true;
-        self.to_vmm(vcpu, EXIT_MMIO, "mmio");
+        self.leave_kernel(vcpu, EXIT_MMIO, "mmio");
     }
 
     /// `kvm_mmio`: 0, a read not yet satisfied; 1, its value.
     pub(super) fn mmio(&mut self, kind: u32) {
         self.emit(Ev::KvmMmio, |p| {
             p.u32(kind).u32(4).u64(DISK_STATUS);
-            if kind == 0 { p.u32(0) } else { p.u32(4).u32(1) };
+            if kind == 0 {
+                p.u32(0)
+            } else {
+                p.u32(4).u32(1)
+            };
         });
     }
 
+    /// The guest's switch of page tables exits; it runs the other process from then on.
     fn load_cr3(&mut self, vcpu: usize, proc: usize) {
-        let guest = self.procs[proc].guest;
-        self.guests[guest].loaded = proc;
-        let value = self.cr3(guest);
+        let p = &self.procs[proc];
+        let pcid = if self.scenario.dialect.pcid {
+            super::processes::next_pcid(p.pcid)
+        } else {
+            0
+        };
+        let (guest, value) = (p.guest, p.cr3 | pcid);
         self.emit(Ev::KvmCr, |p| {
             p.u32(1).u32(3).u64(value);
         });
+        self.switch_context(guest, Context::Proc(proc));
         self.decode(vcpu);
     }
 
@@ -218,7 +252,9 @@ impl Sim<'_> {
         }
         self.emit(Ev::EmulateInsn, |p| {
             p.u64(rip).u32(0).u8(2);
-            p.raw(&[15, 48, 102, 144, 195, 204, 204, 204, 204, 72, 193, 226, 32, 72, 137]);
+            p.raw(&[
+                15, 48, 102, 144, 195, 204, 204, 204, 204, 72, 193, 226, 32, 72, 137,
+            ]);
             p.u8(9).u8(0);
         });
     }

@@ -19,7 +19,11 @@ impl Sim<'_> {
             let thread = &self.threads[thread];
             thread.since > self.now && thread.run != Run::Running
         };
-        threads.iter().filter(ahead).map(|&thread| self.threads[thread].since + 1).max()
+        threads
+            .iter()
+            .filter(ahead)
+            .map(|&thread| self.threads[thread].since + 1)
+            .max()
     }
 
     /// Wakes a thread if it sleeps (kernel/sched/core.c `try_to_wake_up`).
@@ -43,7 +47,8 @@ impl Sim<'_> {
             self.refresh(vcpu);
         }
         if by != crate::truth::NOBODY {
-            self.truth.edge("wake-up", (by, at), (self.key_of(thread), at));
+            self.truth
+                .edge("wake-up", (by, at), (self.key_of(thread), at));
         }
         let cpu = self.select(thread);
         if cpu != from {
@@ -73,7 +78,10 @@ impl Sim<'_> {
             return t.cpu;
         }
         let count = self.cpus.len();
-        (1..count.min(9)).map(|step| (t.cpu + step) % count).find(idle).unwrap_or(t.cpu)
+        (1..count.min(9))
+            .map(|step| (t.cpu + step) % count)
+            .find(idle)
+            .unwrap_or(t.cpu)
     }
 
     fn enqueue(&mut self, thread: usize) {
@@ -90,13 +98,14 @@ impl Sim<'_> {
     /// Whether a woken thread takes the processor at once: from hogs, and often from who had it
     /// for a while.
     fn preempts(&mut self, thread: usize) -> bool {
-        let Some(current) = self.cpus[self.cpu].current else { return false };
+        let Some(current) = self.cpus[self.cpu].current else {
+            return false;
+        };
         let hog = |thread: usize| self.threads[thread].role == Role::Hog;
         if hog(thread) {
             return false;
         }
-        hog(current)
-            || (self.at - self.threads[current].slice > MS && self.chance.happens(0.6))
+        hog(current) || (self.at - self.threads[current].slice > MS && self.chance.happens(0.6))
     }
 
     /// A thread that another processor woke reaches this one.

@@ -176,7 +176,11 @@ impl Sim<'_> {
     /// A timer is started, to expire at `expires` (CLOCK_MONOTONIC).
     pub(super) fn hrtimer_starts(&mut self, timer: u64, function: u64, expires: Ns, mode: u32) {
         self.emit(Ev::HrtimerStart, |p| {
-            p.u64(timer).u64(function).i64(expires).i64(expires).u32(mode);
+            p.u64(timer)
+                .u64(function)
+                .i64(expires)
+                .i64(expires)
+                .u32(mode);
         });
     }
 }

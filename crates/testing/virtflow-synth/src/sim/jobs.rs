@@ -125,7 +125,12 @@ impl Sim<'_> {
         let sector = u64::from(self.chance.bits() >> 6) * u64::from(SECTORS);
         self.threads[thread].in_disk = Some(sector);
         self.emit(Ev::BlockIssue, |p| {
-            p.u32(DISK).u64(sector).u32(SECTORS).u32(SECTORS * 512).i32(who.tid).u32(READ);
+            p.u32(DISK)
+                .u64(sector)
+                .u32(SECTORS)
+                .u32(SECTORS * 512)
+                .i32(who.tid)
+                .u32(READ);
             p.raw(&who.comm);
         });
     }
@@ -170,7 +175,11 @@ impl Sim<'_> {
         self.emit(Ev::NetReceiveEntry, |p| {
             p.u64(skb);
         });
-        let packet = Packet { skb, from: vm, to: self.procs[proc].partner.map(|to| self.vm_of(to)) };
+        let packet = Packet {
+            skb,
+            from: vm,
+            to: self.procs[proc].partner.map(|to| self.vm_of(to)),
+        };
         self.packet(Ev::NetReceive, &tap, packet);
         match (self.procs[proc].partner, touched.first()) {
             (Some(partner), Some(&net)) => {
@@ -198,7 +207,10 @@ impl Sim<'_> {
         self.packet(Ev::NetQueue, device, packet);
         body(self);
         self.emit(Ev::NetXmit, |p| {
-            p.u64(packet.skb).i32(0).u32(PACKET_BYTES).string(device.as_bytes());
+            p.u64(packet.skb)
+                .i32(0)
+                .u32(PACKET_BYTES)
+                .string(device.as_bytes());
         });
     }
 
@@ -217,7 +229,11 @@ impl Sim<'_> {
         self.emit(Ev::NetReceiveEntry, |p| {
             p.u64(skb);
         });
-        let packet = Packet { skb, from: 255, to: Some(vm) };
+        let packet = Packet {
+            skb,
+            from: 255,
+            to: Some(vm),
+        };
         self.packet(Ev::NetReceive, "eth0", packet);
         let (tap, net) = (self.vms[vm].tap.clone(), self.vms[vm].net);
         self.transmit(packet, &tap, |sim| sim.give(net, Job::Receive(proc), "net"));
@@ -230,10 +246,14 @@ impl Sim<'_> {
         let host = |vm: usize| [10, 0, (vm >> 8) as u8, vm as u8];
         let (from, to) = (host(packet.from), packet.to.map_or([192, 0, 2, 1], host));
         self.emit(ev, |p| {
-            p.u64(packet.skb).u32(PACKET_BYTES).string(device.as_bytes());
+            p.u64(packet.skb)
+                .u32(PACKET_BYTES)
+                .string(device.as_bytes());
             // IPv4, no options, UDP; big-endian as on the wire; no transport header parsed.
             let [high, low] = (PACKET_BYTES as u16).to_be_bytes();
-            p.raw(&[1, 0x45, 0, high, low, 0x86, 0x55, 0x40, 0, 64, 17, 0xab, 0xcd]);
+            p.raw(&[
+                1, 0x45, 0, high, low, 0x86, 0x55, 0x40, 0, 64, 17, 0xab, 0xcd,
+            ]);
             p.raw(&from).raw(&to).u8(0);
         });
     }

@@ -143,13 +143,17 @@ impl Sim<'_> {
         self.set_context(guest, status);
     }
 
-    /// A halted nested guest is woken for this cause.
+    /// A nested guest, if it is halted, is woken for this cause.
     pub(super) fn end_nested_halt(&mut self, nested: usize, cause: &'static str) {
         let g = &mut self.guests[nested];
-        g.halted = false;
+        if !std::mem::take(&mut g.halted) {
+            return;
+        }
         if let Some(lane) = &mut g.lane {
             Truth::blame(lane, cause, NOBODY);
         }
+        let vcpu = g.vcpu;
+        self.refresh(vcpu);
     }
 
     /// Writes what is on in each lane at the end.
@@ -159,7 +163,11 @@ impl Sim<'_> {
             .chain(self.threads.iter().map(|thread| &thread.lane))
             .chain(self.vcpus.iter().map(|vcpu| &vcpu.lane))
             .chain(self.guests.iter().flat_map(|g| g.lane.iter()))
-            .chain(self.guests.iter().flat_map(|g| [&g.kernel_lane, &g.idle_lane]))
+            .chain(
+                self.guests
+                    .iter()
+                    .flat_map(|g| [&g.kernel_lane, &g.idle_lane]),
+            )
             .chain(self.procs.iter().map(|proc| &proc.lane));
         for lane in lanes {
             self.truth.write(lane, end);

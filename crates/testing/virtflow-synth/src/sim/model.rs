@@ -19,7 +19,11 @@ pub(super) enum Action {
     /// The host's scheduler tick.
     Tick { cpu: usize },
     /// A woken thread reaches the queue of its processor, there announced by an IPI or not.
-    Arrive { cpu: usize, thread: usize, ipi: bool },
+    Arrive {
+        cpu: usize,
+        thread: usize,
+        ipi: bool,
+    },
     /// An IPI (or a posted interrupt) tells a vCPU that something is pending.
     Kick { cpu: usize, vcpu: usize },
     /// A thread goes on with what it does.
@@ -229,6 +233,8 @@ pub(super) struct Guest {
     pub(super) loaded: usize,
     /// What the kernel does next; comes before what the context does.
     pub(super) kernel: VecDeque<Op>,
+    /// What the idle loop does next.
+    pub(super) idle: VecDeque<Op>,
     pub(super) queue: VecDeque<usize>,
     pub(super) timers: BinaryHeap<Reverse<(Ns, Timer)>>,
     /// For when the LAPIC timer is programmed.
@@ -303,7 +309,10 @@ pub(super) struct Proc {
 /// A step of what a guest does. Only `Run` takes time by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Op {
-    Run { ns: Ns, user: bool },
+    Run {
+        ns: Ns,
+        user: bool,
+    },
     Exit(Exit),
     /// The timer interrupt's work: expire timers, account the tick.
     Expire,

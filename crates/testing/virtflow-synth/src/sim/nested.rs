@@ -24,7 +24,12 @@ impl Sim<'_> {
             self.begin_irq(nested, Signal::Timer);
         }
         self.emit(Ev::NestedVmrun, |p| {
-            p.u64(l1_rip).u64(vmcb).u64(rip).u32(0x0300_0101).u32(event).u8(1);
+            p.u64(l1_rip)
+                .u64(vmcb)
+                .u64(rip)
+                .u32(0x0300_0101)
+                .u32(event)
+                .u8(1);
         });
         self.emit(Ev::NestedIntercepts, |p| {
             p.u16(16).u16(16).u32(0x6_0042).u64(0xBD4C_8027);
@@ -36,7 +41,15 @@ impl Sim<'_> {
         match exit {
             Exit::Interrupt => {
                 if std::mem::take(&mut self.vcpus[vcpu].timer_pending) {
-                    self.accept(vcpu, Irq { signal: Signal::Timer, at: 0, by: NOBODY }, 0);
+                    self.accept(
+                        vcpu,
+                        Irq {
+                            signal: Signal::Timer,
+                            at: 0,
+                            by: NOBODY,
+                        },
+                        0,
+                    );
                 }
                 if !self.vcpus[vcpu].pending.is_empty() {
                     let rip = self.guests[nested].rip;

@@ -50,14 +50,28 @@ impl Sim<'_> {
     fn dump_thread(&mut self, thread: usize) {
         let t = &self.threads[thread];
         let (who, ppid, kernel, cpu) = (t.who, t.ppid, t.kernel, t.cpu as u32);
-        let status = if t.run == Run::Sleeping { STATUS_WAIT } else { STATUS_RUN };
+        let status = if t.run == Run::Sleeping {
+            STATUS_WAIT
+        } else {
+            STATUS_RUN
+        };
         let files = 0xFFFF_8881_0022_0000 + (who.pid as u64) * 64;
         self.emit(Ev::DumpProcess, |p| {
             p.i32(who.tid).i32(who.pid).i32(ppid).raw(&who.comm);
-            p.i32(i32::from(kernel)).i32(MODE).i32(0).i32(status).u32(cpu).u64(files);
+            p.i32(i32::from(kernel))
+                .i32(MODE)
+                .i32(0)
+                .i32(status)
+                .u32(cpu)
+                .u64(files);
         });
         self.emit(Ev::DumpPidNs, |p| {
-            p.i32(who.tid).i32(who.tid).i32(who.pid).i32(ppid).i32(0).u32(PID_NS);
+            p.i32(who.tid)
+                .i32(who.tid)
+                .i32(who.pid)
+                .i32(ppid)
+                .i32(0)
+                .u32(PID_NS);
         });
         self.emit(Ev::DumpUserNs, |p| {
             p.i32(who.tid).u32(0).u32(0).i32(0).u32(USER_NS);
@@ -80,7 +94,10 @@ impl Sim<'_> {
         ];
         for (irq, chip, action) in irqs {
             self.emit(Ev::DumpInterrupt, |p| {
-                p.i32(irq).string(chip.as_bytes()).string(action.as_bytes()).i32(0);
+                p.i32(irq)
+                    .string(chip.as_bytes())
+                    .string(action.as_bytes())
+                    .i32(0);
             });
         }
         let network = |name: Vec<u8>, address: u32| {
@@ -91,7 +108,10 @@ impl Sim<'_> {
         self.emit(Ev::DumpNetwork, network(b"lo".to_vec(), 0x7F00_0001));
         self.emit(Ev::DumpNetwork, network(b"eth0".to_vec(), 0xC000_0202));
         for vm in 0..self.vms.len() {
-            self.emit(Ev::DumpNetwork, network(self.vms[vm].tap.clone().into_bytes(), 0));
+            self.emit(
+                Ev::DumpNetwork,
+                network(self.vms[vm].tap.clone().into_bytes(), 0),
+            );
         }
         for (minor, name) in [(0, "vda"), (16, "vdb"), (32, "vdc")] {
             let device = DISK & !0xfffff | minor;
@@ -109,7 +129,11 @@ impl Sim<'_> {
         let count = self.cpus.len() as u16;
         for cpu in 0..count {
             self.emit(Ev::DumpCpu, |p| {
-                p.string(b"x86").u16(cpu).string(vendor.as_bytes()).u8(family).u8(model);
+                p.string(b"x86")
+                    .u16(cpu)
+                    .string(vendor.as_bytes())
+                    .u8(family)
+                    .u8(model);
                 p.string(b"virtflow-synth").u16(0).u16(cpu).u16(count);
             });
         }

@@ -26,7 +26,11 @@ impl Sim<'_> {
         let mut comm = [0; 16];
         let name = format!("swapper/{cpu}");
         comm[..name.len().min(15)].copy_from_slice(&name.as_bytes()[..name.len().min(15)]);
-        Who { pid: 0, tid: 0, comm }
+        Who {
+            pid: 0,
+            tid: 0,
+            comm,
+        }
     }
 
     fn who(&self, thread: Option<usize>) -> Who {
@@ -138,7 +142,11 @@ impl Sim<'_> {
     pub(super) fn migrate(&mut self, thread: usize, from: usize, to: usize) {
         let who = self.threads[thread].who;
         self.emit(Ev::Migrate, |p| {
-            p.raw(&who.comm).i32(who.tid).i32(PRIO).i32(from as i32).i32(to as i32);
+            p.raw(&who.comm)
+                .i32(who.tid)
+                .i32(PRIO)
+                .i32(from as i32)
+                .i32(to as i32);
         });
         self.threads[thread].cpu = to;
     }

@@ -49,10 +49,22 @@ impl Sim<'_> {
             return self.plan_enter(vcpu);
         }
         if std::mem::take(&mut self.vcpus[vcpu].timer_pending) {
-            self.accept(vcpu, Irq { signal: Signal::Timer, at: 0, by: NOBODY }, 0);
+            self.accept(
+                vcpu,
+                Irq {
+                    signal: Signal::Timer,
+                    at: 0,
+                    by: NOBODY,
+                },
+                0,
+            );
         }
         self.addons_probe(vcpu);
-        let irq = if self.vcpus[vcpu].active.is_none() { self.inject(vcpu) } else { None };
+        let irq = if self.vcpus[vcpu].active.is_none() {
+            self.inject(vcpu)
+        } else {
+            None
+        };
         let id = self.entry_id(vcpu);
         let at = self.emit(Ev::KvmEntry, |p| {
             p.u32(id);
@@ -63,7 +75,11 @@ impl Sim<'_> {
         if let Some(irq) = irq
             && irq.by != NOBODY
         {
-            self.truth.edge("injection", (irq.by, irq.at), (self.vcpus[vcpu].lane.key, at));
+            self.truth.edge(
+                "injection",
+                (irq.by, irq.at),
+                (self.vcpus[vcpu].lane.key, at),
+            );
         }
         self.enter_probe(vcpu);
         if self.vcpus[vcpu].active.is_some() && !self.vcpus[vcpu].pending.is_empty() {
@@ -100,7 +116,11 @@ impl Sim<'_> {
             Context::Proc(p) => p as u64 + 1,
             Context::Kernel | Context::Idle => 0,
         };
-        if g.user { 0x7FFD_0000_1230 + (p << 20) } else { 0xFFFF_C900_0001_3E58 + (p << 14) }
+        if g.user {
+            0x7FFD_0000_1230 + (p << 20)
+        } else {
+            0xFFFF_C900_0001_3E58 + (p << 14)
+        }
     }
 
     fn enter_probe(&mut self, vcpu: usize) {
@@ -111,10 +131,20 @@ impl Sim<'_> {
         let (id, active) = (v.index, self.active(vcpu));
         let (cr3, l1_cr3) = (self.cr3(active), self.cr3(v.guest));
         let (rip, nested) = (self.guests[active].rip, v.active.is_some());
-        let vmcb12 = if nested { self.guests[active].vmcb12 } else { 0 };
+        let vmcb12 = if nested {
+            self.guests[active].vmcb12
+        } else {
+            0
+        };
         let pid = self.vms[v.vm].pid;
         self.emit(Ev::VcpuEnter, |p| {
-            p.u32(id).u64(cr3).u64(rip).u8(u8::from(nested)).u64(l1_cr3).u64(vmcb12).i32(pid);
+            p.u32(id)
+                .u64(cr3)
+                .u64(rip)
+                .u8(u8::from(nested))
+                .u64(l1_cr3)
+                .u64(vmcb12)
+                .i32(pid);
         });
     }
 
@@ -141,7 +171,13 @@ impl Sim<'_> {
             Run::Sleeping if self.vcpus[vcpu].halted => self.wake(thread, cause),
             Run::Running if self.vcpus[vcpu].mode == Mode::Guest => {
                 let soon = self.at + self.chance.between(300, 900);
-                self.push(soon, Action::Kick { cpu: self.threads[thread].cpu, vcpu });
+                self.push(
+                    soon,
+                    Action::Kick {
+                        cpu: self.threads[thread].cpu,
+                        vcpu,
+                    },
+                );
             }
             _ => {}
         }
@@ -182,7 +218,10 @@ impl Sim<'_> {
             return None;
         }
         let pending = &mut self.vcpus[vcpu].pending;
-        let (at, _) = pending.iter().enumerate().max_by_key(|(_, irq)| vector(irq.signal))?;
+        let (at, _) = pending
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, irq)| vector(irq.signal))?;
         let irq = pending.remove(at);
         let vec = vector(irq.signal);
         if self.scenario.dialect.injection == Injection::Injected {
@@ -224,7 +263,7 @@ impl Sim<'_> {
     }
 
     /// To user space, for a reason of `KVM_EXIT_*` (include/uapi/linux/kvm.h).
-    pub(super) fn to_vmm(&mut self, vcpu: usize, reason: u32, name: &'static str) {
+    pub(super) fn leave_kernel(&mut self, vcpu: usize, reason: u32, name: &'static str) {
         self.emit(Ev::KvmFpu, |p| {
             p.u32(0);
         });
@@ -257,9 +296,11 @@ impl Sim<'_> {
         self.emit(Ev::KvmFpu, |p| {
             p.u32(1);
         });
-        self.vcpus[vcpu].mode = Mode::Kvm(self.class(Exit::ReadDevice));
+        let read = std::mem::take(&mut self.vcpus[vcpu].reading);
+        let exit = if read { Exit::ReadDevice } else { Exit::Eoi(0) };
+        self.vcpus[vcpu].mode = Mode::Kvm(self.class(exit));
         self.refresh(vcpu);
-        if std::mem::take(&mut self.vcpus[vcpu].reading) {
+        if read {
             self.mmio(1);
         }
         self.plan_enter(vcpu);

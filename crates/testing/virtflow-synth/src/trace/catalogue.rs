@@ -4,8 +4,8 @@
 //! LTTng-modules, which follow the kernel's include/trace/events/{sched,irq,timer,block,net,kvm}.h
 //! and arch/x86/kvm/trace.h, arch/x86/kvm/mmu/mmutrace.h, arch/x86/include/asm/trace/irq_vectors.h).
 //! A field is written `type:name`; types are `i32` (signed), `u32` (unsigned), `x32` (unsigned,
-//! hexadecimal), `o32` (octal), `text` (16 characters), `str`, `insn` (15 bytes), `vtids`,
-//! `value` (sequences of KVM's MMIO and of fork) and `skb` (a parsed network header).
+//! hexadecimal), `text` (16 characters), `str`, `insn` (15 bytes),
+//! `value` (the sequence of KVM's MMIO) and `skb` (a parsed network header).
 
 use virtflow_ctf::writer::{EventClass, Field, FieldType, IntegerType};
 
@@ -90,7 +90,7 @@ events! {
     DumpNetNs "lttng_statedump_process_net_ns" "i32:tid u32:ns_inum"
     DumpUtsNs "lttng_statedump_process_uts_ns" "i32:tid u32:ns_inum"
     DumpTimeNs "lttng_statedump_process_time_ns" "i32:tid u32:ns_inum"
-    DumpInterrupt "lttng_statedump_interrupt" "i32:irq str:name str:action i32:tid"
+    DumpInterrupt "lttng_statedump_interrupt" "u32:irq str:name str:action i32:tid"
     DumpNetwork "lttng_statedump_network_interface" "str:name x32:address_ipv4"
     DumpBlock "lttng_statedump_block_device" "u32:dev str:diskname"
     DumpCpu "lttng_statedump_cpu_topology" "str:architecture u16:cpu_id str:vendor u8:family u8:model str:model_name u16:physical_id u16:core_id u16:cores"
@@ -155,9 +155,15 @@ fn field(text: &str) -> Vec<Field> {
         }
         "value" => {
             let length = format!("_{name}_length");
-            let hex = IntegerType { base: 16, ..IntegerType::unsigned(8) };
+            let hex = IntegerType {
+                base: 16,
+                ..IntegerType::unsigned(8)
+            };
             let element = Box::new(FieldType::Integer(hex));
-            let sequence = FieldType::Sequence { length: length.clone(), element };
+            let sequence = FieldType::Sequence {
+                length: length.clone(),
+                element,
+            };
             vec![Field::unsigned(length, 32), Field::new(name, sequence)]
         }
         "skb" => vec![Field::new("", FieldType::Verbatim(SKB.to_owned()))],

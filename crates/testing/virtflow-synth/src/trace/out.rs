@@ -56,6 +56,9 @@ pub(crate) struct Out {
     losses: Vec<Loss>,
     /// The first thing that went wrong; nothing is written after it.
     failed: Option<SynthError>,
+    /// What was written: processor and class.
+    #[cfg(test)]
+    pub(crate) log: Vec<(usize, Ev)>,
 }
 
 impl Out {
@@ -91,6 +94,8 @@ impl Out {
             events: 0,
             losses: Vec::new(),
             failed: None,
+            #[cfg(test)]
+            log: Vec::new(),
         })
     }
 
@@ -111,6 +116,8 @@ impl Out {
             self.payload.i32(pid).i32(tid).raw(&comm);
         }
         fill(&mut self.payload);
+        #[cfg(test)]
+        self.log.push((cpu, ev));
         match stream.put(&self.clock, time, ev, self.payload.as_bytes()) {
             Ok(Put::Kept) => self.events += 1,
             Ok(Put::KeptAfterLoss(from, to, events)) => {
@@ -133,18 +140,34 @@ impl Out {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let mut finished = Finished { losses: self.losses, ..Finished::default() };
+        let mut finished = Finished {
+            losses: self.losses,
+            ..Finished::default()
+        };
         for (cpu, mut stream) in self.streams.drain(..).enumerate() {
-            let last = stream.window.end.min(end).max(stream.window.begin).max(stream.last);
+            let last = stream
+                .window
+                .end
+                .min(end)
+                .max(stream.window.begin)
+                .max(stream.last);
             finished.coverage.push((stream.window.begin, last));
             if !stream.begun {
-                stream.writer.begin_packet(self.clock.cycles(stream.window.begin))?;
+                stream
+                    .writer
+                    .begin_packet(self.clock.cycles(stream.window.begin))?;
             } else if stream.lost_here > 0 {
                 let (from, to) = stream.window.losses[stream.next_loss];
-                stream.writer.begin_packet(self.clock.cycles(to.min(last)))?;
-                finished.losses.push((cpu, from, to.min(last), stream.lost_here));
+                stream
+                    .writer
+                    .begin_packet(self.clock.cycles(to.min(last)))?;
+                finished
+                    .losses
+                    .push((cpu, from, to.min(last), stream.lost_here));
             }
-            stream.writer.set_discarded(stream.discarded + stream.lost_here);
+            stream
+                .writer
+                .set_discarded(stream.discarded + stream.lost_here);
             stream.writer.end_packet(self.clock.cycles(last))?;
             finished.bytes += stream.writer.finish()?.bytes;
         }
@@ -244,8 +267,20 @@ fn trace_config(scenario: &Scenario) -> TraceConfig {
         text("trace_name", "synth"),
         text("trace_creation_datetime", "20261122T200635+0000"),
     ];
-    let contexts =
-        vec![Field::signed("_pid", 32), Field::signed("_tid", 32), Field::text("_procname", 16)];
-    let event_context = if dialect.contexts { contexts } else { Vec::new() };
-    TraceConfig { stream, clock, env, event_context }
+    let contexts = vec![
+        Field::signed("_pid", 32),
+        Field::signed("_tid", 32),
+        Field::text("_procname", 16),
+    ];
+    let event_context = if dialect.contexts {
+        contexts
+    } else {
+        Vec::new()
+    };
+    TraceConfig {
+        stream,
+        clock,
+        env,
+        event_context,
+    }
 }

@@ -18,17 +18,32 @@ pub(crate) struct Status {
 impl Status {
     /// A state with no cause.
     pub(crate) const fn new(state: &'static str, level: u8) -> Self {
-        Self { state, level, cause: "", by: NOBODY }
+        Self {
+            state,
+            level,
+            cause: "",
+            by: NOBODY,
+        }
     }
 
     /// A state with its cause.
     pub(crate) const fn because(state: &'static str, level: u8, cause: &'static str) -> Self {
-        Self { state, level, cause, by: NOBODY }
+        Self {
+            state,
+            level,
+            cause,
+            by: NOBODY,
+        }
     }
 
     /// A state and whose fault it is.
     pub(crate) const fn by(state: &'static str, level: u8, by: By) -> Self {
-        Self { state, level, cause: "", by }
+        Self {
+            state,
+            level,
+            cause: "",
+            by,
+        }
     }
 }
 

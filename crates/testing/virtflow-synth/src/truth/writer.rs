@@ -22,6 +22,8 @@ pub(crate) struct Truth {
     clock: Clock,
     keys: Vec<String>,
     failed: Option<io::Error>,
+    /// A row being put together.
+    row: Vec<u8>,
     pub(crate) rows: u64,
 }
 
@@ -40,6 +42,7 @@ impl Truth {
             clock,
             keys: vec![String::new()],
             failed: None,
+            row: Vec::new(),
             rows: 0,
         };
         if write {
@@ -51,13 +54,17 @@ impl Truth {
     }
 
     fn error(&self, source: io::Error) -> SynthError {
-        SynthError::Truth { path: self.dir.clone(), source }
+        SynthError::Truth {
+            path: self.dir.clone(),
+            source,
+        }
     }
 
     fn file(&self, name: &str, header: &str) -> Result<BufWriter<File>, SynthError> {
         let file = File::create(self.dir.join(name)).map_err(|source| self.error(source))?;
         let mut file = BufWriter::with_capacity(1 << 16, file);
-        file.write_all(header.as_bytes()).map_err(|source| self.error(source))?;
+        file.write_all(header.as_bytes())
+            .map_err(|source| self.error(source))?;
         Ok(file)
     }
 
@@ -70,7 +77,12 @@ impl Truth {
     /// A lane that begins with the trace. `columns` are those after `kind,key`.
     pub(crate) fn lane(&mut self, kind: &str, key: &str, columns: &str, status: Status) -> Lane {
         let columns = format!("{kind},{key},{columns}");
-        Lane { start: 0, status, columns, key: self.key(key.to_owned()) }
+        Lane {
+            start: 0,
+            status,
+            columns,
+            key: self.key(key.to_owned()),
+        }
     }
 
     /// The lane is in another state from `time` on, unless it is in that one already.
@@ -91,20 +103,41 @@ impl Truth {
     /// Writes what is on in the lane up to `time`.
     pub(crate) fn write(&mut self, lane: &Lane, time: i64) {
         let (start, end) = (self.clock.epoch(lane.start), self.clock.epoch(time));
-        debug_assert!(lane.start <= time, "{} {:?} ends at {time}", lane.columns, lane);
-        let Some(file) = &mut self.intervals else { return };
+        debug_assert!(
+            lane.start <= time,
+            "{} {:?} ends at {time}",
+            lane.columns,
+            lane
+        );
+        let Some(file) = &mut self.intervals else {
+            return;
+        };
         if start == end {
             return;
         }
-        let Status { state, level, cause, by } = lane.status;
-        let (machine, by) = (&self.machine, &self.keys[by as usize]);
-        let columns = &lane.columns;
-        let row = writeln!(
-            file,
-            "{machine},{start},{end},{columns},{state},{level},{cause},{by},proved,synth"
-        );
+        let Status {
+            state,
+            level,
+            cause,
+            by,
+        } = lane.status;
         self.rows += 1;
-        if let Err(error) = row {
+        let row = &mut self.row;
+        row.clear();
+        row.extend_from_slice(self.machine.as_bytes());
+        number(row, start);
+        number(row, end);
+        for column in [&lane.columns, state] {
+            row.push(b',');
+            row.extend_from_slice(column.as_bytes());
+        }
+        number(row, i64::from(level));
+        for column in [cause, &self.keys[by as usize]] {
+            row.push(b',');
+            row.extend_from_slice(column.as_bytes());
+        }
+        row.extend_from_slice(b",proved,synth\n");
+        if let Err(error) = file.write_all(row) {
             self.failed.get_or_insert(error);
         }
     }
@@ -115,8 +148,10 @@ impl Truth {
         let (machine, keys) = (&self.machine, &self.keys);
         let (from_ns, to_ns) = (self.clock.epoch(from.1), self.clock.epoch(to.1));
         let (from, to) = (&keys[from.0 as usize], &keys[to.0 as usize]);
-        let row =
-            writeln!(file, "{machine},{from_ns},{from},{to_ns},{to},{kind},proved,synth");
+        let row = writeln!(
+            file,
+            "{machine},{from_ns},{from},{to_ns},{to},{kind},proved,synth"
+        );
         if let Err(error) = row {
             self.failed.get_or_insert(error);
         }
@@ -152,5 +187,37 @@ impl Truth {
             written.map_err(|source| self.error(source))?;
         }
         Ok(self.rows)
+    }
+}
+
+/// Appends a comma and a number; much faster than formatting, for millions of rows.
+fn number(row: &mut Vec<u8>, value: i64) {
+    row.push(b',');
+    if value < 0 {
+        row.push(b'-');
+    }
+    let (mut digits, mut at, mut rest) = ([0; 20], 20, value.unsigned_abs());
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    row.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_decimal() {
+        let mut row = Vec::new();
+        for value in [0, -7, 1_795_377_968_586_483_918, i64::MIN] {
+            number(&mut row, value);
+        }
+        assert_eq!(row, b",0,-7,1795377968586483918,-9223372036854775808");
     }
 }

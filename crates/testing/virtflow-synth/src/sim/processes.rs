@@ -1,0 +1,158 @@
+//! The guest's scheduler: waking, blocking and switching processes.
+
+use super::Sim;
+use super::model::{Context, Exit, Life, Op, Program};
+use crate::truth::{NOBODY, Status, Truth};
+
+impl Sim<'_> {
+    /// Wakes a process, by another process if `by` names one.
+    pub(super) fn wake_proc(&mut self, proc: usize, cause: &'static str, by: Option<usize>) {
+        let at = self.at;
+        let key = by.map_or(NOBODY, |by| self.procs[by].lane.key);
+        let to = (self.procs[proc].lane.key, at);
+        match (cause, by) {
+            ("net", Some(by)) => {
+                self.truth
+                    .edge("packet", (key, self.procs[by].requested), to);
+            }
+            (_, Some(_)) => self.truth.edge("wake-up", (key, at), to),
+            ("disk", None) => self
+                .truth
+                .edge("disk", (to.0, self.procs[proc].requested), to),
+            _ => {}
+        }
+        let p = &mut self.procs[proc];
+        if !matches!(p.life, Life::Waiting(_)) {
+            p.mail += 1;
+            return;
+        }
+        p.life = Life::Ready;
+        let g = &mut self.guests[p.guest];
+        if g.context != Context::Proc(proc) {
+            Truth::blame(&mut p.lane, cause, key);
+            self.truth
+                .set(&mut p.lane, at, Status::new("ready-in-guest", g.level));
+        }
+        g.queue.push_back(proc);
+        let idle = g.context == Context::Idle;
+        g.resched |= idle || self.chance.happens(0.5);
+    }
+
+    /// The current process waits, unless what it waits for has come.
+    pub(super) fn block(&mut self, guest: usize, cause: &'static str) {
+        let Context::Proc(p) = self.guests[guest].context else {
+            return;
+        };
+        if let Program::Hypervise(nested) = self.procs[p].program
+            && self.guests[nested].timer_pending
+        {
+            // A halted guest with an interrupt waiting is run at once.
+            return self.end_nested_halt(nested, "timer");
+        }
+        let proc = &mut self.procs[p];
+        if proc.mail > 0 {
+            proc.mail -= 1;
+            return;
+        }
+        proc.life = Life::Waiting(cause);
+        self.schedule(guest);
+    }
+
+    /// The current process writes to a pipe: its reader is woken, by IPI if its vCPU idles.
+    pub(super) fn pipe(&mut self, guest: usize) {
+        let Context::Proc(p) = self.guests[guest].context else {
+            return;
+        };
+        let Some(partner) = self.procs[p].partner else {
+            return;
+        };
+        let waited = matches!(self.procs[partner].life, Life::Waiting(_));
+        self.wake_proc(partner, "task", Some(p));
+        let there = &self.guests[self.procs[partner].guest];
+        if self.procs[partner].guest == guest {
+            if self.guests[guest].resched {
+                self.guests[guest].kernel.push_front(Op::Schedule);
+            }
+        } else if waited && there.context == Context::Idle {
+            let target = there.vcpu;
+            self.guests[guest]
+                .kernel
+                .push_front(Op::Exit(Exit::Ipi(target)));
+        }
+    }
+
+    /// Decides who runs next and plans the switch.
+    pub(super) fn schedule(&mut self, guest: usize) {
+        self.guests[guest].resched = false;
+        let context = self.guests[guest].context;
+        let stays = match context {
+            Context::Proc(p) => self.procs[p].life == Life::Current,
+            Context::Kernel | Context::Idle => false,
+        };
+        let next = match self.guests[guest].queue.pop_front() {
+            Some(p) => Context::Proc(p),
+            None if stays => return,
+            None => Context::Idle,
+        };
+        if next == context {
+            if let Context::Proc(p) = next {
+                self.procs[p].life = Life::Current;
+            }
+            return;
+        }
+        let mut run = |low, high| Op::Run {
+            ns: self.chance.between(low, high),
+            user: false,
+        };
+        let (before, after) = (run(400, 1_000), run(300, 800));
+        let mut ops = vec![before, Op::Switch(next), after];
+        if let Context::Proc(p) = next
+            && p != self.guests[guest].loaded
+        {
+            if self.scenario.dialect.shadow && self.guests[guest].level == 1 {
+                // The exit's handler does the switch, too: it is when CR3 changes.
+                ops[1] = Op::Exit(Exit::LoadCr3(p));
+            } else if !self.chance.happens(self.scenario.hidden_switches) {
+                let brief = Op::Run {
+                    ns: 150,
+                    user: false,
+                };
+                let look = Op::Exit(Exit::ReadMsr);
+                ops = vec![before, look, brief, Op::Switch(next), brief, look, after];
+            }
+        }
+        for op in ops.into_iter().rev() {
+            self.guests[guest].kernel.push_front(op);
+        }
+    }
+
+    /// Another process, a kernel thread or idle runs from now on.
+    pub(super) fn switch_context(&mut self, guest: usize, next: Context) {
+        let last = self.guests[guest].context;
+        if let Context::Proc(p) = last
+            && self.procs[p].life == Life::Current
+            && next != last
+        {
+            self.procs[p].life = Life::Ready;
+            self.guests[guest].queue.push_back(p);
+        }
+        if next != last {
+            self.leave_context(guest);
+        }
+        self.guests[guest].context = next;
+        // The idle loop begins anew.
+        self.guests[guest].idle.clear();
+        if let Context::Proc(p) = next {
+            self.procs[p].life = Life::Current;
+            self.procs[p].pcid = next_pcid(self.procs[p].pcid);
+            self.guests[guest].loaded = p;
+        }
+        self.refresh(self.guests[guest].vcpu);
+    }
+}
+
+/// Linux keeps six address spaces per processor (arch/x86/mm/tlb.c `TLB_NR_DYN_ASIDS`); here a
+/// process gets another one each time it runs.
+pub(super) const fn next_pcid(pcid: u64) -> u64 {
+    pcid % 6 + 1
+}
