@@ -1,6 +1,11 @@
 //! Automation of the repository: `cargo xtask --help`.
 
 mod accuracy;
+mod ci;
+mod conformance;
+mod fixtures;
+mod repo;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -16,10 +21,29 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Accuracy(accuracy::Args),
+    Ci(ci::Args),
+    Conformance(conformance::Args),
+    Fixtures(fixtures::Args),
+    Tidy(tidy::Args),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Accuracy(args) => accuracy::run(&args),
+#[expect(clippy::print_stderr, reason = "why nothing came of it")]
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Accuracy(args) => accuracy::run(args),
+        Command::Ci(args) => ci::run(args),
+        Command::Conformance(args) => conformance::run(args),
+        Command::Fixtures(args) => fixtures::run(args),
+        Command::Tidy(args) => tidy::run(args),
     }
 }

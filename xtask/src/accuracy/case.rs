@@ -266,7 +266,7 @@ impl Case {
     }
 }
 
-fn host_vcpus(truth: &Truth) -> Vec<HostVcpu> {
+pub(crate) fn host_vcpus(truth: &Truth) -> Vec<HostVcpu> {
     let host_vms = truth.vms.iter().filter(|vm| vm.parent.is_none());
     let vcpus = host_vms.flat_map(|vm| {
         vm.vcpus.iter().map(|vcpu| HostVcpu {

@@ -11,7 +11,7 @@
 //! the periods that got this answer.
 
 use super::case::{Case, Guest};
-use super::goals::{CAUSE_LEAST, CAUSE_RECALL};
+use super::goals::{CAUSE_FOLDERS, CAUSE_LEAST, CAUSE_RECALL};
 use super::ours::Row;
 use super::report::{Agreement, Table, Verdict, percent_text};
 use super::span::Ns;
@@ -154,9 +154,13 @@ pub(crate) fn guest_confusion(case: &Case, guest: &Guest) -> Confusion {
 }
 
 pub(crate) fn agree(case: &Case) -> (Agreement, Confusion) {
-    let goal = format!(
+    let binds = CAUSE_FOLDERS.contains(&case.name.as_str());
+    let mut goal = format!(
         "macro recall of {CAUSE_RECALL} % over classes with n >= {CAUSE_LEAST}, and above always saying timer"
     );
+    if !binds {
+        goal = format!("none here; where it binds, {goal}");
+    }
     let mut out = Agreement::new(5, "wait causes", goal);
     let mut all = Confusion::default();
     for guest in &case.guests {
@@ -167,7 +171,12 @@ pub(crate) fn agree(case: &Case) -> (Agreement, Confusion) {
     if let Some(recall) = all.macro_recall() {
         let baseline = all.baseline();
         let only_timer = all.large() == ["timer"];
-        out.verdict = Verdict::of(recall >= CAUSE_RECALL && (recall > baseline || only_timer));
+        let good = recall >= CAUSE_RECALL && (recall > baseline || only_timer);
+        out.verdict = if binds {
+            Verdict::of(good)
+        } else {
+            Verdict::Shown
+        };
         out.score = format!("macro recall {recall:.1} % (always timer {baseline:.1} %)");
         out.figures.extend([
             ("macro_recall_percent".to_owned(), recall),

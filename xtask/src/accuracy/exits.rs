@@ -10,8 +10,10 @@
 use super::case::{Case, HostVcpu};
 use super::on_off::lane;
 use super::ours::Row;
+use super::raw::Raw;
 use super::report::{Agreement, Table, Verdict};
 use super::span::{Ns, Span};
+use super::truth::Truth;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The classes that AMD's exit codes (arch/x86/include/uapi/asm/svm.h) can have: some codes tell only
@@ -120,6 +122,32 @@ fn count(case: &Case, vcpu: &HostVcpu, lossy: bool) -> Counts {
         .map(|_| 1)
         .sum();
     counts
+}
+
+/// The exits of a trace by vCPU and reason, as the truth writes them, from its raw events alone; those
+/// before the thread on the processor is known are not in it.
+pub(super) fn counted(truth: &Truth, raw: &Raw) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let all = Span::new(Ns::MIN / 2, Ns::MAX / 2);
+    let vcpus = super::case::host_vcpus(truth);
+    let tids: Vec<i64> = vcpus.iter().map(|vcpu| vcpu.tid).collect();
+    let replay = super::threads::replay(raw, &tids, all);
+    let names = truth.exit_counts_in_trace.values().flat_map(BTreeMap::keys);
+    let names: BTreeMap<u32, &String> =
+        names.filter_map(|name| Some((code(name)?, name))).collect();
+    let mut out: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for exit in &replay.exits {
+        let Some(vcpu) = vcpus.iter().find(|vcpu| Some(vcpu.tid) == exit.tid) else {
+            continue;
+        };
+        let reason = names
+            .get(&exit.reason)
+            .map_or_else(|| format!("(0x{:x})", exit.reason), |name| (*name).clone());
+        *out.entry(vcpu.name.clone())
+            .or_default()
+            .entry(reason)
+            .or_default() += 1;
+    }
+    out
 }
 
 /// What should have been found, by reason.

@@ -21,6 +21,18 @@ pub(crate) struct Space {
     pub(crate) life: Span,
     pub(crate) comm: String,
     pub(crate) pid: i64,
+    /// The execs that one of its threads made: when the log has them, and the CR3 that came of it.
+    pub(crate) execs: Vec<(Ns, u64)>,
+}
+
+impl Space {
+    /// Whether `cr3` is one that a thread of it execs into after `at`. The log has an exec, and the CR3
+    /// of the thread's next switch, only after the processor has the new CR3.
+    pub(crate) fn becomes(&self, cr3: u64, at: Ns) -> bool {
+        self.execs
+            .iter()
+            .any(|&(exec, new)| new == cr3 && at < exec)
+    }
 }
 
 /// Who is on a guest CPU.
@@ -164,6 +176,7 @@ impl<'a> Sweep<'a> {
                 self.by_pid.insert(row.b, space);
             }
             "exec" => {
+                self.note_exec(row, row.a);
                 let seen = self.by_pid.get(&row.a).copied();
                 let seen = seen.filter(|&space| self.log.spaces[space].cr3 == row.cr3);
                 let space = seen.unwrap_or_else(|| self.make(row, row.a));
@@ -191,13 +204,25 @@ impl<'a> Sweep<'a> {
             life,
             comm: row.comm.to_owned(),
             pid,
+            execs: Vec::new(),
         });
         id
+    }
+
+    /// Thread `pid` has the CR3 of `row` now: if it had another one, an exec changed it.
+    fn note_exec(&mut self, row: &LogRow, pid: i64) {
+        if let Some(&old) = self.by_pid.get(&pid) {
+            let old = &mut self.log.spaces[old];
+            if old.cr3 != row.cr3 {
+                old.execs.push((row.at, row.cr3));
+            }
+        }
     }
 
     /// The address space that a switch brings. One that is not its pid's is that of an exec under way:
     /// its own row comes only when the exec is through.
     fn space_of(&mut self, row: &LogRow) -> SpaceId {
+        self.note_exec(row, row.b);
         let known = match self.by_pid.get(&row.b) {
             Some(&space) => (self.log.spaces[space].cr3 == row.cr3).then_some(space),
             None => self.by_cr3.get(&row.cr3).copied(),
@@ -393,6 +418,8 @@ pub(crate) mod tests {
             .iter()
             .map(|space| (space.cr3, space.life.start, space.comm.as_str()))
             .collect();
+        assert_eq!(log.spaces[1].execs, [(70, 0x2000)]);
+        assert!(log.spaces[1].becomes(0x2000, 65) && !log.spaces[1].becomes(0x2000, 70));
         assert_eq!(
             spaces,
             [

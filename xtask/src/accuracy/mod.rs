@@ -29,6 +29,7 @@ use causes::Confusion;
 use clap::{Parser, ValueEnum};
 use ours::Ours;
 use report::{Folder, Report, ms};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -60,7 +61,7 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let virtflow = match &args.virtflow {
         Some(path) => path.clone(),
-        None => build()?,
+        None => crate::repo::release_binary("virtflow")?,
     };
     let mut report = Report::default();
     let mut pooled = Confusion::default();
@@ -93,22 +94,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
-}
-
-/// Builds the release binary and says where it is.
-fn build() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "-p", "virtflow"])
-        .current_dir(&root)
-        .status()?;
-    if !status.success() {
-        bail!("virtflow does not build");
-    }
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/virtflow"))
 }
 
 /// The folders with a trace and its truth among `dirs` and right below them.
@@ -187,6 +172,28 @@ fn agreements(case: &Case) -> (Folder, Confusion) {
         },
         confusion,
     )
+}
+
+/// Interrupt number to class, per VM; and exits per vCPU and reason.
+pub(crate) type CutFacts = (
+    BTreeMap<String, BTreeMap<String, String>>,
+    BTreeMap<String, BTreeMap<String, u64>>,
+);
+
+/// What the truth of `trace`, a cut of `folder`'s, needs beside a part of the truth: the interrupts'
+/// classes, which may be spread over logs, and the exits in it, by the raw events.
+pub(crate) fn facts_of_cut(folder: &Path, trace: &Path) -> Result<CutFacts> {
+    let truth = truth::Truth::read(folder)?;
+    let classes = |vm: &truth::Vm| {
+        let classes = truth::irq_classes(vm, folder).into_iter();
+        let classes = classes
+            .map(|(irq, class)| (irq.to_string(), class))
+            .collect();
+        (vm.name.clone(), classes)
+    };
+    let interrupts = truth.vms.iter().map(classes).collect();
+    let raw = raw::Raw::read(trace, truth.clock.ctf_offset_ns)?;
+    Ok((interrupts, exits::counted(&truth, &raw)))
 }
 
 fn facts(case: &Case) -> Vec<String> {

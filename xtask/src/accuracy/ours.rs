@@ -50,9 +50,9 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Whether a guest process, or its kernel or idle lane, runs.
+    /// Whether a guest process or a kernel lane runs, or an idle lane has the guest's processor.
     pub(crate) fn runs(&self) -> bool {
-        self.state.starts_with("run-")
+        self.state.starts_with("run-") || &*self.state == "idle"
     }
 }
 
@@ -209,7 +209,11 @@ fn parse_intervals(text: &[u8]) -> Result<Vec<Row>> {
 }
 
 fn parse_edges(text: &[u8]) -> Result<Vec<Edge>> {
-    let mut reader = csv::Reader::from_reader(table(text));
+    let text = table(text);
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut reader = csv::Reader::from_reader(text);
     let [from_ns, from, to_ns, to, kind] = columns(
         reader.headers()?,
         ["from_ns", "from_key", "to_ns", "to_key", "kind"],

@@ -12,6 +12,8 @@ pub(crate) const WIDTH: usize = 80;
 pub(crate) enum Verdict {
     Pass,
     Fail,
+    /// Compared, but no goal binds here.
+    Shown,
     /// The folder has nothing that could be compared.
     Nothing,
 }
@@ -25,6 +27,7 @@ impl Verdict {
         match self {
             Self::Pass => "PASS",
             Self::Fail => "FAIL",
+            Self::Shown => "shown",
             Self::Nothing => "n/a",
         }
     }
@@ -216,14 +219,17 @@ fn table(out: &mut String, table: &Table) {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..headers.len()).map(width).collect();
+    // Wide tables move together.
+    let wide = widths.iter().sum::<usize>() + 2 * widths.len() + 2 > WIDTH;
+    let gap = if wide { " " } else { "  " };
     for row in std::iter::once(&headers).chain(&table.rows) {
-        let mut text = String::from("   ");
+        let mut text = String::from(if wide { " " } else { "   " });
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
             // Writing to a String cannot fail.
             let _ = if index == 0 {
                 write!(text, " {cell:<width$}")
             } else {
-                write!(text, "  {cell:>width$}")
+                write!(text, "{gap}{cell:>width$}")
             };
         }
         line(out, text.trim_end());

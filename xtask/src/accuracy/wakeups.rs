@@ -6,9 +6,9 @@
 //! each is used once, the earliest first. Both are counted inside the guest's window.
 
 use super::case::{Case, Guest};
-use super::goals::{WAKE_UP_NS, WAKE_UPS};
+use super::goals::WAKE_UP_NS;
 use super::ours::process_key;
-use super::report::{Agreement, Table, Verdict, percent, percent_text};
+use super::report::{Agreement, Table, Verdict, percent_text};
 use super::span::Ns;
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ pub(crate) fn guest_counts(case: &Case, guest: &Guest) -> Counts {
 }
 
 pub(crate) fn agree(case: &Case) -> Agreement {
-    let goal = format!("precision and recall of {WAKE_UPS} %, all VMs together");
+    let goal = "none: shown, all VMs together".to_owned();
     let mut out = Agreement::new(6, "wake-ups between guest processes", goal);
     let headers = vec!["VM", "in the log", "ours", "both", "precision", "recall"];
     let mut table = Table {
@@ -124,14 +124,11 @@ pub(crate) fn agree(case: &Case) -> Agreement {
         );
     }
     if all.truth > 0 {
-        let (precision, recall) = (
-            percent(all.matched, all.ours),
-            percent(all.matched, all.truth),
-        );
-        out.verdict = Verdict::of(all.ours > 0 && precision >= WAKE_UPS && recall >= WAKE_UPS);
+        out.verdict = Verdict::Shown;
         out.score = format!(
-            "precision {}, recall {recall:.1}%",
-            percent_text(all.matched, all.ours)
+            "precision {}, recall {}",
+            percent_text(all.matched, all.ours),
+            percent_text(all.matched, all.truth)
         );
     }
     out.figure("true", all.truth);

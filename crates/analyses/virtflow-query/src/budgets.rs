@@ -1,86 +1,14 @@
 //! Where the time went: sums over intervals and exits, kept while the pass runs.
 //!
 //! Memory grows with what lives in the trace (lanes, causes, pairs of victim and culprit), never
-//! with its length.
+//! with its length. An interval costs an index, a search among the few things its lane ever did,
+//! and one hash where somebody else is to blame.
 
-use hdrhistogram::Histogram;
+use crate::spread::{Precision, Spread};
+use crate::sums::Sums;
 use rustc_hash::FxHashMap;
 use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span};
-use virtflow_model::{Cause, Confidence, Kind, State};
-
-/// What one lane did of one kind: the parts of an interval that a budget keeps apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Doing {
-    /// The state.
-    pub state: State,
-    /// Why.
-    pub cause: Cause,
-    /// 0 host, 1 guest, 2 guest of a guest.
-    pub level: u8,
-    /// How sure.
-    pub confidence: Confidence,
-}
-
-/// How long and how often.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Total {
-    /// Nanoseconds.
-    pub ns: i64,
-    /// Intervals.
-    pub count: u64,
-}
-
-impl Total {
-    /// Adds one more stretch.
-    pub const fn add(&mut self, ns: i64) {
-        self.ns += ns;
-        self.count += 1;
-    }
-
-    /// Adds another total.
-    pub const fn merge(&mut self, other: Self) {
-        self.ns += other.ns;
-        self.count += other.count;
-    }
-}
-
-/// Durations with their spread: a total and a histogram of two significant digits.
-#[derive(Clone, Debug)]
-pub struct Spread {
-    /// The sum.
-    pub total: Total,
-    histogram: Histogram<u32>,
-}
-
-impl Spread {
-    /// The histogram of a virtual processor's numbers is good to 1 %, that of a process to 10 %:
-    /// there are thousands of processes.
-    fn new(significant_digits: u8) -> Option<Self> {
-        Some(Self { total: Total::default(), histogram: Histogram::new(significant_digits).ok()? })
-    }
-
-    fn add(&mut self, ns: i64) {
-        self.total.add(ns);
-        self.histogram.saturating_record(u64::try_from(ns).unwrap_or(0).max(1));
-    }
-
-    /// The duration below which this share (0 to 1) of them lies, in nanoseconds.
-    pub fn quantile(&self, share: f64) -> u64 {
-        self.histogram.value_at_quantile(share)
-    }
-
-    /// The mean in nanoseconds.
-    pub fn mean(&self) -> i64 {
-        self.total.ns / i64::try_from(self.total.count.max(1)).unwrap_or(1)
-    }
-
-    /// Adds another's durations to these.
-    pub fn merge(&mut self, other: &Self) {
-        self.total.merge(other.total);
-        // Both were made by `new`, and a histogram that resizes itself takes any value.
-        let _ = self.histogram.add(&other.histogram);
-    }
-}
+use virtflow_model::Kind;
 
 /// What exits of one reason cost one virtual processor.
 #[derive(Clone, Debug)]
@@ -93,32 +21,68 @@ pub struct ExitCost {
     pub vmm_ns: i64,
     /// Of it off the processor.
     pub off_cpu_ns: i64,
-    /// How many of them the host's hypervisor gave to the guest's.
-    pub reflected: u64,
 }
 
-/// The key of an exit's cost: virtual processor, whether out of a nested guest, instruction set,
-/// reason.
-pub type ExitKey = (EntityId, Option<EntityId>, u32, u32);
+impl ExitCost {
+    /// Of no exit yet.
+    pub fn new() -> Self {
+        Self {
+            latency: Spread::new(Precision::Fine),
+            kernel_ns: 0,
+            vmm_ns: 0,
+            off_cpu_ns: 0,
+        }
+    }
+
+    fn add(&mut self, exit: &Exit) {
+        self.latency.add(exit.span.nanos());
+        self.kernel_ns += exit.kernel_ns;
+        self.vmm_ns += exit.vmm_ns;
+        self.off_cpu_ns += exit.off_cpu_ns;
+    }
+
+    /// Adds another's exits to these.
+    pub fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.kernel_ns += other.kernel_ns;
+        self.vmm_ns += other.vmm_ns;
+        self.off_cpu_ns += other.off_cpu_ns;
+    }
+}
+
+impl Default for ExitCost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is kept apart about exits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExitKey {
+    /// The virtual processor.
+    pub vcpu: EntityId,
+    /// The nested one that ran, for an exit out of a nested guest.
+    pub nested: Option<EntityId>,
+    /// Whose codes: 1 VMX, 2 SVM, 0 not recorded.
+    pub isa: u32,
+    /// The hardware's exit code.
+    pub reason: u32,
+    /// Whether the host's hypervisor gave it to the guest's.
+    pub reflected: bool,
+}
 
 /// A [`Sink`] that keeps sums.
 #[derive(Debug)]
 pub struct Budgets {
     range: Span,
     /// Entities by number, in their latest form.
-    pub entities: Vec<Entity>,
-    /// What each lane did.
-    pub lanes: FxHashMap<(EntityId, Doing), Total>,
-    /// Per lane and cause of a wait, its durations.
-    pub waits: FxHashMap<(EntityId, Cause), Spread>,
-    /// Who held the processor while a virtual processor wanted it: (victim, culprit, was woken).
-    pub steals: FxHashMap<(EntityId, Option<EntityId>, bool), Total>,
+    entities: Vec<Entity>,
+    /// Sums by entity.
+    sums: Vec<Option<Box<Sums>>>,
     /// What exits cost.
-    pub exits: FxHashMap<ExitKey, ExitCost>,
-    /// Edges by kind.
-    pub edges: FxHashMap<u8, u64>,
-    /// All that the intervals cover.
-    pub covered: Option<Span>,
+    exits: FxHashMap<ExitKey, ExitCost>,
+    /// Exits that no entry followed before the recording ended.
+    open_exits: FxHashMap<EntityId, u64>,
 }
 
 impl Budgets {
@@ -127,18 +91,40 @@ impl Budgets {
         Self {
             range,
             entities: Vec::new(),
-            lanes: FxHashMap::default(),
-            waits: FxHashMap::default(),
-            steals: FxHashMap::default(),
+            sums: Vec::new(),
             exits: FxHashMap::default(),
-            edges: FxHashMap::default(),
-            covered: None,
+            open_exits: FxHashMap::default(),
         }
+    }
+
+    /// All entities, in the order in which they were met.
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// An entity.
+    pub fn entity(&self, id: EntityId) -> Option<&Entity> {
+        self.entities.get(id.0 as usize)
     }
 
     /// The kind of an entity.
     pub fn kind(&self, id: EntityId) -> Option<Kind> {
-        self.entities.get(id.0 as usize).and_then(|e| Kind::from_code(e.kind))
+        self.entity(id).and_then(|e| Kind::from_code(e.kind))
+    }
+
+    /// The sums of an entity; `None` when it has no interval in the range.
+    pub fn sums(&self, id: EntityId) -> Option<&Sums> {
+        self.sums.get(id.0 as usize)?.as_deref()
+    }
+
+    /// What exits cost.
+    pub const fn exits(&self) -> &FxHashMap<ExitKey, ExitCost> {
+        &self.exits
+    }
+
+    /// How many exits of a virtual processor no entry followed before the recording ended.
+    pub fn open_exits(&self, vcpu: EntityId) -> u64 {
+        self.open_exits.get(&vcpu).copied().unwrap_or(0)
     }
 }
 
@@ -149,64 +135,132 @@ impl Sink for Budgets {
             self.entities[at] = entity.clone();
         } else {
             self.entities.push(entity.clone());
+            self.sums.push(None);
         }
     }
 
     fn interval(&mut self, interval: &Interval) {
-        let Some(span) = interval.span.intersect(self.range) else { return };
-        let (Some(state), Some(cause), Some(confidence)) = (
-            State::from_code(interval.state),
-            Cause::from_code(interval.cause),
-            Confidence::from_code(interval.confidence),
-        ) else {
+        let Some(span) = interval.span.intersect(self.range) else {
             return;
         };
-        let covered = self.covered.get_or_insert(span);
-        covered.start = covered.start.min(span.start);
-        covered.end = covered.end.max(span.end);
-        let doing = Doing { state, cause, level: interval.level, confidence };
-        let ns = span.nanos();
-        self.lanes.entry((interval.entity, doing)).or_default().add(ns);
-        match state {
-            State::Halted | State::BlockedOnHost | State::Waiting => {
-                let key = (interval.entity, cause);
-                if let Some(spread) = self.waits.get_mut(&key) {
-                    spread.add(ns);
-                } else if let Some(mut spread) = Spread::new(if state == State::Waiting { 1 } else { 2 }) {
-                    spread.add(ns);
-                    self.waits.insert(key, spread);
-                }
-            }
-            State::Preempted | State::Runnable | State::PreemptedOnHost | State::PreemptedL0 | State::PreemptedL1 => {
-                let key = (interval.entity, interval.by, state == State::Runnable);
-                self.steals.entry(key).or_default().add(ns);
-            }
-            _ => {}
-        }
+        let Some(sums) = self.sums.get_mut(interval.entity.0 as usize) else {
+            return;
+        };
+        sums.get_or_insert_default().add(interval, span);
     }
 
-    fn edge(&mut self, edge: &Edge) {
-        if self.range.contains(edge.to_time) {
-            *self.edges.entry(edge.kind).or_default() += 1;
-        }
-    }
+    fn edge(&mut self, _: &Edge) {}
 
     fn exit(&mut self, exit: &Exit) {
-        if !exit.entered_again || !self.range.contains(exit.span.start) {
+        if !self.range.contains(exit.span.start) {
             return;
         }
-        let key = (exit.vcpu, exit.nested, exit.isa, exit.reason);
-        let cost = match self.exits.entry(key) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let Some(latency) = Spread::new(2) else { return };
-                entry.insert(ExitCost { latency, kernel_ns: 0, vmm_ns: 0, off_cpu_ns: 0, reflected: 0 })
-            }
-        };
-        cost.latency.add(exit.span.nanos());
-        cost.kernel_ns += exit.kernel_ns;
-        cost.vmm_ns += exit.vmm_ns;
-        cost.off_cpu_ns += exit.off_cpu_ns;
-        cost.reflected += u64::from(exit.reflected);
+        if !exit.entered_again {
+            *self.open_exits.entry(exit.vcpu).or_default() += 1;
+            return;
+        }
+        let Exit {
+            vcpu,
+            nested,
+            isa,
+            reason,
+            reflected,
+            ..
+        } = *exit;
+        self.exits
+            .entry(ExitKey {
+                vcpu,
+                nested,
+                isa,
+                reason,
+                reflected,
+            })
+            .or_default()
+            .add(exit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spread::Total;
+    use virtflow_base::Timestamp;
+    use virtflow_model::{Cause, Confidence, State};
+
+    fn interval(entity: u32, from: i64, to: i64, state: State, vcpu: Option<u32>) -> Interval {
+        Interval {
+            entity: EntityId(entity),
+            span: Span::new(Timestamp::from_nanos(from), Timestamp::from_nanos(to)),
+            state: state.code(),
+            level: 0,
+            cause: Cause::None.code(),
+            confidence: Confidence::Proved.code(),
+            evidence: 0,
+            vcpu,
+            by: None,
+        }
+    }
+
+    fn entity(id: u32, kind: Kind) -> Entity {
+        Entity {
+            id: EntityId(id),
+            kind: kind.code(),
+            key: format!("{}:{id}", kind.as_str()),
+            label: Vec::new(),
+            parent: None,
+            vm: None,
+            vcpu: None,
+            tid: None,
+            pid: None,
+            cr3: None,
+        }
+    }
+
+    #[test]
+    fn parts_add_up_to_the_life_inside_the_range() {
+        let range = Span::new(Timestamp::from_nanos(10), Timestamp::from_nanos(100));
+        let mut budgets = Budgets::new(range);
+        Sink::entity(&mut budgets, &entity(0, Kind::Vcpu));
+        for (from, to, state) in [
+            (0, 20, State::Guest),
+            (20, 50, State::Halted),
+            (50, 500, State::Guest),
+        ] {
+            budgets.interval(&interval(0, from, to, state, Some(0)));
+        }
+        let sums = budgets.sums(EntityId(0)).unwrap();
+        assert_eq!(
+            (sums.lifetime_ns(), sums.sum_ns(), sums.lanes()),
+            (90, 90, 1)
+        );
+        let guest = sums
+            .parts()
+            .find(|(doing, _)| doing.state == State::Guest)
+            .unwrap()
+            .1;
+        assert_eq!(guest, Total { ns: 60, count: 2 });
+        assert_eq!(sums.waits()[0].1.total.ns, 30);
+    }
+
+    #[test]
+    fn gaps_and_lanes_are_told_apart() {
+        let mut budgets = Budgets::new(Span::ALL);
+        Sink::entity(&mut budgets, &entity(0, Kind::Process));
+        budgets.interval(&interval(0, 0, 10, State::RunUser, Some(0)));
+        budgets.interval(&interval(0, 15, 20, State::RunUser, Some(0)));
+        budgets.interval(&interval(0, 5, 10, State::RunUser, Some(1)));
+        let sums = budgets.sums(EntityId(0)).unwrap();
+        assert_eq!(
+            (sums.lanes(), sums.lifetime_ns(), sums.sum_ns()),
+            (2, 25, 20)
+        );
+        assert_eq!(sums.away_ns(), 5);
+    }
+
+    #[test]
+    fn what_was_never_announced_is_left_out() {
+        let mut budgets = Budgets::new(Span::ALL);
+        budgets.interval(&interval(3, 0, 10, State::Guest, None));
+        assert!(budgets.sums(EntityId(3)).is_none());
     }
 }

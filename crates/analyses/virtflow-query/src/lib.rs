@@ -3,14 +3,33 @@
 //! Faces ask here and nowhere below: raw events, too, reach them through [`Recording`].
 
 mod budgets;
+mod info;
+mod needed;
 mod pipeline;
+mod report;
 mod rows;
+mod source;
+mod spread;
+mod sums;
 
-pub use budgets::{Budgets, Doing, ExitCost, ExitKey, Spread, Total};
-pub use pipeline::{Outcome, Progress, analyze, bounds, machines};
+pub use budgets::{Budgets, ExitCost, ExitKey};
+pub use info::{EventReport, INFO_VERSION, Info, MachineInfo, info};
+pub use needed::{Analysis, Missing, Possible};
+pub use pipeline::{Outcome, Progress, analyze, bounds, machines, threads};
+pub use report::{
+    Budget, Checks, ContainerReport, CpuReport, Durations, ExitReport, GuestReport, HostReport,
+    LossReport, MachineReport, NestedVcpuReport, NestedVmReport, ProcessReport, REPORT_VERSION,
+    Report, Request, StateTime, StreamReport, Taker, TakerKind, ThreadReport, VcpuReport, VmReport,
+    Wait, Waits, report, text,
+};
 pub use rows::{EdgeRow, IntervalRow, ROWS_VERSION, Row, Rows};
+pub use source::{ClockReport, ProblemReport, ProblemsReport, SourceReport};
+pub use spread::{Precision, Spread, Total};
+pub use sums::{Doing, Sums};
 pub use virtflow_events::{
     AnyEvent, Base, Counted, EventCount, FieldError, Item, OpenError, Recording, Scope, TraceInfo,
     Value,
 };
-pub use virtflow_model::{Cause, Confidence, Counts, EdgeKind, Evidence, Kind, Options, State, exits};
+pub use virtflow_model::{
+    Cause, Confidence, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
+};

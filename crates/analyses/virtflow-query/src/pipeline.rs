@@ -23,6 +23,11 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Notes how many bytes have been read.
+    pub fn read(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
     /// Asks the analysis to end early; what it found until then is kept.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -71,7 +76,7 @@ pub fn analyze<S: Sink>(
         let read = events.bytes_read();
         if read != bytes {
             bytes = read;
-            progress.bytes.store(read, Ordering::Relaxed);
+            progress.read(read);
             if progress.stopped() {
                 stopped = true;
                 break;
@@ -82,8 +87,20 @@ pub fn analyze<S: Sink>(
     let mut problems = recording.problems();
     problems.merge(problems_of(&events));
     let (sink, counts) = model.finish();
-    let machine = recording.machines().get(machine).map_or_else(String::new, |m| m.name.clone());
-    (sink, Outcome { machine, counts, problems, coverage, stopped })
+    let machine = recording
+        .machines()
+        .get(machine)
+        .map_or_else(String::new, |m| m.name.clone());
+    (
+        sink,
+        Outcome {
+            machine,
+            counts,
+            problems,
+            coverage,
+            stopped,
+        },
+    )
 }
 
 fn problems_of<R: RecordSource>(events: &Merge<R>) -> Problems {
@@ -91,7 +108,7 @@ fn problems_of<R: RecordSource>(events: &Merge<R>) -> Problems {
 }
 
 /// Decoding threads: one per processor of this machine.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -99,7 +116,13 @@ pub(crate) fn threads() -> usize {
 /// have it: LTTng's unchanged probe of the old name never does (dossier on LTTng's probes), which
 /// is why a model that waits for it also takes the guest's own instructions.
 fn is_nested_enter(name: &str) -> bool {
-    matches!(name, "kvm_x86_nested_vmrun" | "kvm_x86_nested_vmenter" | "kvm_nested_vmrun" | "kvm_nested_vmenter")
+    matches!(
+        name,
+        "kvm_x86_nested_vmrun"
+            | "kvm_x86_nested_vmenter"
+            | "kvm_nested_vmrun"
+            | "kvm_nested_vmenter"
+    )
 }
 
 /// The beginning of a recording, held back until the tracer's state dump has told which threads
@@ -111,7 +134,10 @@ struct Prologue {
 
 impl Prologue {
     const fn new(dumped: bool) -> Self {
-        Self { held: Vec::new(), holding: dumped }
+        Self {
+            held: Vec::new(),
+            holding: dumped,
+        }
     }
 
     fn take<S: Sink>(&mut self, run: &[Stamped<KernelRecord>], model: &mut Model<S>) {
@@ -122,7 +148,9 @@ impl Prologue {
             return;
         }
         self.held.extend_from_slice(run);
-        let ended = run.iter().any(|r| matches!(r.record.event, KernelEvent::StatedumpEnd));
+        let ended = run
+            .iter()
+            .any(|r| matches!(r.record.event, KernelEvent::StatedumpEnd));
         if ended || self.held.len() >= PROLOGUE_EVENTS_MAX {
             self.end(model);
         }
@@ -130,6 +158,9 @@ impl Prologue {
 
     fn end<S: Sink>(&mut self, model: &mut Model<S>) {
         self.holding = false;
+        if let Some(first) = self.held.first() {
+            model.begin(first.time);
+        }
         for event in &self.held {
             model.know(&event.record);
         }
@@ -145,7 +176,11 @@ pub fn machines(recording: &Recording) -> Vec<usize> {
     for trace in recording.traces() {
         *seen.entry(trace.machine).or_default() |= trace.domain != "ust";
     }
-    let mut all: Vec<_> = seen.into_iter().filter(|(_, kernel)| *kernel).map(|(m, _)| m).collect();
+    let mut all: Vec<_> = seen
+        .into_iter()
+        .filter(|(_, kernel)| *kernel)
+        .map(|(m, _)| m)
+        .collect();
     all.sort_unstable();
     all
 }
@@ -157,4 +192,3 @@ pub fn bounds(coverage: &[StreamCoverage]) -> Option<(Timestamp, Timestamp)> {
     let end = spans().map(|s| s.end).max()?;
     Some((start, end))
 }
-

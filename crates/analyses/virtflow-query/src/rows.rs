@@ -68,14 +68,20 @@ pub struct Rows<F> {
 
 impl<F> std::fmt::Debug for Rows<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("Rows")
+            .field("range", &self.range)
+            .finish_non_exhaustive()
     }
 }
 
 impl<F: FnMut(Row<'_>)> Rows<F> {
     /// Gives what lies in `range`, clipped to it.
     pub const fn new(range: Span, take: F) -> Self {
-        Self { range, entities: Vec::new(), take }
+        Self {
+            range,
+            entities: Vec::new(),
+            take,
+        }
     }
 
     /// The function, with whatever it gathered.
@@ -85,7 +91,8 @@ impl<F: FnMut(Row<'_>)> Rows<F> {
 }
 
 fn key(entities: &[Entity], id: Option<EntityId>) -> &str {
-    id.and_then(|id| entities.get(id.0 as usize)).map_or("", |e| &e.key)
+    id.and_then(|id| entities.get(id.0 as usize))
+        .map_or("", |e| &e.key)
 }
 
 impl<F: FnMut(Row<'_>)> Sink for Rows<F> {
@@ -99,11 +106,17 @@ impl<F: FnMut(Row<'_>)> Sink for Rows<F> {
     }
 
     fn interval(&mut self, interval: &Interval) {
-        let Some(span) = interval.span.intersect(self.range) else { return };
-        let Some(entity) = self.entities.get(interval.entity.0 as usize) else { return };
-        let (Some(kind), Some(state), Some(cause)) =
-            (Kind::from_code(entity.kind), State::from_code(interval.state), Cause::from_code(interval.cause))
-        else {
+        let Some(span) = interval.span.intersect(self.range) else {
+            return;
+        };
+        let Some(entity) = self.entities.get(interval.entity.0 as usize) else {
+            return;
+        };
+        let (Some(kind), Some(state), Some(cause)) = (
+            Kind::from_code(entity.kind),
+            State::from_code(interval.state),
+            Cause::from_code(interval.cause),
+        ) else {
             return;
         };
         let confidence = Confidence::from_code(interval.confidence).unwrap_or(Confidence::Likely);
@@ -128,12 +141,21 @@ impl<F: FnMut(Row<'_>)> Sink for Rows<F> {
             return;
         }
         let at = |id: EntityId| self.entities.get(id.0 as usize);
-        let (Some(from), Some(to), Some(kind)) = (at(edge.from), at(edge.to), EdgeKind::from_code(edge.kind)) else {
+        let (Some(from), Some(to), Some(kind)) =
+            (at(edge.from), at(edge.to), EdgeKind::from_code(edge.kind))
+        else {
             return;
         };
         let confidence = Confidence::from_code(edge.confidence).unwrap_or(Confidence::Likely);
         let evidence = Evidence::from_code(edge.evidence).unwrap_or(Evidence::None);
-        (self.take)(Row::Edge(EdgeRow { edge, from, to, kind, confidence, evidence }));
+        (self.take)(Row::Edge(EdgeRow {
+            edge,
+            from,
+            to,
+            kind,
+            confidence,
+            evidence,
+        }));
     }
 
     fn exit(&mut self, _: &Exit) {}

@@ -1,2 +1,199 @@
-use crate::Finish;
-pub(crate) fn run(_a: &crate::args::InfoArgs) -> anyhow::Result<Finish> { anyhow::bail!("not yet") }
+//! `virtflow info`.
+
+use crate::args::{Format, InfoArgs};
+use crate::output::{duration, duration_cell, number, share};
+use crate::page::Page;
+use crate::report::trace::{Times, losses, missing, problems};
+use crate::table::{Table, Tone};
+use crate::{Finish, output};
+use virtflow_query::{Info, MachineInfo, Possible, Recording, SourceReport, info};
+
+/// How many event names are shown unless all are asked for.
+const NAMES: usize = 30;
+const PROBLEMS: usize = 20;
+
+pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<Finish> {
+    let recording = Recording::open(&args.trace)?;
+    let info = info(&recording);
+    match args.format {
+        Format::Json => output::json(&info)?,
+        Format::Text => text(&info, args).print()?,
+    }
+    Ok(if info.is_complete() {
+        Finish::Complete
+    } else {
+        Finish::Incomplete
+    })
+}
+
+fn text(info: &Info, args: &InfoArgs) -> Page {
+    let mut page = Page::default();
+    page.line(Tone::Strong, &format!("virtflow info {}", info.path));
+    for machine in &info.machines {
+        losses(&mut page, &machine.streams, machine.begin_ns);
+    }
+    for trace in &info.traces {
+        source(&mut page, trace);
+    }
+    for machine in &info.machines {
+        of_machine(&mut page, machine);
+    }
+    events(&mut page, info, if args.all { usize::MAX } else { NAMES });
+    for machine in &info.machines {
+        analyses(&mut page, machine);
+        missing(&mut page, &machine.missing);
+    }
+    problems(&mut page, &info.problems, PROBLEMS);
+    page
+}
+
+fn source(page: &mut Page, trace: &SourceReport) {
+    page.heading(Tone::Strong, "TRACE");
+    page.fact("directory", &trace.path);
+    page.fact("format", &trace.format);
+    page.fact(
+        "tracer",
+        if trace.tracer.is_empty() {
+            "not told"
+        } else {
+            &trace.tracer
+        },
+    );
+    page.fact(
+        "domain",
+        if trace.domain.is_empty() {
+            "not told"
+        } else {
+            &trace.domain
+        },
+    );
+    page.fact("machine", &trace.machine);
+    page.fact(
+        "size",
+        &format!("{} in {} streams", output::size(trace.bytes), trace.streams),
+    );
+    for clock in &trace.clocks {
+        let text = format!(
+            "{}, {} Hz, zero at {} ns of the Unix epoch",
+            clock.name,
+            number(clock.frequency),
+            clock.offset_ns
+        );
+        page.fact("clock", &text);
+    }
+}
+
+fn of_machine(page: &mut Page, machine: &MachineInfo) {
+    page.heading(Tone::Strong, &format!("MACHINE {}", machine.name));
+    page.fact(
+        "kernel",
+        if machine.kernel.is_empty() {
+            "not told"
+        } else {
+            &machine.kernel
+        },
+    );
+    let (Some(begin), Some(end)) = (machine.begin_ns, machine.end_ns) else {
+        page.fact("recorded", "nothing: its streams are empty");
+        return;
+    };
+    page.fact("recorded", &Times::new(false).span(begin, end));
+    page.section("Streams, from the beginning of the trace");
+    let mut table = Table::new(
+        1,
+        [
+            "CPU",
+            "from",
+            "to",
+            "covers",
+            "share",
+            "events lost",
+            "packets lost",
+        ],
+    );
+    for stream in &machine.streams {
+        let at = |ns: Option<i64>| {
+            ns.map_or_else(
+                || "-".to_owned(),
+                |ns| format!("+{}", duration_cell(ns - begin)),
+            )
+        };
+        let tone = if stream.is_whole() {
+            Tone::Plain
+        } else {
+            Tone::Warning
+        };
+        table.row(
+            tone,
+            [
+                stream
+                    .cpu
+                    .map_or_else(|| "-".to_owned(), |cpu| cpu.to_string()),
+                at(stream.begin_ns),
+                at(stream.end_ns),
+                duration(stream.covered_ns),
+                share(stream.covered_ns, end - begin),
+                number(stream.events_lost),
+                number(stream.packets_lost),
+            ],
+        );
+    }
+    page.table(&table);
+}
+
+fn events(page: &mut Page, info: &Info, names: usize) {
+    page.heading(
+        Tone::Strong,
+        &format!("EVENTS: {}", number(info.events_total)),
+    );
+    let mut table = Table::new(1, ["name", "count", "share", "used"]);
+    let total = i64::try_from(info.events_total).unwrap_or(i64::MAX);
+    for event in info.events.iter().take(names) {
+        let count = i64::try_from(event.count).unwrap_or(i64::MAX);
+        let used = if event.used { "yes" } else { "no" };
+        table.row(
+            Tone::Plain,
+            [
+                event.name.clone(),
+                number(event.count),
+                share(count, total),
+                used.to_owned(),
+            ],
+        );
+    }
+    page.table(&table);
+    let used: u64 = info.events.iter().filter(|e| e.used).map(|e| e.count).sum();
+    let used = share(i64::try_from(used).unwrap_or(i64::MAX), total);
+    let rest = info.events.len().saturating_sub(names);
+    let more = if rest > 0 {
+        format!("{rest} more names (--all). ")
+    } else {
+        String::new()
+    };
+    page.paragraph(
+        Tone::Faint,
+        &format!("{more}{used} of the events are of use to the analyses; the others cost room."),
+    );
+}
+
+fn analyses(page: &mut Page, machine: &MachineInfo) {
+    page.heading(Tone::Strong, "WHAT THE TRACE IS GOOD FOR");
+    for analysis in &machine.analyses {
+        let (tone, word) = match analysis.possible {
+            Possible::Yes => (Tone::Plain, "yes"),
+            Possible::Partly => (Tone::Warning, "partly"),
+            Possible::No => (Tone::Warning, "no"),
+        };
+        let without = match analysis.missing.join(", ") {
+            list if list.is_empty() => String::new(),
+            list => format!("without {list}"),
+        };
+        page.labelled(
+            tone,
+            2,
+            &format!("{:<30}{word}", analysis.name),
+            40,
+            &without,
+        );
+    }
+}

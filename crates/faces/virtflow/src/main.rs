@@ -5,10 +5,12 @@ mod args;
 mod events;
 mod info;
 mod output;
+mod page;
 mod progress;
 mod range;
 mod report;
 mod rows;
+mod table;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -56,7 +58,12 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
         Command::Intervals(args) => rows::intervals(args),
         Command::Edges(args) => rows::edges(args),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "virtflow", &mut std::io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Cli::command(),
+                "virtflow",
+                &mut std::io::stdout(),
+            );
             Ok(Finish::Complete)
         }
         Command::Man { directory } => {

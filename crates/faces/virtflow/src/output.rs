@@ -10,48 +10,80 @@ pub(crate) fn complain(message: &str) {
 /// Whether the reader of our output went away, as `head` does.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        let csv = cause.downcast_ref::<csv::Error>().and_then(|e| match e.kind() {
-            csv::ErrorKind::Io(io) => Some(io.kind()),
-            _ => None,
-        });
-        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        let io = cause
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind);
+        let csv = cause
+            .downcast_ref::<csv::Error>()
+            .and_then(|e| match e.kind() {
+                csv::ErrorKind::Io(io) => Some(io.kind()),
+                _ => None,
+            });
+        let json = cause
+            .downcast_ref::<serde_json::Error>()
+            .and_then(serde_json::Error::io_error_kind);
         io.or(csv).or(json) == Some(std::io::ErrorKind::BrokenPipe)
     })
 }
 
-/// Bytes as text: UTF-8 as it is, every other byte and every control character as `\xNN`.
-pub(crate) fn text(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() {
-                let mut utf8 = [0; 4];
-                c.encode_utf8(&mut utf8).bytes().for_each(|b| push_hex(&mut out, b));
-            } else {
-                out.push(c);
-            }
-        }
-        chunk.invalid().iter().for_each(|&b| push_hex(&mut out, b));
-    }
-    out
-}
-
-fn push_hex(out: &mut String, byte: u8) {
-    out.push_str(&format!("\\x{byte:02X}"));
+/// Writes a value as indented JSON on standard output.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    out.flush()?;
+    Ok(())
 }
 
 /// A duration for people: three digits and a unit.
 pub(crate) fn duration(ns: i64) -> String {
-    let (sign, ns) = if ns < 0 { ("-", ns.unsigned_abs()) } else { ("", ns.unsigned_abs()) };
+    let (value, unit) = parts(ns);
+    format!("{value} {unit}")
+}
+
+/// A duration for a column: like [`duration`], with units of one width.
+pub(crate) fn duration_cell(ns: i64) -> String {
+    let (value, unit) = parts(ns);
+    format!("{value} {unit:<2}")
+}
+
+fn parts(ns: i64) -> (String, &'static str) {
+    let (sign, ns) = if ns < 0 {
+        ("-", ns.unsigned_abs())
+    } else {
+        ("", ns.unsigned_abs())
+    };
     let (value, unit) = match ns {
-        0..1_000 => return format!("{sign}{ns} ns"),
-        1_000..1_000_000 => (ns as f64 / 1e3, "us"),
-        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        0 => return ("0".to_owned(), "s"),
+        1..1_000 => return (format!("{sign}{ns}"), "ns"),
+        // What would be rounded up to 1000 of a unit is 1 of the next.
+        1_000..999_500 => (ns as f64 / 1e3, "us"),
+        999_500..999_500_000 => (ns as f64 / 1e6, "ms"),
         _ => (ns as f64 / 1e9, "s"),
     };
-    let digits = if value >= 99.95 { 0 } else if value >= 9.995 { 1 } else { 2 };
-    format!("{sign}{value:.digits$} {unit}")
+    let digits = if value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
+    let value = format!("{value:.digits$}");
+    let whole = value.split('.').next().unwrap_or_default();
+    match whole.parse() {
+        Ok(whole) if whole >= 1000 => (format!("{sign}{}", number(whole)), unit),
+        _ => (format!("{sign}{value}"), unit),
+    }
+}
+
+/// A size in bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }
 
 /// A share for people, in per cent.
@@ -65,6 +97,11 @@ pub(crate) fn share(part: i64, whole: i64) -> String {
         p if p < 0.1 => "<0.1 %".to_owned(),
         p => format!("{p:.1} %"),
     }
+}
+
+/// A share for a column whose heading says that it is in per cent.
+pub(crate) fn per_cent(part: i64, whole: i64) -> String {
+    share(part, whole).trim_end_matches(" %").to_owned()
 }
 
 /// A number with thousands set apart.
@@ -85,19 +122,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_text_is_shown_as_bytes() {
-        assert_eq!(text(b"CPU 0/KVM"), "CPU 0/KVM");
-        assert_eq!(text(b"a\xffb\n"), "a\\xFFb\\x0A");
-        assert_eq!(text("é".as_bytes()), "é");
-    }
-
-    #[test]
     fn durations_have_three_digits() {
         assert_eq!(duration(999), "999 ns");
         assert_eq!(duration(1_500), "1.50 us");
         assert_eq!(duration(123_456_789), "123 ms");
         assert_eq!(duration(12_345_678_901), "12.3 s");
         assert_eq!(duration(-2_000_000), "-2.00 ms");
+        assert_eq!(duration(999_999), "1.00 ms");
+        assert_eq!(duration(2_952_467_000_000), "2,952 s");
+        assert_eq!(duration_cell(1_500_000_000), "1.50 s ");
     }
 
     #[test]

@@ -24,12 +24,20 @@ impl Bar {
     pub(crate) fn new(bytes: u64) -> Self {
         let progress = Arc::new(Progress::default());
         if !std::io::stderr().is_terminal() {
-            return Self { progress, done: None, thread: None };
+            return Self {
+                progress,
+                done: None,
+                thread: None,
+            };
         }
         let (done, finished) = channel();
         let shared = Arc::clone(&progress);
         let thread = std::thread::spawn(move || show(&shared, bytes, &finished));
-        Self { progress, done: Some(done), thread: Some(thread) }
+        Self {
+            progress,
+            done: Some(done),
+            thread: Some(thread),
+        }
     }
 }
 

@@ -26,14 +26,28 @@ impl std::fmt::Display for RangeError {
 impl std::error::Error for RangeError {}
 
 /// The span that `text` means in a trace that begins at `begins`; all of time without a text.
-pub(crate) fn parse(text: Option<&str>, begins: Timestamp, local: bool) -> Result<Span, RangeError> {
-    let Some(text) = text else { return Ok(Span::ALL) };
+pub(crate) fn parse(
+    text: Option<&str>,
+    begins: Timestamp,
+    local: bool,
+) -> Result<Span, RangeError> {
+    let Some(text) = text else {
+        return Ok(Span::ALL);
+    };
     let Some((from, to)) = text.split_once("..") else {
         return Err(RangeError(format!("{text:?} has no \"..\"")));
     };
-    let start = if from.is_empty() { Timestamp::MIN } else { moment(from, begins, begins, local)? };
+    let start = if from.is_empty() {
+        Timestamp::MIN
+    } else {
+        moment(from, begins, begins, local)?
+    };
     let anchor = if from.is_empty() { begins } else { start };
-    let end = if to.is_empty() { Timestamp::MAX } else { moment(to, begins, anchor, local)? };
+    let end = if to.is_empty() {
+        Timestamp::MAX
+    } else {
+        moment(to, begins, anchor, local)?
+    };
     if end <= start {
         return Err(RangeError(format!("{text:?} ends before it begins")));
     }
@@ -41,7 +55,12 @@ pub(crate) fn parse(text: Option<&str>, begins: Timestamp, local: bool) -> Resul
 }
 
 /// One moment: `+d` counts from `anchor`, `d` from `begins`.
-fn moment(text: &str, begins: Timestamp, anchor: Timestamp, local: bool) -> Result<Timestamp, RangeError> {
+fn moment(
+    text: &str,
+    begins: Timestamp,
+    anchor: Timestamp,
+    local: bool,
+) -> Result<Timestamp, RangeError> {
     let wrong = || RangeError(format!("{text:?} is not a moment"));
     if let Some(after) = text.strip_prefix('+') {
         return duration(after).map(|ns| anchor.plus(ns)).ok_or_else(wrong);
@@ -74,10 +93,20 @@ fn duration(text: &str) -> Option<i64> {
 
 /// A time of the day on which the trace begins, or of the next day if the trace began later.
 fn time_of_day(text: &str, begins: Timestamp, local: bool) -> Option<Timestamp> {
-    let text = if text.matches(':').count() == 1 { format!("{text}:00") } else { text.to_owned() };
+    let text = if text.matches(':').count() == 1 {
+        format!("{text}:00")
+    } else {
+        text.to_owned()
+    };
     let time: Time = text.parse().ok()?;
-    let zone = if local { TimeZone::system() } else { TimeZone::UTC };
-    let begin = jiff::Timestamp::from_nanosecond(begins.as_nanos().into()).ok()?.to_zoned(zone.clone());
+    let zone = if local {
+        TimeZone::system()
+    } else {
+        TimeZone::UTC
+    };
+    let begin = jiff::Timestamp::from_nanosecond(begins.as_nanos().into())
+        .ok()?
+        .to_zoned(zone.clone());
     let at = begin.date().to_datetime(time).to_zoned(zone).ok()?;
     let at = i64::try_from(at.timestamp().as_nanosecond()).ok()?;
     const HALF_A_DAY: i64 = 12 * 3600 * 1_000_000_000;
@@ -102,10 +131,16 @@ mod tests {
     fn ranges_people_write() {
         assert_eq!(range("12.5s..14s"), (12_500_000_000, 14_000_000_000));
         assert_eq!(range("1s..+300ms"), (1_000_000_000, 1_300_000_000));
-        assert_eq!(range("01:46:41.5..01:46:42"), (1_500_000_000, 2_000_000_000));
+        assert_eq!(
+            range("01:46:41.5..01:46:42"),
+            (1_500_000_000, 2_000_000_000)
+        );
         assert_eq!(range("01:47..01:48"), (20_000_000_000, 80_000_000_000));
         assert_eq!(range("1000000000000000005..1000000000000000009"), (5, 9));
-        assert_eq!(range("+300ms.."), (300_000_000, i64::MAX - BEGINS.as_nanos()));
+        assert_eq!(
+            range("+300ms.."),
+            (300_000_000, i64::MAX - BEGINS.as_nanos())
+        );
         assert_eq!(parse(None, BEGINS, false).unwrap(), Span::ALL);
     }
 

@@ -1,13 +1,14 @@
 //! `virtflow intervals` and `virtflow edges`: rows for scripts.
 
 use crate::args::{EdgesArgs, Input, IntervalsArgs, RowsFormat, UsageError};
-use crate::output::text;
 use crate::progress::Bar;
 use crate::{Finish, range};
 use serde::Serialize;
 use std::io::Write;
-use virtflow_base::Span;
-use virtflow_query::{EdgeRow, IntervalRow, Kind, Options, Outcome, ROWS_VERSION, Recording, Row, Rows};
+use virtflow_base::{Problems, Span};
+use virtflow_query::{
+    EdgeRow, IntervalRow, Kind, Options, Outcome, ROWS_VERSION, Recording, Row, Rows, text,
+};
 
 /// The columns of `intervals`; they may only be appended to.
 #[derive(Serialize)]
@@ -97,7 +98,10 @@ impl<W: Write> Writer<W> {
                 Ok(Self::Csv(Box::new(csv::Writer::from_writer(out))))
             }
             RowsFormat::Jsonl => {
-                writeln!(out, "{{\"format\":\"virtflow-{name}\",\"version\":{ROWS_VERSION}}}")?;
+                writeln!(
+                    out,
+                    "{{\"format\":\"virtflow-{name}\",\"version\":{ROWS_VERSION}}}"
+                )?;
                 Ok(Self::Jsonl(out))
             }
         }
@@ -131,10 +135,16 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
     let entity = args.entity.as_deref();
     let mut writer = Writer::new(args.format, "intervals", stdout())?;
     let finish = each(&args.input, |machine, row| {
-        let Row::Interval(row) = row else { return Ok(()) };
+        let Row::Interval(row) = row else {
+            return Ok(());
+        };
         let wanted = kind.is_none_or(|kind| row.kind == kind)
             && entity.is_none_or(|key| is_below(&row.entity.key, key));
-        if wanted { writer.write(&Interval::new(machine, row)) } else { Ok(()) }
+        if wanted {
+            writer.write(&Interval::new(machine, row))
+        } else {
+            Ok(())
+        }
     })?;
     writer.flush()?;
     Ok(finish)
@@ -144,8 +154,15 @@ pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let mut writer = Writer::new(args.format, "edges", stdout())?;
     let finish = each(&args.input, |machine, row| {
         let Row::Edge(row) = row else { return Ok(()) };
-        let wanted = args.kind.as_deref().is_none_or(|kind| kind == row.kind.as_str());
-        if wanted { writer.write(&Edge::new(machine, row)) } else { Ok(()) }
+        let wanted = args
+            .kind
+            .as_deref()
+            .is_none_or(|kind| kind == row.kind.as_str());
+        if wanted {
+            writer.write(&Edge::new(machine, row))
+        } else {
+            Ok(())
+        }
     })?;
     writer.flush()?;
     Ok(finish)
@@ -157,7 +174,8 @@ fn stdout() -> impl Write {
 
 /// Whether an entity is the one with `key`, or a part of it.
 fn is_below(own: &str, key: &str) -> bool {
-    own.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    own.strip_prefix(key)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn lane_kind(name: &str) -> Result<Kind, UsageError> {
@@ -178,7 +196,10 @@ fn each(
     let mut finish = Finish::Complete;
     for machine in virtflow_query::machines(&recording) {
         let span = span(input, &recording, machine)?;
-        let options = Options { proved_only: input.proved_only, ..Options::default() };
+        let options = Options {
+            proved_only: input.proved_only,
+            ..Options::default()
+        };
         let name = recording.machines()[machine].name.clone();
         let mut failed = None;
         let sink = Rows::new(span, |row: Row<'_>| {
@@ -189,7 +210,8 @@ fn each(
                 bar.progress.stop();
             }
         });
-        let (_, outcome) = virtflow_query::analyze(&recording, machine, &options, sink, &bar.progress);
+        let (_, outcome) =
+            virtflow_query::analyze(&recording, machine, &options, sink, &bar.progress);
         if let Some(error) = failed {
             return Err(error);
         }
@@ -202,26 +224,42 @@ fn each(
 
 /// The stretch of time that was asked for.
 pub(crate) fn span(input: &Input, recording: &Recording, machine: usize) -> anyhow::Result<Span> {
-    let begins = virtflow_query::bounds(&recording.coverage(machine)).map(|b| b.0).unwrap_or_default();
+    let begins = virtflow_query::bounds(&recording.coverage(machine))
+        .map(|b| b.0)
+        .unwrap_or_default();
     Ok(range::parse(input.range.as_deref(), begins, input.local)?)
 }
 
-/// Says on standard error what was wrong with the input.
-pub(crate) fn tell(outcome: &Outcome) -> Finish {
-    let problems = &outcome.problems;
-    for problem in problems.kept().iter().take(10) {
+/// Says on standard error what was wrong with the input; the first few things, and how many more.
+pub(crate) fn tell_problems(problems: &Problems) {
+    const SHOWN: usize = 10;
+    for problem in problems.kept().iter().take(SHOWN) {
         crate::output::complain(&format!("virtflow: warning: {problem}"));
     }
-    if problems.total() > 10 {
-        let more = problems.total() - 10;
-        crate::output::complain(&format!("virtflow: warning: and {more} more; `virtflow info` counts them"));
+    if problems.total() > SHOWN as u64 {
+        let more = problems.total() - SHOWN as u64;
+        crate::output::complain(&format!(
+            "virtflow: warning: and {more} more; `virtflow info` shows them"
+        ));
     }
+}
+
+/// Says on standard error what was wrong with the input.
+fn tell(outcome: &Outcome) -> Finish {
+    let problems = &outcome.problems;
+    tell_problems(problems);
     let lost = outcome.coverage.iter().any(|c| !c.losses.is_empty());
     if lost {
-        crate::output::complain("virtflow: warning: events were lost; what they hide is shown as unknown (lost)");
+        crate::output::complain(
+            "virtflow: warning: events were lost; what they hide is shown as unknown (lost)",
+        );
     }
     let complete = problems.is_empty() && !lost && !outcome.stopped;
-    if complete { Finish::Complete } else { Finish::Incomplete }
+    if complete {
+        Finish::Complete
+    } else {
+        Finish::Incomplete
+    }
 }
 
 #[cfg(test)]

@@ -323,6 +323,12 @@ impl<S: Sink> Model<S> {
         self.occupant_changed(t, c);
     }
 
+    /// The stream of `c` begins.
+    pub(crate) fn cpu_covered(&mut self, t: Timestamp, c: CpuIx) {
+        let status = Status::unknown(Cause::NoEvidence, Evidence::None);
+        self.cpus[c.0].to(t, status, &mut self.sink);
+    }
+
     /// Sees to it that `x` is known to run on `c`.
     fn check_current(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
         let current = self.cpus[c.0].current;

@@ -60,6 +60,7 @@ pub struct Model<S: Sink> {
     pub(crate) now: Timestamp,
     /// When the recording begins.
     pub(crate) begins: Timestamp,
+    begun: bool,
     /// When every stream had begun: before it, what is not seen may have happened unseen.
     pub(crate) covered_from: Timestamp,
     /// The end of the latest loss.
@@ -115,6 +116,7 @@ impl<S: Sink> Model<S> {
             proved_only: options.proved_only,
             now: begins,
             begins,
+            begun: false,
             covered_from,
             lost_until: Timestamp::MIN,
             nested_traced: options.nested_traced,
@@ -146,8 +148,20 @@ impl<S: Sink> Model<S> {
         &self.sink
     }
 
+    /// The recording's first event is at `t`. Streams may begin long before, when the tracer made
+    /// its buffers: nothing says that it recorded by then.
+    pub fn begin(&mut self, t: Timestamp) {
+        if !self.begun {
+            self.begun = true;
+            self.begins = self.begins.max(t);
+            self.covered_from = self.covered_from.max(t);
+            self.now = self.now.max(t);
+        }
+    }
+
     /// Takes the next event.
     pub fn event(&mut self, time: Timestamp, record: &KernelRecord) {
+        self.begin(time);
         self.counts.events += 1;
         let t = time.max(self.now);
         while let Some(&(at, cpu, bound)) = self.bounds.front() {
@@ -275,7 +289,10 @@ impl<S: Sink> Model<S> {
         self.now = t;
         let Some(c) = self.cpu(cpu) else { return };
         match bound {
-            Bound::Begins => self.cpus[c.0].covered = true,
+            Bound::Begins => {
+                self.cpus[c.0].covered = true;
+                self.cpu_covered(t, c);
+            }
             Bound::LossBegins => {
                 self.cpus[c.0].lossy = true;
                 self.forget(t, c, Cause::Lost, Evidence::LossCounter);

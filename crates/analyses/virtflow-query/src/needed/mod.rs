@@ -1,0 +1,87 @@
+//! Which events the answers rest on, what each gives, and what stays hidden without it.
+
+mod analyses;
+mod table;
+
+pub use analyses::{Analysis, Possible};
+pub(crate) use analyses::analyses;
+use serde::Serialize;
+use table::{NEEDS, Need};
+
+/// An event that the trace does not have, and what its absence hides.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Missing {
+    /// What to record, in LTTng's names.
+    pub event: &'static str,
+    /// What it gives.
+    pub gives: &'static str,
+    /// What is hidden without it.
+    pub hides: &'static str,
+    /// Why it may be missing although it was asked for; often empty.
+    pub note: &'static str,
+}
+
+fn has(described: &[&str], need: &Need) -> bool {
+    need.any_of
+        .iter()
+        .any(|wanted| match wanted.strip_suffix('*') {
+            Some(prefix) => described.iter().any(|name| name.starts_with(prefix)),
+            None => described.contains(wanted),
+        })
+}
+
+/// What a trace that describes only these events does not have. Without VMs in it, only what
+/// matters for the host is named.
+pub(crate) fn missing(described: &[&str], vms: bool) -> Vec<Missing> {
+    let needs = NEEDS
+        .iter()
+        .filter(|need| (vms || need.host) && !has(described, need));
+    needs
+        .map(|need| Missing {
+            event: need.name,
+            gives: need.gives,
+            hides: need.without,
+            note: need.note,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_analysis_rests_on_events_of_the_table() {
+        for (_, must, better) in analyses::ANALYSES {
+            for name in must.iter().chain(*better) {
+                assert!(NEEDS.iter().any(|need| need.name == *name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn aliases_and_prefixes_count() {
+        let described = [
+            "sched_switch",
+            "kvm_exit",
+            "kvm_entry",
+            "irq_vectors_local_timer_entry",
+        ];
+        let missing: Vec<_> = missing(&described, true).iter().map(|m| m.event).collect();
+        assert!(!missing.contains(&"kvm_x86_exit"));
+        assert!(!missing.contains(&"x86_irq_vectors_*"));
+        assert!(missing.contains(&"sched_waking"));
+        let analyses = analyses(&described);
+        let vcpus = analyses
+            .iter()
+            .find(|a| a.name.starts_with("vCPUs"))
+            .unwrap();
+        assert_eq!(vcpus.possible, Possible::Partly);
+        assert!(
+            analyses
+                .iter()
+                .any(|a| a.name == "guest processes" && a.possible == Possible::No)
+        );
+    }
+}

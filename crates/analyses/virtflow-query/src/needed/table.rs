@@ -1,0 +1,235 @@
+//! The table of events that answers rest on.
+
+/// Something that events of any of these names give.
+pub(super) struct Need {
+    /// How to ask for it, in LTTng's names.
+    pub(super) name: &'static str,
+    /// Names by which a trace may have it; a trailing `*` stands for anything.
+    pub(super) any_of: &'static [&'static str],
+    pub(super) gives: &'static str,
+    pub(super) without: &'static str,
+    /// Whether it matters for a host without VMs.
+    pub(super) host: bool,
+    /// Why it may be missing although asked for.
+    pub(super) note: &'static str,
+}
+
+const fn need(
+    pub(super) name: &'static str,
+    pub(super) any_of: &'static [&'static str],
+    pub(super) gives: &'static str,
+    pub(super) without: &'static str,
+) -> Need {
+    Need {
+        name,
+        any_of,
+        gives,
+        without,
+        host: false,
+        note: "",
+    }
+}
+
+impl Need {
+    const fn host(mut self) -> Self {
+        self.host = true;
+        self
+    }
+
+    const fn note(mut self, note: &'static str) -> Self {
+        self.note = note;
+        self
+    }
+}
+
+/// In the order of how much their absence hides.
+pub(super) const NEEDS: &[Need] = &[
+    need(
+        "sched_switch",
+        &["sched_switch"],
+        "who has each CPU",
+        "everything: no thread, vCPU or CPU has a known state",
+    )
+    .host(),
+    need(
+        "kvm_x86_exit",
+        &["kvm_x86_exit", "kvm_exit"],
+        "when guest code stops, and why",
+        "guest time, exit reasons and halts: vCPUs are only on or off the CPU",
+    ),
+    need(
+        "kvm_x86_entry",
+        &["kvm_x86_entry", "kvm_entry"],
+        "when guest code starts",
+        "guest time and exit costs: the hypervisor's work cannot be told from the guest's",
+    ),
+    need(
+        "sched_waking",
+        &["sched_waking"],
+        "who woke whom, and when",
+        "runnable time is counted as sleep; waits lack the waker as evidence; no wake-up edges",
+    )
+    .host(),
+    need(
+        "kvm_userspace_exit",
+        &["kvm_userspace_exit"],
+        "when KVM returns to the VMM, and why",
+        "the VMM's time is counted as the hypervisor's",
+    ),
+    need(
+        "kvm_x86_inj_virq",
+        &["kvm_x86_inj_virq", "kvm_inj_virq"],
+        "the interrupt that ended a halt",
+        "causes of waits rest on accepted vectors and wakers alone",
+    )
+    .note("also absent where interrupts are posted by the hardware (APICv, AVIC)"),
+    need(
+        "kvm_x86_apic_accept_irq",
+        &[
+            "kvm_x86_apic_accept_irq",
+            "kvm_apic_accept_irq",
+            "kvm_x86_apicv_accept_irq",
+            "kvm_apicv_accept_irq",
+        ],
+        "which vector a vCPU got first, and from whom",
+        "disk, network and IPI vectors cannot be learnt: fewer waits have a cause",
+    ),
+    need(
+        "kvm_set_irq, kvm_msi_set_irq",
+        &["kvm_set_irq", "kvm_msi_set_irq", "kvm_ioapic_set_irq"],
+        "which device raised an interrupt",
+        "disk waits cannot be told from network waits",
+    ),
+    need(
+        "vcpu_enter_guest",
+        &["vcpu_enter_guest", "addons_vcpu_enter_guest"],
+        "the guest's CR3: which guest process runs",
+        "guest processes, kernel and idle time of guests",
+    )
+    .note("a probe of its own, not part of the kernel; see the README on recording"),
+    need(
+        "vcpu_exit_guest",
+        &["vcpu_exit_guest"],
+        "the guest's CR3 and privilege at the exit",
+        "fewer guest processes are proved; user and kernel time are told by RIP alone",
+    )
+    .note("a probe of its own, not part of the kernel"),
+    need(
+        "kvm_x86_nested_vmrun",
+        &[
+            "kvm_x86_nested_vmrun",
+            "kvm_nested_vmrun",
+            "kvm_x86_nested_vmenter",
+            "kvm_nested_vmenter",
+        ],
+        "when a nested guest is entered, for which of the guest's vCPUs",
+        "nested VMs are told by VMRUN/VMRESUME exits alone: interrupts for L2 are not seen",
+    ),
+    need(
+        "kvm_x86_nested_vmexit_inject",
+        &["kvm_x86_nested_vmexit_inject", "kvm_nested_vmexit_inject"],
+        "which nested exits go to the guest's hypervisor",
+        "exits handled by L0 cannot be told from those reflected to L1",
+    ),
+    need(
+        "kvm_x86_nested_intr_vmexit",
+        &["kvm_x86_nested_intr_vmexit", "kvm_nested_intr_vmexit"],
+        "nested exits for an interrupt of the guest's hypervisor",
+        "some reflected exits look handled by L0",
+    ),
+    need(
+        "timer_hrtimer_expire_entry",
+        &["timer_hrtimer_expire_entry", "hrtimer_expire_entry"],
+        "the expiry of a guest's timer",
+        "timer waits are told by their vector alone",
+    ),
+    need(
+        "irq_handler_entry",
+        &["irq_handler_entry"],
+        "device interrupts of the host",
+        "time stolen by device interrupts counts as guest or hypervisor time",
+    )
+    .host(),
+    need(
+        "irq_softirq_entry",
+        &["irq_softirq_entry", "softirq_entry"],
+        "soft interrupts of the host",
+        "time stolen by soft interrupts counts as hypervisor time",
+    )
+    .host(),
+    need(
+        "x86_irq_vectors_*",
+        &["x86_irq_vectors_*", "irq_vectors_*"],
+        "timer and inter-processor interrupts of the host",
+        "their time counts as hypervisor time; wakers in interrupts are not recognised",
+    )
+    .host(),
+    need(
+        "block_rq_complete",
+        &["block_rq_complete"],
+        "answers of disks",
+        "disk waits cannot be told from others that the VMM's main thread ends",
+    )
+    .host(),
+    need(
+        "net_if_receive_skb, net_dev_xmit",
+        &[
+            "net_if_receive_skb",
+            "netif_receive_skb",
+            "net_if_rx",
+            "netif_rx",
+            "net_dev_queue",
+            "net_dev_xmit",
+        ],
+        "network packets",
+        "network waits cannot be told from others that the VMM's main thread ends",
+    )
+    .host(),
+    need(
+        "kvm_fpu",
+        &["kvm_fpu"],
+        "the beginning and the end of KVM_RUN",
+        "the end of the VMM's time is seen only at the next KVM event",
+    ),
+    need(
+        "kvm_vcpu_wakeup",
+        &["kvm_vcpu_wakeup"],
+        "KVM's halt polling",
+        "halt polling counts as hypervisor time of HLT exits",
+    )
+    .note("LTTng has no probe for it"),
+    need(
+        "kvm_x86_cr",
+        &["kvm_x86_cr", "kvm_cr"],
+        "writes of CR3 under shadow paging",
+        "process switches inside one stay in the guest, without nested paging",
+    ),
+    need(
+        "lttng_statedump_process_state",
+        &["lttng_statedump_process_state"],
+        "names and processes of threads that were there before",
+        "VMs have no name, and threads are not joined to their process until they say so",
+    )
+    .host(),
+    need(
+        "lttng_statedump_process_pid_ns",
+        &["lttng_statedump_process_pid_ns"],
+        "which threads live in a container",
+        "containers",
+    )
+    .host(),
+    need(
+        "sched_process_fork",
+        &["sched_process_fork"],
+        "new threads, and whose they are",
+        "new threads belong to no process until they say so",
+    )
+    .host(),
+    need(
+        "sched_process_free, sched_process_exit",
+        &["sched_process_free", "sched_process_exit"],
+        "the end of threads",
+        "a reused thread number looks like the old thread",
+    )
+    .host(),
+];

@@ -1,0 +1,114 @@
+//! What ran inside a guest: its processes, its kernel, its idle loop.
+
+use super::lane::Budget;
+use super::takers::{Taker, takers};
+use super::waits::Waits;
+use super::names::{Names, label};
+use serde::Serialize;
+use virtflow_base::{Entity, EntityId};
+use virtflow_model::{Confidence, Kind, State};
+
+/// The lanes inside one guest.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GuestReport {
+    /// Its processes, the one that ran longest first.
+    pub processes: Vec<ProcessReport>,
+    /// Its kernel working for itself: threads of the kernel, interrupts in the idle loop.
+    pub kernel: Budget,
+    /// Its idle loop.
+    pub idle: Budget,
+    /// Waits of its processes by cause.
+    pub waits: Waits,
+}
+
+/// A process of a guest, told by its page tables. Threads of one process share them.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ProcessReport {
+    /// Its key.
+    pub key: String,
+    /// What to call it.
+    pub label: String,
+    /// Its canonical CR3 in hexadecimal.
+    pub cr3: Option<String>,
+    /// Time on a virtual processor that had a physical one: user, kernel and hypervisor.
+    pub ran_ns: i64,
+    /// How much of that is proved to be this process.
+    pub ran_proved_ns: i64,
+    /// Where its time went, over all virtual processors it was seen on.
+    pub budget: Budget,
+    /// Its waits by cause.
+    pub waits: Waits,
+    /// Who had the processor while it was on a virtual processor that had none.
+    pub taken_by: Vec<Taker>,
+}
+
+/// The states in which a guest process has a physical processor.
+const RAN: [State; 3] = [State::RunUser, State::RunKernel, State::RunHypervisor];
+
+impl GuestReport {
+    pub(super) fn new(names: &Names<'_>, vm: EntityId) -> Self {
+        let mut report = Self::default();
+        let mut kernel = Vec::new();
+        let mut idle = Vec::new();
+        let mut sums = Vec::new();
+        for entity in names.in_vm(Kind::Process, vm) {
+            let Some(sum) = names.budgets.sums(entity.id) else {
+                continue;
+            };
+            match own_lane(entity) {
+                Some(Own::Kernel) => kernel.push(Budget::new(Some(sum))),
+                Some(Own::Idle) => idle.push(Budget::new(Some(sum))),
+                None => {
+                    report.processes.push(ProcessReport::new(names, entity));
+                    sums.push(sum);
+                }
+            }
+        }
+        report
+            .processes
+            .sort_by(|a, b| b.ran_ns.cmp(&a.ran_ns).then_with(|| a.key.cmp(&b.key)));
+        report.kernel = Budget::sum(&kernel);
+        report.idle = Budget::sum(&idle);
+        report.waits = Waits::new(sums);
+        report
+    }
+
+    /// Whether anything at all is known of it.
+    pub const fn is_empty(&self) -> bool {
+        self.processes.is_empty() && self.kernel.lanes == 0 && self.idle.lanes == 0
+    }
+}
+
+enum Own {
+    Kernel,
+    Idle,
+}
+
+/// The lanes of the guest's own that every virtual processor has besides those of processes.
+fn own_lane(entity: &Entity) -> Option<Own> {
+    match (entity.cr3, entity.key.rsplit_once('/')?.1) {
+        (None, "kernel") => Some(Own::Kernel),
+        (None, "idle") => Some(Own::Idle),
+        _ => None,
+    }
+}
+
+impl ProcessReport {
+    fn new(names: &Names<'_>, entity: &Entity) -> Self {
+        let sums = names.budgets.sums(entity.id);
+        let budget = Budget::of_process(sums);
+        Self {
+            key: entity.key.clone(),
+            label: label(entity),
+            cr3: entity.cr3.map(|cr3| format!("{cr3:#x}")),
+            ran_ns: budget.in_states(&RAN),
+            ran_proved_ns: budget
+                .ns(|s| RAN.contains(&s.state) && s.confidence == Confidence::Proved),
+            waits: Waits::new(sums),
+            taken_by: takers(sums, names),
+            budget,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! `virtflow events`: decoded events in time order, one per line.
+//!
+//! The text is babeltrace2's, byte for byte where it can be, so that the two can be compared with
+//! `diff` and scripts that read the one can read the other; its times are UTC unless `--local`.
+
+mod clock;
+mod jsonl;
+mod line;
+
+use crate::args::{EventsArgs, EventsFormat};
+use crate::output::{complain, number};
+use crate::progress::Bar;
+use crate::{Finish, range, rows};
+use std::io::Write;
+use virtflow_base::{Problems, Timestamp};
+use virtflow_query::{AnyEvent, Recording, StreamReport, threads};
+
+/// What is gathered before it is written.
+const BUFFER_BYTES: usize = 1 << 16;
+
+pub(crate) fn run(args: &EventsArgs) -> anyhow::Result<Finish> {
+    let recording = Recording::open(&args.trace)?;
+    if args.count {
+        return count(&recording);
+    }
+    let globs: Vec<_> = args.filter.iter().map(|glob| Glob(glob.trim())).collect();
+    warn_of_unknown(&recording, &globs);
+    let bar = Bar::new(recording.bytes());
+    let begins = (0..recording.machines().len())
+        .filter_map(|machine| virtflow_query::bounds(&recording.coverage(machine)))
+        .map(|bounds| bounds.0)
+        .min()
+        .unwrap_or_default();
+    let span = range::parse(args.range.as_deref(), begins, args.local)?;
+    let choose = |name: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(name));
+    let mut events = recording.events(choose, threads());
+    let mut writer = Writer::new(&recording, args);
+    'all: while let Some((_, run)) = events.next_run() {
+        for event in run {
+            if event.time >= span.end {
+                break 'all;
+            }
+            if event.time >= span.start {
+                writer.write(event.time, &event.record)?;
+            }
+        }
+        bar.progress.read(events.bytes_read());
+    }
+    drop(bar);
+    writer.flush()?;
+    let mut problems = recording.problems();
+    problems.merge(events.problems().clone());
+    Ok(tell(&recording, &problems))
+}
+
+fn count(recording: &Recording) -> anyhow::Result<Finish> {
+    let counted = recording.count(threads());
+    writeln!(std::io::stdout(), "{}", counted.total)?;
+    let mut problems = recording.problems();
+    problems.merge(counted.problems);
+    Ok(tell(recording, &problems))
+}
+
+/// Says on standard error what is missing.
+fn tell(recording: &Recording, problems: &Problems) -> Finish {
+    rows::tell_problems(problems);
+    let streams: Vec<_> = (0..recording.machines().len())
+        .flat_map(|machine| recording.coverage(machine))
+        .map(|coverage| StreamReport::new(&coverage))
+        .collect();
+    let events: u64 = streams.iter().map(|s| s.events_lost).sum();
+    let packets: u64 = streams.iter().map(|s| s.packets_lost).sum();
+    if events > 0 || packets > 0 {
+        complain(&format!(
+            "virtflow: warning: the tracer lost {} events and {} packets; `virtflow info` says where",
+            number(events),
+            number(packets)
+        ));
+    }
+    let whole = streams.iter().all(StreamReport::is_whole);
+    if whole && problems.is_empty() {
+        Finish::Complete
+    } else {
+        Finish::Incomplete
+    }
+}
+
+/// A name filter that no event of the trace matches is most likely a slip.
+fn warn_of_unknown(recording: &Recording, globs: &[Glob<'_>]) {
+    let described: Vec<_> = (0..recording.machines().len())
+        .flat_map(|machine| recording.described(machine))
+        .collect();
+    for glob in globs
+        .iter()
+        .filter(|glob| !described.iter().any(|name| glob.matches(name)))
+    {
+        complain(&format!(
+            "virtflow: warning: no event of this trace is called {:?}; `virtflow info` lists them",
+            glob.0
+        ));
+    }
+}
+
+/// A name in which `*` stands for anything.
+struct Glob<'a>(&'a str);
+
+impl Glob<'_> {
+    fn matches(&self, name: &str) -> bool {
+        let Some((head, rest)) = self.0.split_once('*') else {
+            return name == self.0;
+        };
+        let Some(mut name) = name.strip_prefix(head) else {
+            return false;
+        };
+        let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+        for part in middle.split('*') {
+            let Some(at) = name.find(part) else {
+                return false;
+            };
+            name = &name[at + part.len()..];
+        }
+        name.ends_with(tail)
+    }
+}
+
+/// Writes events in either form.
+struct Writer {
+    format: EventsFormat,
+    /// The machine's name, by trace.
+    machines: Vec<String>,
+    clock: clock::Clock,
+    before: Option<Timestamp>,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    fn new(recording: &Recording, args: &EventsArgs) -> Self {
+        let machine = |trace: &virtflow_query::TraceInfo| {
+            recording
+                .machines()
+                .get(trace.machine)
+                .map_or_else(String::new, |m| m.name.clone())
+        };
+        Self {
+            format: args.format,
+            machines: recording.traces().iter().map(machine).collect(),
+            clock: clock::Clock::new(args.local),
+            before: None,
+            buffer: Vec::with_capacity(2 * BUFFER_BYTES),
+        }
+    }
+
+    fn write(&mut self, time: Timestamp, event: &AnyEvent) -> std::io::Result<()> {
+        let machine = self.machines.get(event.trace()).map_or("", String::as_str);
+        match self.format {
+            EventsFormat::Text => {
+                self.clock.write(time, self.before, &mut self.buffer);
+                line::write(event, machine, &mut self.buffer);
+                self.before = Some(time);
+            }
+            EventsFormat::Jsonl => jsonl::write(time, event, machine, &mut self.buffer),
+        }
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        out.flush()
+    }
+}
+
+/// Appends a number in decimal digits.
+fn push_number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing to a vector does not fail.
+    let _ = write!(out, "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Glob;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (glob, name) in [
+            ("sched_*", "sched_switch"),
+            ("*_switch", "sched_switch"),
+            ("*", ""),
+            ("k*_x86_*t", "kvm_x86_exit"),
+            ("sched_switch", "sched_switch"),
+            ("a*b*c", "a_b_b_c"),
+        ] {
+            assert!(Glob(glob).matches(name), "{glob} {name}");
+        }
+        for (glob, name) in [
+            ("sched", "sched_switch"),
+            ("a*a", "a"),
+            ("*x", "y"),
+            ("a*bc*c", "abc"),
+        ] {
+            assert!(!Glob(glob).matches(name), "{glob} {name}");
+        }
+    }
+}

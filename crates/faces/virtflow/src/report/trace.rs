@@ -1,0 +1,281 @@
+//! What was recorded, what was lost, what is missing: the first and the last words of a report.
+
+use crate::output::{duration, duration_cell, number, share, size};
+use crate::page::Page;
+use crate::table::{Table, Tone};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use virtflow_query::{Checks, MachineReport, Missing, ProblemsReport, SourceReport, StreamReport};
+
+/// A stream that begins or ends this much of the recording apart from the others is worth a word.
+const RAGGED_SHARE: i64 = 100;
+
+/// How times of the day are shown.
+pub(crate) struct Times {
+    zone: TimeZone,
+    name: &'static str,
+}
+
+impl Times {
+    pub(crate) fn new(local: bool) -> Self {
+        let (zone, name) = if local {
+            (TimeZone::system(), "local time")
+        } else {
+            (TimeZone::UTC, "UTC")
+        };
+        Self { zone, name }
+    }
+
+    fn show(&self, ns: i64, format: &str) -> String {
+        let at = Timestamp::from_nanosecond(ns.into()).unwrap_or_default();
+        at.to_zoned(self.zone.clone()).strftime(format).to_string()
+    }
+
+    /// Date and time from `begin` to `end`, and how long that is.
+    pub(crate) fn span(&self, begin: i64, end: i64) -> String {
+        let (from, to) = (
+            self.show(begin, "%Y-%m-%d %H:%M:%S.%3f"),
+            self.show(end, "%H:%M:%S.%3f"),
+        );
+        format!("{from} to {to} {} ({})", self.name, duration(end - begin))
+    }
+}
+
+/// Lost events, first of all.
+pub(crate) fn losses(page: &mut Page, streams: &[StreamReport], begin: Option<i64>) {
+    let begin = begin.unwrap_or_default();
+    let lost: Vec<_> = streams.iter().filter(|s| !s.is_whole()).collect();
+    if lost.is_empty() {
+        page.heading(Tone::Strong, "LOST EVENTS: none");
+        page.paragraph(
+            Tone::Plain,
+            "No stream of the recording says that it lost an event or a packet.",
+        );
+        return;
+    }
+    let events: u64 = lost.iter().map(|s| s.events_lost).sum();
+    page.heading(Tone::Warning, &format!("LOST EVENTS: {}", number(events)));
+    let headings = [
+        "CPU",
+        "events",
+        "packets",
+        "unreadable",
+        "gaps",
+        "time",
+        "share",
+        "from",
+        "to",
+    ];
+    let mut table = Table::new(1, headings);
+    for stream in &lost {
+        let at = |ns: Option<i64>| {
+            ns.map_or_else(
+                || "-".to_owned(),
+                |ns| format!("+{}", duration_cell(ns - begin)),
+            )
+        };
+        table.row(
+            Tone::Warning,
+            [
+                stream
+                    .cpu
+                    .map_or_else(|| "-".to_owned(), |cpu| cpu.to_string()),
+                number(stream.events_lost),
+                number(stream.packets_lost),
+                number(stream.unreadable),
+                stream.losses.len().to_string(),
+                duration_cell(stream.lost_ns),
+                share(stream.lost_ns, stream.covered_ns),
+                at(stream.losses.iter().map(|l| l.begin_ns).min()),
+                at(stream.losses.iter().map(|l| l.end_ns).max()),
+            ],
+        );
+    }
+    page.table(&table);
+    page.paragraph(
+        Tone::Plain,
+        "Gaps: stretches in which something was lost; time and share: how much of what the CPU's stream covers \
+         they are; from the first to the last one, counted from the beginning of the trace. What cannot be known \
+         because of them is shown as unknown (events were lost).",
+    );
+}
+
+pub(super) fn trace(page: &mut Page, machine: &MachineReport, times: &Times) {
+    page.heading(Tone::Strong, "THE TRACE");
+    let kernel = if machine.kernel.is_empty() {
+        "kernel not told"
+    } else {
+        &machine.kernel
+    };
+    page.fact(
+        "machine",
+        &format!(
+            "{}, Linux {kernel}, {} CPUs",
+            machine.name,
+            machine.host.cpus.len()
+        ),
+    );
+    if let (Some(begin), Some(end)) = (machine.begin_ns, machine.end_ns) {
+        page.fact("recorded", &times.span(begin, end));
+        ragged(page, &machine.streams, begin, end);
+        match (machine.analysed_begin_ns, machine.analysed_end_ns) {
+            (Some(from), Some(to)) if (from, to) == (begin, end) => {
+                page.fact("analysed", "all of it")
+            }
+            (Some(from), Some(to)) => {
+                let from_to = format!(
+                    "from +{} to +{}",
+                    duration(from - begin),
+                    duration(to - begin)
+                );
+                page.fact(
+                    "analysed",
+                    &format!(
+                        "{from_to} ({}), read from the beginning",
+                        duration(to - from)
+                    ),
+                );
+            }
+            _ => page.fact(
+                "analysed",
+                "nothing: the range lies outside of what was recorded",
+            ),
+        }
+    }
+    page.fact(
+        "events",
+        &format!(
+            "{} used; `virtflow info` counts all",
+            number(machine.events_used)
+        ),
+    );
+    sources(page, &machine.traces);
+}
+
+/// Streams that cover less than the others.
+pub(crate) fn ragged(page: &mut Page, streams: &[StreamReport], begin: i64, end: i64) {
+    let much = (end - begin) / RAGGED_SHARE;
+    for stream in streams {
+        let (Some(from), Some(to)) = (stream.begin_ns, stream.end_ns) else {
+            continue;
+        };
+        if from - begin > much || end - to > much {
+            let cpu = stream
+                .cpu
+                .map_or_else(|| "a stream".to_owned(), |cpu| format!("CPU {cpu}"));
+            let (from, to) = (duration(from - begin), duration(to - begin));
+            page.fact(
+                "",
+                &format!("{cpu} was recorded only from +{from} to +{to}"),
+            );
+        }
+    }
+}
+
+pub(crate) fn sources(page: &mut Page, traces: &[SourceReport]) {
+    for trace in traces {
+        let text = format!(
+            "{} ({}, {}, {}, {} streams, {})",
+            trace.path,
+            trace.format,
+            if trace.tracer.is_empty() {
+                "tracer not told"
+            } else {
+                &trace.tracer
+            },
+            if trace.domain.is_empty() {
+                "domain not told"
+            } else {
+                &trace.domain
+            },
+            trace.streams,
+            size(trace.bytes)
+        );
+        page.fact("trace", &text);
+    }
+}
+
+/// Events that are not there, and what that hides.
+pub(crate) fn missing(page: &mut Page, missing: &[Missing]) {
+    if missing.is_empty() {
+        page.heading(Tone::Strong, "EVENTS NOT IN THE TRACE: none that matter");
+        return;
+    }
+    page.heading(
+        Tone::Strong,
+        "EVENTS NOT IN THE TRACE: what they give, what is hidden without them",
+    );
+    for one in missing {
+        page.line(Tone::Strong, &format!("  {}", one.event));
+        page.labelled(Tone::Plain, 4, "gives", 14, one.gives);
+        page.labelled(Tone::Plain, 4, "hidden", 14, one.hides);
+        if !one.note.is_empty() {
+            page.labelled(Tone::Faint, 4, "note", 14, one.note);
+        }
+    }
+}
+
+pub(super) fn checks(page: &mut Page, checks: &Checks) {
+    let mut said = Vec::new();
+    if checks.switches_contradicted > 0 {
+        said.push(format!(
+            "{} context switches contradict who was thought to run: events were lost that no counter tells of.",
+            number(checks.switches_contradicted)
+        ));
+    }
+    if checks.impossible_cpus > 0 {
+        said.push(format!(
+            "{} events of impossible CPU numbers were left out.",
+            number(checks.impossible_cpus)
+        ));
+    }
+    if checks.misdeclared_vcpu_ids > 0 {
+        said.push(format!(
+            "{} entries carry a vcpu_id that is none: LTTng's kvm_x86_entry mis-declares the field (a pointer's \
+             half). It was not believed; vCPUs were told apart by their threads.",
+            number(checks.misdeclared_vcpu_ids)
+        ));
+    }
+    let compared = checks.causes_agreed + checks.causes_disagreed;
+    if compared > 0 {
+        said.push(format!(
+            "Two sources tell the cause of {} waits, the injected vector and the waker; they disagree on {} ({}).",
+            number(compared),
+            number(checks.causes_disagreed),
+            share(checks.causes_disagreed as i64, compared as i64)
+        ));
+    }
+    if said.is_empty() {
+        return;
+    }
+    page.heading(Tone::Strong, "CHECKS");
+    said.iter()
+        .for_each(|text| page.paragraph(Tone::Plain, text));
+}
+
+pub(crate) fn problems(page: &mut Page, problems: &ProblemsReport, top: usize) {
+    if problems.total == 0 {
+        return;
+    }
+    page.heading(
+        Tone::Warning,
+        &format!("PROBLEMS WITH THE INPUT: {}", number(problems.total)),
+    );
+    for problem in problems.first.iter().take(top) {
+        let packet = problem
+            .packet
+            .map_or_else(String::new, |n| format!(", packet {n}"));
+        let byte = problem
+            .offset
+            .map_or_else(String::new, |n| format!(", byte {n}"));
+        let text = format!(
+            "{}: {}{packet}{byte}: {}",
+            problem.kind, problem.file, problem.what
+        );
+        page.indented(Tone::Plain, 2, 6, &text);
+    }
+    let rest = problems.total.saturating_sub(top as u64);
+    if rest > 0 {
+        page.paragraph(Tone::Faint, &format!("and {} more", number(rest)));
+    }
+}

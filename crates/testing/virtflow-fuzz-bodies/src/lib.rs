@@ -1,0 +1,29 @@
+//! What the fuzz targets do with their input. The targets (`fuzz/fuzz_targets`) and the tests that
+//! replay their corpus (`tests/corpus.rs`) run the same code. A body panics when something that
+//! must hold of any input does not.
+//!
+//! | target | input | what must hold |
+//! |---|---|---|
+//! | [`metadata`] | a metadata file, plain or in packets; behind [`STREAM_MARK`], a stream file | no panic, no growth; counting and reading find the same events; fields found by name and by walking are the same |
+//! | [`packets`] | flags, an index file, a stream file, for metadata like LTTng's | the same; any number of threads gives the same |
+//! | [`pipeline`] | kernel events in a small code (see `script.rs`) | lanes tile, codes have names, whatever is referred to was announced, budgets add up |
+
+mod check;
+mod classes;
+mod ctf;
+mod pipeline;
+mod script;
+pub mod seeds;
+
+pub use ctf::{STREAM_MARK, metadata, packets};
+pub use pipeline::pipeline;
+
+/// A fuzz target: its name, which is also that of its corpus, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 3] = [
+    ("metadata", metadata),
+    ("packets", packets),
+    ("pipeline", pipeline),
+];

@@ -1,0 +1,168 @@
+//! `cargo xtask ci`: everything that must hold, in the order in which it fails fastest.
+
+use crate::{fixtures, repo};
+use anyhow::Result;
+use clap::Parser;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+/// Run everything: format, walls, lints, tests, doc tests, fixtures
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Only these steps, by name
+    steps: Vec<String>,
+    /// Print the steps and do nothing
+    #[arg(long)]
+    list: bool,
+}
+
+struct Step {
+    name: &'static str,
+    what: Work,
+}
+
+enum Work {
+    /// cargo with these arguments.
+    Cargo(Vec<&'static str>),
+    /// Ourselves, once more.
+    Xtask(&'static [&'static str]),
+    Fixtures,
+}
+
+fn steps(nextest: bool) -> Vec<Step> {
+    let tests = if nextest {
+        vec![
+            "nextest",
+            "run",
+            "--workspace",
+            "--locked",
+            "--no-fail-fast",
+        ]
+    } else {
+        vec![
+            "test",
+            "--workspace",
+            "--locked",
+            "--all-targets",
+            "--quiet",
+        ]
+    };
+    let step = |name, what| Step { name, what };
+    vec![
+        step("format", Work::Cargo(vec!["fmt", "--all", "--", "--check"])),
+        step("tidy", Work::Xtask(&["tidy"])),
+        step("fixtures", Work::Fixtures),
+        step(
+            "lints",
+            Work::Cargo(vec![
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        step("tests", Work::Cargo(tests)),
+        step(
+            "doc-tests",
+            Work::Cargo(vec!["test", "--workspace", "--locked", "--doc", "--quiet"]),
+        ),
+    ]
+}
+
+/// Runs the command.
+#[expect(clippy::print_stdout, reason = "progress for whoever waits")]
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let nextest = succeeds(repo::cargo().args(["nextest", "--version"]));
+    let all = steps(nextest);
+    if let Some(unknown) = args
+        .steps
+        .iter()
+        .find(|name| all.iter().all(|step| step.name != **name))
+    {
+        anyhow::bail!("no step {unknown}; there are {}", names(&all));
+    }
+    if args.list {
+        println!("{}", names(&all));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !succeeds(Command::new("babeltrace2").arg("--version")) {
+        println!(
+            "ci: SKIPPED: babeltrace2 is not installed; the tests that compare with it do nothing"
+        );
+    }
+    let start = Instant::now();
+    for step in all {
+        if !args.steps.is_empty() && args.steps.iter().all(|name| name != step.name) {
+            continue;
+        }
+        println!("ci: {} ...", step.name);
+        let began = Instant::now();
+        let good = work(&step.what)?;
+        let seconds = began.elapsed().as_secs_f64();
+        if !good {
+            println!("ci: {} FAILED after {seconds:.1} s", step.name);
+            return Ok(ExitCode::FAILURE);
+        }
+        println!("ci: {} ok, {seconds:.1} s", step.name);
+    }
+    println!("ci: all ok, {:.1} s", start.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn names(steps: &[Step]) -> String {
+    let names: Vec<_> = steps.iter().map(|step| step.name).collect();
+    names.join(" ")
+}
+
+#[expect(clippy::print_stdout, reason = "progress for whoever waits")]
+fn work(work: &Work) -> Result<bool> {
+    Ok(match work {
+        Work::Cargo(arguments) => repo::cargo().args(arguments).status()?.success(),
+        Work::Xtask(arguments) => Command::new(std::env::current_exe()?)
+            .args(*arguments)
+            .current_dir(repo::root())
+            .status()?
+            .success(),
+        Work::Fixtures => {
+            let changed = fixtures::changed(&repo::root().join("fixtures"))?;
+            for complaint in &changed {
+                println!("fixtures: {complaint}");
+            }
+            changed.is_empty()
+        }
+    })
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_its_own_name() {
+        for nextest in [true, false] {
+            let mut names: Vec<_> = steps(nextest).iter().map(|step| step.name).collect();
+            assert_eq!(names.len(), 6);
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), 6);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_run_does_not_succeed() {
+        assert!(!succeeds(&mut Command::new("no-such-program-here")));
+        assert!(!work(&Work::Cargo(vec!["no-such-command"])).unwrap());
+    }
+}
