@@ -4,9 +4,7 @@ use crate::kernel::{KernelEvent, KernelRecord};
 use crate::shapes::{self, Shape, Slots};
 use std::sync::Arc;
 use virtflow_base::{CpuId, Tid};
-use virtflow_ctf::{
-    Bound, EventClass, EventView, Extract, FieldPath, FieldType, Scope, Trace, Wanted,
-};
+use virtflow_ctf::{Bound, EventClass, EventView, Extract, FieldPath, FieldType, Trace, Wanted};
 
 /// LTTng's prefixes of system calls' events, entry and exit.
 const SYSCALL_ENTRY: &str = "syscall_entry_";
@@ -143,11 +141,3 @@ impl Extract for KernelExtract {
         })
     }
 }
-
-/// The scopes of an event that people read, in the order in which they are shown.
-pub(crate) const SCOPES: [Scope; 4] = [
-    Scope::PacketContext,
-    Scope::StreamContext,
-    Scope::EventContext,
-    Scope::Payload,
-];

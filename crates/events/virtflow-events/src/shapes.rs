@@ -25,12 +25,6 @@ pub(crate) struct Shape {
 /// The slots of one event, as the kernel's types.
 pub(crate) struct Slots<'a, 'b>(pub(crate) &'a EventView<'b>);
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "each accessor gives a field back in the type the kernel declared it with"
-)]
 impl Slots<'_, '_> {
     fn u64(&self, slot: usize) -> u64 {
         self.0.u64(slot).unwrap_or(0)

@@ -159,13 +159,6 @@ pub(crate) struct Pending {
     judged: Option<(Cause, Confidence, Evidence)>,
 }
 
-/// A vector on its way into a guest.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Accepted {
-    pub(crate) vector: u8,
-    pub(crate) at: Timestamp,
-}
-
 impl<S: Sink> Model<S> {
     pub(crate) fn begin_sleep(&mut self, v: VcpuIx, t: Timestamp, halted: bool) {
         self.flush_judged(v, None);
@@ -208,7 +201,7 @@ impl<S: Sink> Model<S> {
                     self.injected(t, v, vector, reinjected);
                 }
             }
-            K::KvmApicAccept(accept) => self.accepted(t, c, accept),
+            K::KvmApicAccept(accept) => self.accepted(c, accept),
             K::KvmApicIpi { icr_low, .. } => self.sent_ipi(t, c, event, icr_low),
             K::KvmMsr {
                 write: true,
@@ -287,7 +280,7 @@ impl<S: Sink> Model<S> {
         }
         // What was not accepted since it was last injected is being injected again.
         let before = vcpu.accepted.len();
-        vcpu.accepted.retain(|a| a.vector != vector);
+        vcpu.accepted.retain(|&accepted| accepted != vector);
         let accepts_seen = vcpu.accepts_seen;
         let fresh = reinjected != Some(true) && (vcpu.accepted.len() < before || !accepts_seen);
         if fresh {
@@ -295,7 +288,7 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    fn accepted(&mut self, t: Timestamp, c: CpuIx, accept: ApicAccept) {
+    fn accepted(&mut self, c: CpuIx, accept: ApicAccept) {
         let ApicAccept {
             apic_id,
             delivery_mode,
@@ -328,8 +321,8 @@ impl<S: Sink> Model<S> {
         let Some(v) = target else { return };
         let vcpu = &mut self.vcpus[v.0];
         vcpu.accepts_seen = true;
-        if vcpu.accepted.len() < ACCEPTED_MAX && !vcpu.accepted.iter().any(|a| a.vector == vector) {
-            vcpu.accepted.push(Accepted { vector, at: t });
+        if vcpu.accepted.len() < ACCEPTED_MAX && !vcpu.accepted.contains(&vector) {
+            vcpu.accepted.push(vector);
         }
         if let Some(pending) = &mut vcpu.pending {
             match delivery_mode {
@@ -378,10 +371,10 @@ impl<S: Sink> Model<S> {
             votes.gsi = Some(line);
         }
         vectors.answers(class);
-        if let Some(line) = line {
-            if vectors.lines.len() < GSIS_MAX || vectors.lines.contains_key(&line) {
-                vectors.lines.entry(line).or_default().device(class);
-            }
+        if let Some(line) = line
+            && (vectors.lines.len() < GSIS_MAX || vectors.lines.contains_key(&line))
+        {
+            vectors.lines.entry(line).or_default().device(class);
         }
     }
 

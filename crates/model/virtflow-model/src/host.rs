@@ -51,8 +51,6 @@ pub(crate) enum Context {
 /// A physical processor.
 #[derive(Debug)]
 pub(crate) struct Cpu {
-    pub(crate) id: CpuId,
-    pub(crate) entity: EntityId,
     pub(crate) lane: Option<Lane>,
     pub(crate) current: Current,
     pub(crate) contexts: Vec<Context>,
@@ -66,11 +64,9 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    pub(crate) fn new(id: CpuId, entity: EntityId, begins: Timestamp) -> Self {
+    pub(crate) fn new(entity: EntityId, begins: Timestamp) -> Self {
         let status = Status::unknown(Cause::NotRecorded, Evidence::Coverage);
         Self {
-            id,
-            entity,
             lane: Some(Lane::new(entity, None, begins, status)),
             current: Current::Unknown,
             contexts: Vec::new(),

@@ -530,7 +530,11 @@ impl<S: Sink> Model<S> {
                 confidence,
                 ..Status::new(state, part.evidence)
             };
-            let who = self.who(g, t, part.who);
+            let who = match self.who(g, t, part.who) {
+                // An interrupt's handler under the idle task is the guest's kernel at work.
+                Who::Idle if s.head => Who::Kernel,
+                who => who,
+            };
             self.gcpus[g.0].confidence = confidence;
             self.occupy(t, g, who, status);
         }

@@ -14,6 +14,8 @@ mod ident;
 mod lane;
 mod model;
 mod nested;
+#[cfg(test)]
+mod tests;
 mod vm;
 mod vocab;
 mod waits;

@@ -335,7 +335,7 @@ impl<S: Sink> Model<S> {
         let c = CpuIx(self.cpus.len());
         let entity = self.new_entity(crate::Kind::Cpu, format!("cpu:{id}"));
         self.sink.entity(&entity);
-        self.cpus.push(Cpu::new(id, entity.id, self.begins));
+        self.cpus.push(Cpu::new(entity.id, self.begins));
         self.cpu_by_id[at] = Some(c);
         Some(c)
     }

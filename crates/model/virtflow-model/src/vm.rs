@@ -4,7 +4,7 @@
 //! `kvm_exit.vcpu_id`, else from the thread's name, else from the order of appearance. The number
 //! in `kvm_entry` is never believed: LTTng's stock probe records half of a pointer there.
 
-use crate::causes::{Accepted, Pending, Vectors};
+use crate::causes::{Pending, Vectors};
 use crate::exits;
 use crate::guest::{GcpuIx, GuestIx};
 use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
@@ -52,7 +52,6 @@ pub(crate) struct OpenExit {
     pub(crate) reason: u32,
     pub(crate) isa: u32,
     pub(crate) class: Cause,
-    pub(crate) rip: Option<u64>,
     pub(crate) nested: Option<EntityId>,
     pub(crate) reflected: bool,
     kernel_ns: i64,
@@ -91,7 +90,7 @@ pub(crate) struct Vcpu {
     pub(crate) pending: Option<Pending>,
     pub(crate) nested: Nested,
     /// Vectors its APIC accepted and KVM has not injected yet.
-    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) accepted: Vec<u8>,
     /// Whether the trace has shown such accepts.
     pub(crate) accepts_seen: bool,
     /// Whether it sent an interrupt since its last entry.
@@ -605,7 +604,6 @@ impl<S: Sink> Model<S> {
             reason: info.reason,
             isa,
             class,
-            rip: info.rip,
             nested,
             reflected: false,
             kernel_ns: 0,

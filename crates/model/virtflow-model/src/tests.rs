@@ -1,0 +1,511 @@
+//! The machines on sequences a person can read: events in, states out.
+
+use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
+use virtflow_base::{CpuId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};
+use virtflow_events::{ApicAccept, Comm, ExitInfo, KernelEvent as K, KernelRecord, NamespaceKind};
+
+const QEMU: Tid = Tid(100);
+const VCPU: Tid = Tid(101);
+const OTHER: Tid = Tid(200);
+/// SVM's code of HLT, of a host interrupt, and of VMRUN.
+const HLT: u32 = 0x78;
+const INTR: u32 = 0x60;
+const VMRUN: u32 = 0x80;
+const CR3_A: u64 = 0x1000_0000;
+const CR3_B: u64 = 0x2000_0000;
+
+fn at(t: i64) -> Timestamp {
+    Timestamp::from_nanos(t)
+}
+
+fn comm(tid: Tid) -> Comm {
+    match tid {
+        VCPU => Comm::new(b"CPU 0/KVM"),
+        QEMU => Comm::new(b"qemu"),
+        Tid(0) => Comm::new(b"swapper/0"),
+        _ => Comm::new(b"other"),
+    }
+}
+
+fn switch(prev: Tid, prev_state: u32, next: Tid) -> K {
+    K::SchedSwitch {
+        prev,
+        next,
+        prev_state,
+        prev_comm: comm(prev),
+        next_comm: comm(next),
+        next_prio: 20,
+    }
+}
+
+fn waking(tid: Tid) -> K {
+    K::SchedWaking {
+        tid,
+        target_cpu: CpuId(0),
+        comm: comm(tid),
+    }
+}
+
+fn woken(tid: Tid) -> K {
+    K::SchedWakeup {
+        tid,
+        target_cpu: CpuId(0),
+        comm: comm(tid),
+    }
+}
+
+fn exit(reason: u32) -> K {
+    K::KvmExit(ExitInfo {
+        reason,
+        isa: Some(2),
+        rip: Some(0x40_0000),
+        info1: 0,
+        info2: 0,
+        intr_info: 0,
+        vcpu: Some(0),
+    })
+}
+
+const ENTRY: K = K::KvmEntry {
+    vcpu: Some(0),
+    rip: None,
+    intr_info: None,
+};
+
+fn enter(cr3: u64) -> K {
+    K::VcpuEnterGuest {
+        vcpu: 0,
+        cr3,
+        rip: u64::MAX,
+        guest_mode: false,
+        l1_cr3: cr3,
+        vmcb12: 0,
+        vm_pid: QEMU,
+    }
+}
+
+fn left(cr3: u64, cpl: u8) -> K {
+    K::VcpuExitGuest {
+        vcpu: 0,
+        cr3,
+        cpl,
+        guest_mode: false,
+    }
+}
+
+fn process(tid: Tid, pid: Tid) -> K {
+    K::StatedumpProcess {
+        tid,
+        pid,
+        ppid: Tid(1),
+        kind: 0,
+        status: 5,
+        cpu: CpuId(0),
+        comm: comm(tid),
+    }
+}
+
+fn record(event: K) -> KernelRecord {
+    KernelRecord {
+        cpu: CpuId(0),
+        context_tid: None,
+        event,
+    }
+}
+
+fn coverage(end: i64, losses: Vec<Loss>) -> Vec<StreamCoverage> {
+    vec![StreamCoverage {
+        cpu: Some(CpuId(0)),
+        span: Some(Span::new(at(0), at(end))),
+        losses,
+    }]
+}
+
+/// Runs the model over events of processor 0 up to `end`.
+fn run_with(losses: Vec<Loss>, options: Options, end: i64, events: &[(i64, K)]) -> Collected {
+    let mut model = Model::new(&coverage(end, losses), options, Collected::default());
+    for tid in [QEMU, VCPU] {
+        model.know(&record(process(tid, QEMU)));
+    }
+    for (t, event) in events {
+        model.event(at(*t), &record(*event));
+    }
+    model.finish().0
+}
+
+fn run(end: i64, events: &[(i64, K)]) -> Collected {
+    run_with(
+        Vec::new(),
+        Options {
+            nested_traced: true,
+            ..Options::default()
+        },
+        end,
+        events,
+    )
+}
+
+/// The states of the lane whose key ends with `key`: start, end, state, cause.
+fn lane(found: &Collected, kind: Kind, key: &str) -> Vec<(i64, i64, State, Cause)> {
+    let of = |id: virtflow_base::EntityId| &found.entities[id.0 as usize];
+    let ours = |i: &&virtflow_base::Interval| {
+        let entity = of(i.entity);
+        entity.kind == kind.code() && entity.key.ends_with(key)
+    };
+    let row = |i: &virtflow_base::Interval| {
+        let state = State::from_code(i.state).unwrap();
+        let cause = Cause::from_code(i.cause).unwrap();
+        (i.span.start.as_nanos(), i.span.end.as_nanos(), state, cause)
+    };
+    found.intervals.iter().filter(ours).map(row).collect()
+}
+
+/// A vCPU that runs, is pre-empted by another thread, and runs again.
+fn preempted() -> Vec<(i64, K)> {
+    vec![
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, ENTRY),
+        (20, exit(INTR)),
+        (25, switch(VCPU, 0x100, OTHER)),
+        (40, switch(OTHER, 1, VCPU)),
+        (45, ENTRY),
+    ]
+}
+
+#[test]
+fn preemption_names_who_took_the_processor() {
+    let found = run(60, &preempted());
+    let lane = lane(&found, Kind::Vcpu, "/vcpu:0");
+    assert_eq!(
+        lane[1..],
+        [
+            (10, 20, State::Guest, Cause::None),
+            (20, 25, State::Hypervisor, Cause::ExitIrq),
+            (25, 40, State::Preempted, Cause::None),
+            (40, 45, State::Hypervisor, Cause::ExitIrq),
+            (45, 60, State::Guest, Cause::None),
+        ]
+    );
+    let taken = found
+        .intervals
+        .iter()
+        .find(|i| i.state == State::Preempted.code() && i.span.start == at(25));
+    let by = taken
+        .and_then(|i| i.by)
+        .map(|by| found.entities[by.0 as usize].tid);
+    assert_eq!(by, Some(Some(OTHER.0)));
+}
+
+#[test]
+fn an_exit_is_split_into_kernel_vmm_and_off_the_processor() {
+    let found = run(60, &preempted());
+    let exit = found.exits[0];
+    assert_eq!(
+        (
+            exit.span.nanos(),
+            exit.kernel_ns,
+            exit.vmm_ns,
+            exit.off_cpu_ns
+        ),
+        (25, 10, 0, 15)
+    );
+    assert!(exit.entered_again);
+}
+
+/// A vCPU that halts and is woken from a timer's callback; `work` follows before the next halt.
+fn halted(work: &[(i64, K)]) -> Vec<(i64, K)> {
+    let timer = K::HrtimerExpireEntry {
+        hrtimer: 1,
+        function: 2,
+        now: 0,
+    };
+    let mut events = vec![
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, ENTRY),
+        (20, exit(HLT)),
+        (25, switch(VCPU, 1, Tid(0))),
+        (50, timer),
+        (51, waking(VCPU)),
+        (52, K::HrtimerExpireExit { hrtimer: 1 }),
+        (60, switch(Tid(0), 0, VCPU)),
+        (
+            61,
+            K::KvmApicAccept(ApicAccept {
+                apic_id: 0,
+                delivery_mode: 0,
+                vector: 236,
+                posted: false,
+            }),
+        ),
+        (
+            62,
+            K::KvmInjVirq {
+                vector: 236,
+                reinjected: None,
+            },
+        ),
+        (65, ENTRY),
+    ];
+    events.extend_from_slice(work);
+    events
+}
+
+#[test]
+fn a_halt_ended_by_a_timer_waits_for_it() {
+    let found = run(100, &halted(&[(70, exit(INTR)), (75, ENTRY)]));
+    let lane = lane(&found, Kind::Vcpu, "/vcpu:0");
+    assert!(
+        lane.contains(&(25, 51, State::Halted, Cause::Timer)),
+        "{lane:?}"
+    );
+    assert!(
+        lane.contains(&(51, 60, State::Runnable, Cause::None)),
+        "{lane:?}"
+    );
+}
+
+#[test]
+fn a_halt_after_which_nothing_was_done_is_idle() {
+    let mut idle = halted(&[(70, exit(HLT)), (75, switch(VCPU, 1, Tid(0)))]);
+    for event in &mut idle {
+        if let K::KvmExit(info) = &mut event.1 {
+            info.rip = Some(u64::MAX);
+        }
+    }
+    let lane = lane(&run(100, &idle), Kind::Vcpu, "/vcpu:0");
+    assert!(
+        lane.contains(&(25, 51, State::Halted, Cause::Idle)),
+        "{lane:?}"
+    );
+}
+
+#[test]
+fn woken_on_the_way_to_sleep_it_is_runnable_at_once() {
+    let events = [
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, ENTRY),
+        (20, exit(HLT)),
+        (22, waking(VCPU)),
+        (25, switch(VCPU, 1, Tid(0))),
+        (30, woken(VCPU)),
+        (35, switch(Tid(0), 0, VCPU)),
+    ];
+    let lane = lane(&run(40, &events), Kind::Vcpu, "/vcpu:0");
+    assert!(
+        lane.contains(&(25, 35, State::Runnable, Cause::None)),
+        "{lane:?}"
+    );
+}
+
+#[test]
+fn the_same_cr3_between_user_exits_is_proved() {
+    let mut events = vec![(0, switch(Tid(0), 0, VCPU))];
+    for t in [10, 110, 210] {
+        let round = [
+            (t, ENTRY),
+            (t + 1, enter(CR3_A)),
+            (t + 50, exit(INTR)),
+            (t + 51, left(CR3_A, 3)),
+        ];
+        events.extend_from_slice(&round);
+    }
+    let found = run(300, &events);
+    let key = format!("cr3:{CR3_A:x}#0");
+    let proved = found.intervals.iter().find(|i| {
+        found.entities[i.entity.0 as usize].key.ends_with(&key)
+            && i.span == Span::new(at(110), at(160))
+    });
+    let proved = proved.map(|i| (i.state, i.confidence));
+    assert_eq!(
+        proved,
+        Some((State::RunUser.code(), Confidence::Proved.code()))
+    );
+}
+
+#[test]
+fn a_process_that_changed_inside_a_segment_is_only_likely() {
+    let events = [
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, ENTRY),
+        (11, enter(CR3_A)),
+        (90, exit(INTR)),
+        (91, left(CR3_B, 3)),
+        (100, ENTRY),
+        (101, enter(CR3_B)),
+    ];
+    let found = run(200, &events);
+    let key = format!("cr3:{CR3_B:x}#0");
+    let ran = found
+        .intervals
+        .iter()
+        .filter(|i| i.state == State::RunUser.code());
+    let mut ran = ran.filter(|i| found.entities[i.entity.0 as usize].key.ends_with(&key));
+    assert!(ran.all(|i| i.confidence == Confidence::Likely.code()));
+    let nobody = run_with(
+        Vec::new(),
+        Options {
+            proved_only: true,
+            nested_traced: true,
+        },
+        200,
+        &events,
+    );
+    assert!(
+        !nobody
+            .intervals
+            .iter()
+            .any(|i| i.state == State::RunUser.code())
+    );
+}
+
+#[test]
+fn a_nested_guest_runs_at_level_two_and_its_exits_are_told_apart() {
+    let enter2 = K::KvmNestedEnter {
+        rip: 1,
+        vmcb: 0x7000,
+        nested_rip: 2,
+        event_inj: 0,
+        guest_pgd: None,
+    };
+    let events = [
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, ENTRY),
+        (20, exit(VMRUN)),
+        (21, left(CR3_A, 0)),
+        (25, enter2),
+        (30, ENTRY),
+        (40, exit(INTR)),
+        (50, ENTRY),
+        (60, exit(HLT)),
+        (
+            62,
+            K::KvmNestedExitInject {
+                exit: HLT,
+                int_info: 0,
+                isa: Some(2),
+            },
+        ),
+        (70, ENTRY),
+        (80, exit(VMRUN)),
+        (
+            85,
+            K::KvmNestedEnter {
+                rip: 1,
+                vmcb: 0x7000,
+                nested_rip: 2,
+                event_inj: 0x8000_00ec,
+                guest_pgd: None,
+            },
+        ),
+        (90, ENTRY),
+    ];
+    let found = run(100, &events);
+    let key = format!("/L2:{CR3_A:x}/vcpu:7000");
+    assert_eq!(
+        lane(&found, Kind::NestedVcpu, &key),
+        [
+            (25, 30, State::L0Handling, Cause::ExitNested),
+            (30, 40, State::Guest, Cause::None),
+            (40, 50, State::L0Handling, Cause::ExitIrq),
+            (50, 60, State::Guest, Cause::None),
+            (60, 62, State::L0Handling, Cause::ExitHlt),
+            (62, 85, State::Halted, Cause::Ambiguous),
+            (85, 90, State::L0Handling, Cause::ExitNested),
+            (90, 100, State::Guest, Cause::None),
+        ]
+    );
+    let mut levels = found
+        .intervals
+        .iter()
+        .filter(|i| i.state == State::Guest.code() && i.span.start == at(30));
+    assert!(levels.all(|i| i.level == 2));
+    assert!(found.exits.iter().any(|e| e.reflected && e.reason == HLT));
+}
+
+#[test]
+fn a_loss_hides_its_processor_and_nothing_is_continued_over_it() {
+    let loss = Loss {
+        span: Span::new(at(15), at(100)),
+        kind: LossKind::Events(7),
+    };
+    let events = [
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, ENTRY),
+        (20, exit(INTR)),
+        (120, switch(VCPU, 0x100, OTHER)),
+        (130, switch(OTHER, 1, VCPU)),
+    ];
+    let options = Options {
+        nested_traced: true,
+        ..Options::default()
+    };
+    let found = run_with(vec![loss], options, 150, &events);
+    let lane = lane(&found, Kind::Vcpu, "/vcpu:0");
+    assert!(
+        lane.contains(&(10, 15, State::Guest, Cause::None)),
+        "{lane:?}"
+    );
+    assert!(
+        lane.contains(&(15, 100, State::Unknown, Cause::Lost)),
+        "{lane:?}"
+    );
+    assert!(
+        lane.iter().all(|row| row.0 >= 100 || row.1 <= 100),
+        "nothing crosses the loss: {lane:?}"
+    );
+}
+
+#[test]
+fn threads_of_a_namespace_are_a_container() {
+    let mut model = Model::new(
+        &coverage(100, Vec::new()),
+        Options::default(),
+        Collected::default(),
+    );
+    model.know(&record(process(OTHER, OTHER)));
+    let namespace = K::StatedumpNamespace {
+        tid: OTHER,
+        kind: NamespaceKind::Pid,
+        inum: 77,
+        level: 1,
+    };
+    model.know(&record(namespace));
+    model.event(at(1), &record(switch(Tid(0), 0, OTHER)));
+    let found = model.finish().0;
+    let container = found
+        .entities
+        .iter()
+        .find(|e| e.kind == Kind::Container.code())
+        .unwrap();
+    assert_eq!(
+        (container.key.as_str(), container.label.as_slice()),
+        ("container:77", b"other".as_slice())
+    );
+    let thread = found
+        .entities
+        .iter()
+        .find(|e| e.tid == Some(OTHER.0))
+        .unwrap();
+    assert_eq!(thread.parent, Some(container.id));
+}
+
+#[test]
+fn every_lane_tiles_its_life() {
+    for events in [
+        preempted(),
+        halted(&[(70, exit(HLT)), (75, switch(VCPU, 1, Tid(0)))]),
+    ] {
+        let found = run(200, &events);
+        let mut ends = std::collections::HashMap::new();
+        for i in &found.intervals {
+            let lane = (i.entity, i.vcpu);
+            if let Some(end) = ends.insert(lane, i.span.end) {
+                assert_eq!(
+                    end, i.span.start,
+                    "{:?}",
+                    found.entities[i.entity.0 as usize].key
+                );
+            }
+        }
+    }
+}
