@@ -26,6 +26,8 @@ enum Work {
     Cargo(Vec<&'static str>),
     /// Ourselves, once more.
     Xtask(&'static [&'static str]),
+    /// The same, if babeltrace2 is installed.
+    WithBabeltrace2(&'static [&'static str]),
     Fixtures,
 }
 
@@ -67,6 +69,10 @@ fn steps(nextest: bool) -> Vec<Step> {
         ),
         step("tests", Work::Cargo(tests)),
         step(
+            "conformance",
+            Work::WithBabeltrace2(&["conformance", "fixtures", "--generated", "5000"]),
+        ),
+        step(
             "doc-tests",
             Work::Cargo(vec!["test", "--workspace", "--locked", "--doc", "--quiet"]),
         ),
@@ -89,10 +95,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("{}", names(&all));
         return Ok(ExitCode::SUCCESS);
     }
-    if !succeeds(Command::new("babeltrace2").arg("--version")) {
-        println!(
-            "ci: SKIPPED: babeltrace2 is not installed; the tests that compare with it do nothing"
-        );
+    if !has_babeltrace2() {
+        println!("ci: SKIPPED: babeltrace2 is not installed; what compares with it does nothing");
     }
     let start = Instant::now();
     for step in all {
@@ -122,11 +126,17 @@ fn names(steps: &[Step]) -> String {
 fn work(work: &Work) -> Result<bool> {
     Ok(match work {
         Work::Cargo(arguments) => repo::cargo().args(arguments).status()?.success(),
-        Work::Xtask(arguments) => Command::new(std::env::current_exe()?)
-            .args(*arguments)
-            .current_dir(repo::root())
-            .status()?
-            .success(),
+        Work::WithBabeltrace2(_) if !has_babeltrace2() => {
+            println!("ci: SKIPPED, without babeltrace2");
+            true
+        }
+        Work::Xtask(arguments) | Work::WithBabeltrace2(arguments) => {
+            Command::new(std::env::current_exe()?)
+                .args(*arguments)
+                .current_dir(repo::root())
+                .status()?
+                .success()
+        }
         Work::Fixtures => {
             let changed = fixtures::changed(&repo::root().join("fixtures"))?;
             for complaint in &changed {
@@ -135,6 +145,10 @@ fn work(work: &Work) -> Result<bool> {
             changed.is_empty()
         }
     })
+}
+
+fn has_babeltrace2() -> bool {
+    succeeds(Command::new("babeltrace2").arg("--version"))
 }
 
 fn succeeds(command: &mut Command) -> bool {
@@ -153,10 +167,10 @@ mod tests {
     fn every_step_has_its_own_name() {
         for nextest in [true, false] {
             let mut names: Vec<_> = steps(nextest).iter().map(|step| step.name).collect();
-            assert_eq!(names.len(), 6);
+            assert_eq!(names.len(), 7);
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), 6);
+            assert_eq!(names.len(), 7);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Automation of the repository: `cargo xtask --help`.
 
 mod accuracy;
+mod bench;
 mod ci;
 mod conformance;
 mod fixtures;
@@ -21,6 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Accuracy(accuracy::Args),
+    Bench(bench::Args),
     Ci(ci::Args),
     Conformance(conformance::Args),
     Fixtures(fixtures::Args),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Accuracy(args) => accuracy::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Ci(args) => ci::run(args),
         Command::Conformance(args) => conformance::run(args),
         Command::Fixtures(args) => fixtures::run(args),

@@ -10,6 +10,7 @@
 //! of floating point numbers after the sixth behind the point.
 
 mod compare;
+mod generated;
 mod ours;
 mod render;
 #[cfg(test)]
@@ -28,8 +29,11 @@ use std::time::Instant;
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Directories that hold traces, at any depth
-    #[arg(required = true)]
+    #[arg(required_unless_present = "generated")]
     dirs: Vec<PathBuf>,
+    /// Also traces of so many events, made for this in every dialect that virtflow-synth knows
+    #[arg(long, value_name = "EVENTS")]
+    generated: Option<u64>,
     /// Differences of each trace that are shown; all are counted
     #[arg(long, default_value_t = 10)]
     show: usize,
@@ -40,26 +44,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut sum = Outcome::default();
     let mut traces = 0;
     for dir in &args.dirs {
-        for trace in virtflow_ctf::discover(dir)? {
-            let start = Instant::now();
-            let outcome = conform(&trace, args.show)
-                .with_context(|| format!("comparing {}", trace.display()))?;
-            say(&format!(
-                "{}: {}, {:.1} s",
-                trace.display(),
-                outcome.counts(),
-                start.elapsed().as_secs_f64()
-            ));
-            for difference in &outcome.shown {
-                say(&format!("  {difference}"));
-            }
-            for (fault, count) in &outcome.faults {
-                say(&format!(
-                    "  babeltrace2's own fault, {count} times: {fault}"
-                ));
-            }
-            traces += 1;
-            sum.add(outcome);
+        traces += directory(dir, args.show, &mut sum)?;
+    }
+    if let Some(events) = args.generated {
+        for dialect in generated::DIALECTS {
+            let scratch = tempfile::tempdir()?;
+            let dir = generated::write(scratch.path(), dialect, events)?;
+            traces += directory(&dir, args.show, &mut sum)?;
         }
     }
     say(&format!("{traces} traces: {}", sum.counts()));
@@ -68,6 +59,32 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Compares the traces of a directory; how many there were.
+fn directory(dir: &Path, show: usize, sum: &mut Outcome) -> Result<usize> {
+    let traces = virtflow_ctf::discover(dir)?;
+    for trace in &traces {
+        let start = Instant::now();
+        let outcome =
+            conform(trace, show).with_context(|| format!("comparing {}", trace.display()))?;
+        say(&format!(
+            "{}: {}, {:.1} s",
+            trace.display(),
+            outcome.counts(),
+            start.elapsed().as_secs_f64()
+        ));
+        for difference in &outcome.shown {
+            say(&format!("  {difference}"));
+        }
+        for (fault, count) in &outcome.faults {
+            say(&format!(
+                "  babeltrace2's own fault, {count} times: {fault}"
+            ));
+        }
+        sum.add(outcome);
+    }
+    Ok(traces.len())
 }
 
 #[expect(clippy::print_stdout, reason = "the report")]

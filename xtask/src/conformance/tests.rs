@@ -223,7 +223,7 @@ fn every_kind_of_difference_is_found() {
         ("cpu_id: 1", "cpu_id: 2", "cpu_id: 2"),
         ("(7 events)", "(8 events)", "only babeltrace2 tells"),
         ("Discarded events (7", "Stream end (7", "unknown kind"),
-        ("[200 cycles, 5000000207", "[201 cycles, 5000000208", "ends"),
+        ("[100 cycles, 5000000107", "[101 cycles, 5000000108", "ends"),
         ("/s0\n", "/s1\n", "has no stream"),
     ] {
         let outcome = against(dir.path(), &right.replacen(from, to, 1));

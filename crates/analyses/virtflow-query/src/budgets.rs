@@ -117,6 +117,14 @@ impl Budgets {
         self.sums.get(id.0 as usize)?.as_deref()
     }
 
+    /// From the first to the last moment of any lane inside the range.
+    pub fn covered(&self) -> Option<Span> {
+        let spans = || self.sums.iter().flatten().filter_map(|sums| sums.span());
+        let start = spans().map(|span| span.start).min()?;
+        let end = spans().map(|span| span.end).max()?;
+        Some(Span::new(start, end))
+    }
+
     /// What exits cost.
     pub const fn exits(&self) -> &FxHashMap<ExitKey, ExitCost> {
         &self.exits

@@ -79,6 +79,11 @@ pub fn info(recording: &Recording) -> Info {
     let counted = recording.count(threads());
     let mut problems = recording.problems();
     problems.merge(counted.problems);
+    let seen: Vec<_> = counted
+        .by_name
+        .iter()
+        .map(|event| event.name.as_str())
+        .collect();
     let machines = recording
         .machines()
         .iter()
@@ -93,7 +98,7 @@ pub fn info(recording: &Recording) -> Info {
                 begin_ns: bounds.map(|b| b.0.as_nanos()),
                 end_ns: bounds.map(|b| b.1.as_nanos()),
                 streams: coverage.iter().map(StreamReport::new).collect(),
-                analyses: analyses(&described),
+                analyses: analyses(&described, &seen),
                 missing: missing(
                     &described,
                     described.iter().any(|name| name.starts_with("kvm_")),

@@ -101,6 +101,13 @@ impl Sums {
         self.lanes.iter().map(|(_, life)| life.span.nanos()).sum()
     }
 
+    /// From the first moment of any of its lanes to the last one of any.
+    pub fn span(&self) -> Option<Span> {
+        let start = self.lanes.iter().map(|(_, life)| life.span.start).min()?;
+        let end = self.lanes.iter().map(|(_, life)| life.span.end).max()?;
+        Some(Span::new(start, end))
+    }
+
     /// How much of [`Self::lifetime_ns`] no interval covers. A guest process's lane ends when the
     /// process goes on on another virtual processor, and begins anew when it comes back.
     pub fn away_ns(&self) -> i64 {

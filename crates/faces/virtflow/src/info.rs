@@ -146,6 +146,10 @@ fn events(page: &mut Page, info: &Info, names: usize) {
         Tone::Strong,
         &format!("EVENTS: {}", number(info.events_total)),
     );
+    if info.events.is_empty() {
+        page.paragraph(Tone::Plain, "The recording holds no event.");
+        return;
+    }
     let mut table = Table::new(1, ["name", "count", "share", "used"]);
     let total = i64::try_from(info.events_total).unwrap_or(i64::MAX);
     for event in info.events.iter().take(names) {
@@ -183,17 +187,14 @@ fn analyses(page: &mut Page, machine: &MachineInfo) {
             Possible::Yes => (Tone::Plain, "yes"),
             Possible::Partly => (Tone::Warning, "partly"),
             Possible::No => (Tone::Warning, "no"),
+            Possible::NothingSeen => (Tone::Faint, "none"),
         };
-        let without = match analysis.missing.join(", ") {
-            list if list.is_empty() => String::new(),
-            list => format!("without {list}"),
+        let list = analysis.missing.join(", ");
+        let why = match analysis.possible {
+            Possible::Yes => String::new(),
+            Possible::NothingSeen => format!("recorded, but there was no {list}"),
+            Possible::Partly | Possible::No => format!("without {list}"),
         };
-        page.labelled(
-            tone,
-            2,
-            &format!("{:<30}{word}", analysis.name),
-            40,
-            &without,
-        );
+        page.labelled(tone, 2, &format!("{:<30}{word}", analysis.name), 40, &why);
     }
 }

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&format!("virtflow: {error:#}"));
+            output::complain(&format!("virtflow: {}", output::chain(&error)));
             let usage = error.downcast_ref::<range::RangeError>().is_some()
                 || error.downcast_ref::<args::UsageError>().is_some();
             ExitCode::from(if usage { EXIT_USAGE } else { EXIT_INPUT })

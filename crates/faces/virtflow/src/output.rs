@@ -7,6 +7,18 @@ pub(crate) fn complain(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
+/// An error and what led to it, without saying twice what an error quotes of its own cause.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |told, cause| match &told[..] {
+            "" => cause,
+            _ if told.ends_with(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        })
+}
+
 /// Whether the reader of our output went away, as `head` does.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -93,8 +105,9 @@ pub(crate) fn share(part: i64, whole: i64) -> String {
     }
     let per_cent = 100.0 * part as f64 / whole as f64;
     match per_cent {
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p < 0.1 => "<0.1 %".to_owned(),
+        p if (99.95..100.0).contains(&p) => ">99.9 %".to_owned(),
         p => format!("{p:.1} %"),
     }
 }
@@ -134,12 +147,25 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_not_said_twice() {
+        let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let quoted = anyhow::Error::new(io()).context(format!("cannot open x: {}", io()));
+        assert_eq!(chain(&quoted), format!("cannot open x: {}", io()));
+        assert_eq!(
+            chain(&anyhow::Error::new(io()).context("a")),
+            format!("a: {}", io())
+        );
+    }
+
+    #[test]
     fn numbers_and_shares() {
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(number(12), "12");
         assert_eq!(share(1, 3), "33.3 %");
         assert_eq!(share(0, 3), "0 %");
         assert_eq!(share(1, 100_000), "<0.1 %");
+        assert_eq!(share(99_999, 100_000), ">99.9 %");
+        assert_eq!(share(3, 3), "100.0 %");
         assert_eq!(share(1, 0), "-");
     }
 }

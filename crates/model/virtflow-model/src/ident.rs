@@ -412,7 +412,7 @@ impl Ident {
             }
             (User(_), Idle) => {
                 let tick = j > 0 && self.run[j - 1].msr_write && !self.run[j - 1].head;
-                if s.halted && tick && w < 2 * idle {
+                if s.halted && tick && w < idle.saturating_mul(2) {
                     parts(&[part(0, Idle, Evidence::IdleLoop)])
                 } else {
                     parts(&[
@@ -425,7 +425,7 @@ impl Ident {
                 part(0, Idle, Evidence::IdleLoop),
                 part(switch, User(b), Evidence::Cr3Exit),
             ]),
-            (Idle, Idle) if !s.halted || w <= 3 * idle => {
+            (Idle, Idle) if !s.halted || w <= idle.saturating_mul(3) => {
                 parts(&[part(0, Idle, Evidence::IdleLoop)])
             }
             (Idle, Idle) => parts(&[

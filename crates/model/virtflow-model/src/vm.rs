@@ -65,9 +65,9 @@ impl OpenExit {
         let ns = t.since(self.mark);
         self.mark = t;
         match mode {
-            _ if !on_cpu => self.off_cpu_ns += ns,
-            Mode::Vmm(_) => self.vmm_ns += ns,
-            _ => self.kernel_ns += ns,
+            _ if !on_cpu => self.off_cpu_ns = self.off_cpu_ns.saturating_add(ns),
+            Mode::Vmm(_) => self.vmm_ns = self.vmm_ns.saturating_add(ns),
+            _ => self.kernel_ns = self.kernel_ns.saturating_add(ns),
         }
     }
 }

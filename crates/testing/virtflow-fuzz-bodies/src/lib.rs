@@ -17,6 +17,7 @@ pub mod seeds;
 
 pub use ctf::{STREAM_MARK, metadata, packets};
 pub use pipeline::pipeline;
+pub use script::explain;
 
 /// A fuzz target: its name, which is also that of its corpus, and its body.
 pub type Target = (&'static str, fn(&[u8]));

@@ -10,9 +10,9 @@ use serde::Serialize;
 pub struct Analysis {
     /// What it answers.
     pub name: &'static str,
-    /// `yes`, `partly` or `no`.
+    /// How far it can go.
     pub possible: Possible,
-    /// The events it lacks.
+    /// The events it lacks; for one with nothing to show, those of which there was none.
     pub missing: Vec<&'static str>,
 }
 
@@ -27,10 +27,13 @@ pub enum Possible {
     Partly,
     /// It lacks what it stands on.
     No,
+    /// The trace was made for it, but what it is about did not happen.
+    NothingSeen,
 }
 
-/// An analysis, the events it cannot do without, and those that make it better.
+/// An analysis, the event without which it has nothing to show, those it cannot do without, and those that make it better.
 pub(super) type Rests = (
+    &'static str,
     &'static str,
     &'static [&'static str],
     &'static [&'static str],
@@ -39,6 +42,7 @@ pub(super) type Rests = (
 pub(super) const ANALYSES: &[Rests] = &[
     (
         "host threads and CPUs",
+        "sched_switch",
         &["sched_switch"],
         &[
             "sched_waking",
@@ -51,26 +55,31 @@ pub(super) const ANALYSES: &[Rests] = &[
     ),
     (
         "containers",
+        "lttng_statedump_process_pid_ns",
         &["sched_switch", "lttng_statedump_process_pid_ns"],
         &["sched_process_fork"],
     ),
     (
         "vCPUs: where the time went",
+        "kvm_x86_exit",
         &["sched_switch", "kvm_x86_exit", "kvm_x86_entry"],
         &["sched_waking", "kvm_userspace_exit", "kvm_fpu"],
     ),
     (
         "pre-emption: who by whom",
+        "kvm_x86_exit",
         &["sched_switch", "kvm_x86_exit"],
         &["sched_waking"],
     ),
     (
         "exit reasons and latency",
+        "kvm_x86_exit",
         &["kvm_x86_exit", "kvm_x86_entry"],
         &["sched_switch", "kvm_userspace_exit"],
     ),
     (
         "causes of waits",
+        "kvm_x86_exit",
         &["sched_switch", "kvm_x86_exit"],
         &[
             "sched_waking",
@@ -84,11 +93,13 @@ pub(super) const ANALYSES: &[Rests] = &[
     ),
     (
         "guest processes",
+        "vcpu_enter_guest",
         &["sched_switch", "kvm_x86_exit", "vcpu_enter_guest"],
         &["vcpu_exit_guest"],
     ),
     (
         "nested VMs",
+        "kvm_x86_nested_vmrun",
         &["sched_switch", "kvm_x86_exit"],
         &[
             "kvm_x86_nested_vmrun",
@@ -99,27 +110,31 @@ pub(super) const ANALYSES: &[Rests] = &[
     ),
 ];
 
-/// Which analyses a trace is good for that has only these events.
-pub(crate) fn analyses(described: &[&str]) -> Vec<Analysis> {
-    let lacks = |name: &&&str| {
-        !NEEDS
-            .iter()
-            .any(|need| need.name == **name && has(described, need))
+/// Which analyses a trace is good for that describes only these events and saw only those.
+pub(crate) fn analyses(described: &[&str], seen: &[&str]) -> Vec<Analysis> {
+    let among = |name: &str, events: &[&str]| {
+        let need = NEEDS.iter().find(|need| need.name == name);
+        need.is_some_and(|need| has(events, need))
     };
+    let lacks = |name: &&&str| !among(name, described);
     ANALYSES
         .iter()
-        .map(|&(name, must, better)| {
+        .map(|&(name, sign, must, better)| {
             let hard: Vec<_> = must.iter().filter(lacks).copied().collect();
             let soft: Vec<_> = better.iter().filter(lacks).copied().collect();
-            let possible = match (hard.is_empty(), soft.is_empty()) {
-                (false, _) => Possible::No,
-                (true, false) => Possible::Partly,
-                (true, true) => Possible::Yes,
+            let (possible, missing) = if !hard.is_empty() {
+                (Possible::No, [hard, soft].concat())
+            } else if among(sign, described) && !among(sign, seen) {
+                (Possible::NothingSeen, vec![sign])
+            } else if soft.is_empty() {
+                (Possible::Yes, soft)
+            } else {
+                (Possible::Partly, soft)
             };
             Analysis {
                 name,
                 possible,
-                missing: [hard, soft].concat(),
+                missing,
             }
         })
         .collect()

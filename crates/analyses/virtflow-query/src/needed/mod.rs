@@ -3,8 +3,8 @@
 mod analyses;
 mod table;
 
-pub use analyses::{Analysis, Possible};
 pub(crate) use analyses::analyses;
+pub use analyses::{Analysis, Possible};
 use serde::Serialize;
 use table::{NEEDS, Need};
 
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn every_analysis_rests_on_events_of_the_table() {
-        for (_, must, better) in analyses::ANALYSES {
-            for name in must.iter().chain(*better) {
+        for (_, sign, must, better) in analyses::ANALYSES {
+            for name in must.iter().chain(*better).chain([sign]) {
                 assert!(NEEDS.iter().any(|need| need.name == *name), "{name}");
             }
         }
@@ -72,12 +72,18 @@ mod tests {
         assert!(!missing.contains(&"kvm_x86_exit"));
         assert!(!missing.contains(&"x86_irq_vectors_*"));
         assert!(missing.contains(&"sched_waking"));
-        let analyses = analyses(&described);
+        let analyses = analyses(&described, &described);
         let vcpus = analyses
             .iter()
             .find(|a| a.name.starts_with("vCPUs"))
             .unwrap();
         assert_eq!(vcpus.possible, Possible::Partly);
+        let unseen = super::analyses(&described, &["sched_switch"]);
+        assert!(
+            unseen
+                .iter()
+                .any(|a| a.name == vcpus.name && a.possible == Possible::NothingSeen)
+        );
         assert!(
             analyses
                 .iter()

@@ -15,10 +15,10 @@ pub(super) struct Need {
 }
 
 const fn need(
-    pub(super) name: &'static str,
-    pub(super) any_of: &'static [&'static str],
-    pub(super) gives: &'static str,
-    pub(super) without: &'static str,
+    name: &'static str,
+    any_of: &'static [&'static str],
+    gives: &'static str,
+    without: &'static str,
 ) -> Need {
     Need {
         name,

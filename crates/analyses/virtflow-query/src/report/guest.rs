@@ -1,9 +1,9 @@
 //! What ran inside a guest: its processes, its kernel, its idle loop.
 
 use super::lane::Budget;
+use super::names::{Names, label};
 use super::takers::{Taker, takers};
 use super::waits::Waits;
-use super::names::{Names, label};
 use serde::Serialize;
 use virtflow_base::{Entity, EntityId};
 use virtflow_model::{Confidence, Kind, State};

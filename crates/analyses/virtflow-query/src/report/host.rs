@@ -1,8 +1,8 @@
 //! The host itself: its processors, its threads, its containers.
 
 use super::lane::Budget;
-use super::takers::TakerKind;
 use super::names::{Names, Who, label};
+use super::takers::TakerKind;
 use serde::Serialize;
 use virtflow_base::Entity;
 use virtflow_model::{Kind, State};

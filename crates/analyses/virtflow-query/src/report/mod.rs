@@ -24,8 +24,8 @@ pub use lane::{Budget, StateTime};
 pub use loss::{LossReport, StreamReport};
 pub use names::text;
 pub use takers::{Taker, TakerKind};
-pub use waits::{Durations, Wait, Waits};
 pub use vm::{NestedVcpuReport, NestedVmReport, VcpuReport, VmReport};
+pub use waits::{Durations, Wait, Waits};
 
 use crate::budgets::Budgets;
 use crate::needed::{Missing, missing};
@@ -107,6 +107,11 @@ pub struct MachineReport {
     pub analysed_begin_ns: Option<i64>,
     /// Its end.
     pub analysed_end_ns: Option<i64>,
+    /// From when on the state of anything is known: the first event, where none stands at the
+    /// beginning of the streams.
+    pub states_begin_ns: Option<i64>,
+    /// Until when.
+    pub states_end_ns: Option<i64>,
     /// Events that the analysis makes use of; `virtflow info` counts all.
     pub events_used: u64,
     /// What its streams cover, and what they lost.
@@ -199,6 +204,8 @@ fn of_budgets(budgets: &Budgets, outcome: &Outcome, request: &Request) -> Machin
         end_ns: bounds.map(|b| b.end.as_nanos()),
         analysed_begin_ns: analysed.map(|a| a.start.as_nanos()),
         analysed_end_ns: analysed.map(|a| a.end.as_nanos()),
+        states_begin_ns: budgets.covered().map(|c| c.start.as_nanos()),
+        states_end_ns: budgets.covered().map(|c| c.end.as_nanos()),
         events_used: outcome.counts.events,
         streams: outcome.coverage.iter().map(StreamReport::new).collect(),
         vms: chosen

@@ -134,7 +134,7 @@ pub fn text(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(bytes.len());
     // Writing to a string does not fail.
-    let mut hex = |out: &mut String, byte: u8| {
+    let hex = |out: &mut String, byte: u8| {
         let _ = write!(out, "\\x{byte:02X}");
     };
     for chunk in bytes.utf8_chunks() {

@@ -3,9 +3,9 @@
 use super::exits::{ExitReport, count, exits_of};
 use super::guest::GuestReport;
 use super::lane::Budget;
+use super::names::{Names, label, text};
 use super::takers::{Taker, takers};
 use super::waits::Waits;
-use super::names::{Names, label, text};
 use serde::Serialize;
 use virtflow_base::Entity;
 use virtflow_model::Kind;

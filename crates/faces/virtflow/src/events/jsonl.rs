@@ -4,7 +4,7 @@
 //! where the trace has contexts. Numbers are exact, up to 64 bits; an enumeration is
 //! `{"label":…,"value":…}`; bytes that are not UTF-8 are `\xNN` (with the backslash escaped).
 
-use super::push_number;
+use super::{push_integer, push_number};
 use std::io::Write;
 use virtflow_base::Timestamp;
 use virtflow_query::{AnyEvent, FieldError, Item, Scope};
@@ -12,18 +12,18 @@ use virtflow_query::{AnyEvent, FieldError, Item, Scope};
 /// Appends the object.
 pub(super) fn write(time: Timestamp, event: &AnyEvent, machine: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time_ns\":");
-    push_number(out, time);
+    push_integer(out, time.as_nanos().into());
     out.extend_from_slice(b",\"name\":");
     string(event.name().as_bytes(), out);
     out.extend_from_slice(b",\"cpu\":");
     match event.cpu() {
-        Some(cpu) => push_number(out, cpu),
+        Some(cpu) => push_integer(out, cpu.0.into()),
         None => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(b",\"machine\":");
     string(machine.as_bytes(), out);
     out.extend_from_slice(b",\"stream\":");
-    push_number(out, event.stream());
+    push_integer(out, event.stream() as i128);
     out.extend_from_slice(b",\"fields\":{");
     let mut error = object(event, &[Scope::Payload], out);
     let at = out.len();
@@ -81,7 +81,7 @@ impl Json<'_> {
             _ => self.name(name),
         }
         match item {
-            Item::Int { value, .. } => push_number(self.out, value),
+            Item::Int { value, .. } => push_integer(self.out, value),
             Item::Enum { value, ty } => {
                 self.out.extend_from_slice(b"{\"label\":");
                 match ty.labels(value).next() {
@@ -89,7 +89,7 @@ impl Json<'_> {
                     None => self.out.extend_from_slice(b"null"),
                 }
                 self.out.extend_from_slice(b",\"value\":");
-                push_number(self.out, value);
+                push_integer(self.out, value);
                 self.out.push(b'}');
             }
             Item::Float { value, .. } if value.is_finite() => push_number(self.out, value),

@@ -1,6 +1,6 @@
 //! An event as a line of babeltrace2's text.
 
-use super::push_number;
+use super::{push_integer, push_number};
 use std::io::Write;
 use virtflow_query::{AnyEvent, Base, Item, Scope};
 
@@ -118,7 +118,7 @@ impl Line<'_> {
             }
             Kind::Array => {
                 self.out.push(b'[');
-                push_number(self.out, level.fields);
+                push_integer(self.out, level.fields as i128);
                 self.out.extend_from_slice(b"] = ");
             }
             Kind::Variant => {}
@@ -143,7 +143,7 @@ impl Line<'_> {
                     self.out.extend_from_slice(b"<unknown>");
                 }
                 self.out.extend_from_slice(b" : container = ");
-                push_number(self.out, value);
+                push_integer(self.out, value);
                 self.out.extend_from_slice(b" )");
             }
             Item::Float { value, .. } => push_number(self.out, value),
@@ -170,11 +170,26 @@ fn integer(value: i128, base: Base, bits: u32, out: &mut Vec<u8>) {
         }
     };
     let _ = match base {
-        Base::Decimal => write!(out, "{value}"),
-        Base::Hexadecimal => write!(out, "0x{:X}", stored()),
+        Base::Decimal => {
+            push_integer(out, value);
+            Ok(())
+        }
+        Base::Hexadecimal => {
+            hexadecimal(stored(), out);
+            Ok(())
+        }
         Base::Octal => write!(out, "0{:o}", stored()),
         Base::Binary => write!(out, "0b{:0width$b}", stored(), width = bits as usize),
     };
+}
+
+/// `0x` and as few digits as there are.
+fn hexadecimal(value: u128, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0x");
+    let digits = (u128::BITS - value.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        out.push(b"0123456789ABCDEF"[(value >> (4 * digit) & 0xf) as usize]);
+    }
 }
 
 /// In quotes, with C's escapes; bytes that are not UTF-8 as `\xNN`.

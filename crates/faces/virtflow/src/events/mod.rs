@@ -176,7 +176,29 @@ impl Writer {
     }
 }
 
-/// Appends a number in decimal digits.
+/// Appends an integer in decimal digits.
+fn push_integer(out: &mut Vec<u8>, value: i128) {
+    let Ok(mut rest) = u64::try_from(value.unsigned_abs()) else {
+        return push_number(out, value);
+    };
+    if value < 0 {
+        out.push(b'-');
+    }
+    // u64::MAX has 20 digits.
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends a number as it is displayed.
 fn push_number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     // Writing to a vector does not fail.
     let _ = write!(out, "{value}");
@@ -184,7 +206,23 @@ fn push_number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 
 #[cfg(test)]
 mod tests {
-    use super::Glob;
+    use super::{Glob, push_integer};
+
+    #[test]
+    fn integers_of_any_size() {
+        for value in [
+            0,
+            -1,
+            42,
+            i128::from(i64::MIN),
+            i128::from(u64::MAX),
+            i128::MIN,
+        ] {
+            let mut out = Vec::new();
+            push_integer(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
 
     #[test]
     fn stars_stand_for_anything() {

@@ -128,39 +128,34 @@ fn row(table: &mut Table, tone: Tone, name: &str, budget: &Budget, ran: i64, pro
     );
 }
 
-/// How much of the processes' time is unknown, and why.
+/// How much of the lanes' time is unknown, and why; and whether they tile.
 fn unknown(page: &mut Page, guest: &GuestReport) {
-    let all = Budget::sum(
-        guest
-            .processes
+    let processes = Budget::sum(guest.processes.iter().map(|p| &p.budget));
+    let lanes = [
+        ("processes", &processes),
+        ("guest kernel", &guest.kernel),
+        ("guest idle", &guest.idle),
+    ];
+    for (name, budget) in lanes {
+        if budget.residual_ns != 0 {
+            let residual = duration(budget.residual_ns);
+            let text = format!("{name}: wall time less sum (residual) is {residual}.");
+            page.paragraph(Tone::Warning, &text);
+        }
+        let why = budget.by_cause(State::Unknown);
+        if why.is_empty() {
+            continue;
+        }
+        let why = why
             .iter()
-            .map(|p| &p.budget)
-            .chain([&guest.kernel, &guest.idle]),
-    );
-    if all.residual_ns != 0 {
-        let residual = duration(all.residual_ns);
-        page.paragraph(
-            Tone::Warning,
-            &format!("Wall time less sum (residual) of these lanes: {residual}."),
-        );
+            .map(|(why, total)| format!("{} {}", cause(*why), duration(total.ns)));
+        let why = why.collect::<Vec<_>>().join(", ");
+        let ns = budget.in_states(&[State::Unknown]);
+        let share = share(ns, budget.wall_ns);
+        let (ns, of) = (duration(ns), duration(budget.wall_ns));
+        let text = format!("Unknown of {name}: {ns} of {of} of their lanes ({share}): {why}.");
+        page.paragraph(Tone::Warning, &text);
     }
-    let why = all.by_cause(State::Unknown);
-    if why.is_empty() {
-        return;
-    }
-    let ns = all.in_states(&[State::Unknown]);
-    let why: Vec<_> = why
-        .iter()
-        .map(|(why, total)| format!("{} {}", cause(*why), duration(total.ns)))
-        .collect();
-    let (ns, of, share) = (duration(ns), duration(all.wall_ns), share(ns, all.wall_ns));
-    page.paragraph(
-        Tone::Warning,
-        &format!(
-            "Unknown: {ns} of the {of} that these lanes lived ({share}): {}.",
-            why.join(", ")
-        ),
-    );
 }
 
 /// Per process, the causes of its waits side by side.

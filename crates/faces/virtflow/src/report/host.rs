@@ -3,7 +3,7 @@
 use crate::output::{duration_cell, share};
 use crate::page::Page;
 use crate::table::{Table, Tone};
-use virtflow_query::{HostReport, MachineReport, State, TakerKind};
+use virtflow_query::{ContainerReport, HostReport, MachineReport, State, TakerKind};
 
 pub(super) fn cpus(page: &mut Page, host: &HostReport) {
     page.heading(Tone::Strong, "PHYSICAL CPUS");
@@ -63,7 +63,7 @@ pub(super) fn threads(page: &mut Page, machine: &MachineReport, top: usize) {
                 one.sleeping_ns,
                 one.unknown_ns,
             ];
-            let cells = [one.label.clone(), one.threads.to_string()];
+            let cells = [container_name(one), one.threads.to_string()];
             table.row(
                 Tone::Plain,
                 cells.into_iter().chain(times.map(duration_cell)),
@@ -81,7 +81,7 @@ pub(super) fn threads(page: &mut Page, machine: &MachineReport, top: usize) {
         2,
         [
             "thread",
-            "works for",
+            "part of",
             "running",
             "runnable",
             "pre-empted",
@@ -94,13 +94,11 @@ pub(super) fn threads(page: &mut Page, machine: &MachineReport, top: usize) {
         .iter()
         .filter(|t| t.kind != TakerKind::Vcpu && t.running_ns > 0);
     for thread in shown.take(top) {
-        let label_of = |key: &str| {
-            host.containers
-                .iter()
-                .find(|c| c.key == key)
-                .map(|c| c.label.clone())
-        };
-        let group = label_of(&thread.container_key).unwrap_or_else(|| thread.vm.clone());
+        let container = host
+            .containers
+            .iter()
+            .find(|c| c.key == thread.container_key);
+        let group = container.map_or_else(|| thread.vm.clone(), container_name);
         let group = if group.is_empty() {
             "the host".to_owned()
         } else {
@@ -124,4 +122,10 @@ pub(super) fn threads(page: &mut Page, machine: &MachineReport, top: usize) {
     } else {
         page.table(&table);
     }
+}
+
+/// Containers are called after their first command: their namespace's number tells them apart.
+fn container_name(container: &ContainerReport) -> String {
+    let number = container.key.rsplit(':').next().unwrap_or_default();
+    format!("{}:{number}", container.label)
 }

@@ -54,7 +54,13 @@ pub(crate) fn losses(page: &mut Page, streams: &[StreamReport], begin: Option<i6
         return;
     }
     let events: u64 = lost.iter().map(|s| s.events_lost).sum();
-    page.heading(Tone::Warning, &format!("LOST EVENTS: {}", number(events)));
+    let unknown = lost.iter().any(|s| s.packets_lost > 0 || s.unreadable > 0);
+    let how_many = match (events, unknown) {
+        (0, _) => "an unknown number".to_owned(),
+        (n, true) => format!("{}, and an unknown number more", number(n)),
+        (n, false) => number(n),
+    };
+    page.heading(Tone::Warning, &format!("LOST EVENTS: {how_many}"));
     let headings = [
         "CPU",
         "events",
@@ -118,6 +124,17 @@ pub(super) fn trace(page: &mut Page, machine: &MachineReport, times: &Times) {
     if let (Some(begin), Some(end)) = (machine.begin_ns, machine.end_ns) {
         page.fact("recorded", &times.span(begin, end));
         ragged(page, &machine.streams, begin, end);
+        if let Some(from) = machine.states_begin_ns
+            && from - machine.analysed_begin_ns.unwrap_or(begin) > (end - begin) / RAGGED_SHARE
+        {
+            page.fact(
+                "",
+                &format!(
+                    "no event before +{}: times below count from there",
+                    duration(from - begin)
+                ),
+            );
+        }
         match (machine.analysed_begin_ns, machine.analysed_end_ns) {
             (Some(from), Some(to)) if (from, to) == (begin, end) => {
                 page.fact("analysed", "all of it")

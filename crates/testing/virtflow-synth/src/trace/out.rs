@@ -158,6 +158,7 @@ impl Out {
                     .begin_packet(self.clock.cycles(stream.window.begin))?;
             } else if stream.lost_here > 0 {
                 let (from, to) = stream.window.losses[stream.next_loss];
+                let from = from.max(stream.window.begin);
                 stream
                     .writer
                     .begin_packet(self.clock.cycles(to.min(last)))?;
@@ -214,6 +215,8 @@ impl Stream {
         if let Some(&(from, to)) = self.window.losses.get(self.next_loss)
             && time >= from
         {
+            // Its stream may begin inside it.
+            let from = from.max(self.window.begin);
             if time < to {
                 if self.lost_here == 0 {
                     self.writer.end_packet(clock.cycles(from))?;

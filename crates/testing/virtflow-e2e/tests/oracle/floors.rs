@@ -1,0 +1,532 @@
+//! What may differ from the truth, and what is reached today where it is less than the goal.
+//!
+//! Every difference that no rule here names fails; so does one that grows beyond its rule. Rules
+//! marked `MODEL` are the model's defects: lower the number when it gets better, never raise it.
+
+use super::causes::Confusion;
+use super::compare::Tally;
+use super::dialects::Measured;
+
+/// A difference that is allowed, up to a share of the time compared in lanes of its kind.
+struct Rule {
+    /// Dialects by a word in their names; all with `""`.
+    dialects: &'static [&'static str],
+    kind: &'static str,
+    /// What we say and what is true; a `*` at the end stands for any end.
+    ours: &'static [&'static str],
+    truth: &'static [&'static str],
+    /// Parts per million.
+    ppm: i64,
+    why: &'static str,
+}
+
+const ALL: &[&str] = &[""];
+
+const RULES: &[Rule] = &[
+    Rule {
+        dialects: ALL,
+        kind: "vcpu",
+        ours: &["guest L1", "guest L2"],
+        truth: &["irq-stolen *", "hypervisor irq"],
+        ppm: 900,
+        why: "SVM tells of an exit after the host's interrupt handlers; we say guest until then",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "vcpu",
+        ours: &["hypervisor *", "vmm *"],
+        truth: &["irq-stolen irq"],
+        ppm: 40,
+        why: "between an interrupt and its softirqs, of which nothing tells beforehand",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "vcpu",
+        ours: &["hypervisor other"],
+        truth: &["hypervisor *"],
+        ppm: 250,
+        why: "MODEL: back from the VMM, the exit's class is forgotten",
+    },
+    Rule {
+        dialects: &["no-waking"],
+        kind: "thread",
+        ours: &["sleeping"],
+        truth: &["runnable"],
+        ppm: 60,
+        why: "without sched_waking a sleep ends at sched_wakeup",
+    },
+    Rule {
+        dialects: &["no-waking"],
+        kind: "vcpu",
+        ours: &["halted", "blocked-on-host"],
+        truth: &["runnable"],
+        ppm: 40,
+        why: "without sched_waking a sleep ends at sched_wakeup",
+    },
+    Rule {
+        dialects: &["no-probe,no-nested", "original-probe,no-nested"],
+        kind: "vcpu",
+        ours: &["guest L2"],
+        truth: &["guest L1"],
+        ppm: 600,
+        why: "MODEL (with the original's probe): the first entry after an exit is taken for level 2",
+    },
+    Rule {
+        dialects: &["original-probe,no-nested"],
+        kind: "vcpu",
+        ours: &["guest L1"],
+        truth: &["guest L2"],
+        ppm: 600,
+        why: "MODEL: the hypervisor's CR3 is learnt from the nested guest's own first entry",
+    },
+    Rule {
+        dialects: &["ragged"],
+        kind: "vm",
+        ours: &["its thread's name"],
+        truth: &["its process's name"],
+        ppm: 0,
+        why: "MODEL: without a state dump a VM is named after its vCPU's thread, although the probe \
+              tells the process an event later",
+    },
+    Rule {
+        dialects: &["ragged"],
+        kind: "thread",
+        ours: &["no lane"],
+        truth: &["a lane"],
+        ppm: 0,
+        why: "threads whose events lie outside the coverage",
+    },
+    Rule {
+        dialects: &["ragged"],
+        kind: "thread",
+        ours: &["unknown no-evidence"],
+        truth: &["*"],
+        ppm: 20,
+        why: "a stream that ends early leaves contradictions",
+    },
+    Rule {
+        dialects: &["ragged"],
+        kind: "vcpu",
+        ours: &["unknown no-evidence", "hypervisor irq"],
+        truth: &["*"],
+        ppm: 20,
+        why: "a stream that ends early leaves contradictions",
+    },
+    Rule {
+        dialects: &["ragged"],
+        kind: "vcpu",
+        ours: &["vmm other"],
+        truth: &["*"],
+        ppm: 900,
+        why: "MODEL: before the first switch of its processor a vCPU is proved to be in the VMM, \
+              whatever its entries and exits say",
+    },
+];
+
+/// What happens around a loss.
+const LOSS_RULES: &[Rule] = &[
+    Rule {
+        dialects: &["losses"],
+        kind: "thread",
+        ours: &["in loss: *"],
+        truth: &["*"],
+        ppm: 2500,
+        why: "MODEL: what another processor's loss may hide is claimed as proved",
+    },
+    Rule {
+        dialects: &["losses"],
+        kind: "vcpu",
+        ours: &["in loss: *"],
+        truth: &["*"],
+        ppm: 700,
+        why: "MODEL: what another processor's loss may hide is claimed as proved",
+    },
+    Rule {
+        dialects: &["losses"],
+        kind: "thread",
+        ours: &["runnable", "preempted", "unknown *"],
+        truth: &["*"],
+        ppm: 400,
+        why: "MODEL: a thread that another processor took and lost is still thought to wait",
+    },
+    Rule {
+        dialects: &["losses"],
+        kind: "vcpu",
+        ours: &["preempted", "unknown *"],
+        truth: &["*"],
+        ppm: 100,
+        why: "MODEL: a thread that another processor took and lost is still thought to wait",
+    },
+];
+
+/// Nested virtual processors: shares.
+const NESTED_RULES: &[Rule] = &[
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["guest"],
+        truth: &["l0-handling"],
+        ppm: 600,
+        why: "SVM tells of an exit after the host's interrupt handlers; we say guest until then",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["l1-handling"],
+        truth: &["l0-handling"],
+        ppm: 10000,
+        why: "MODEL: a reflected exit is L1's from its reflection, not from the entry to L1",
+    },
+    Rule {
+        dialects: &["losses", "ragged"],
+        kind: "nested-vcpu",
+        ours: &["preempted-*"],
+        truth: &["guest", "l0-handling"],
+        ppm: 100,
+        why: "MODEL: what a thread does where it cannot be seen",
+    },
+    Rule {
+        dialects: &["no-probe,no-nested", "original-probe,no-nested"],
+        kind: "nested-vcpu",
+        ours: &["*"],
+        truth: &["halted"],
+        ppm: 250000,
+        why: "MODEL: without nested tracepoints a nested halt is not told by its exit",
+    },
+    Rule {
+        dialects: &["no-nested"],
+        kind: "nested-vcpu",
+        ours: &["*"],
+        truth: &["halted"],
+        ppm: 150000,
+        why: "MODEL: without nested tracepoints a nested halt is not told by its exit",
+    },
+    Rule {
+        dialects: &["no-nested", "stock"],
+        kind: "nested-vcpu",
+        ours: &["preempted-l1", "halted"],
+        truth: &["guest"],
+        ppm: 600,
+        why: "MODEL: from an entry to its probe the nested lane is not amended",
+    },
+    Rule {
+        dialects: &["no-nested", "stock"],
+        kind: "nested-vcpu",
+        ours: &["a lane"],
+        truth: &["no lane"],
+        ppm: 0,
+        why: "MODEL: asked for by an instruction, then named by the probe: two lanes",
+    },
+    Rule {
+        dialects: &["no-nested"],
+        kind: "nested-vcpu",
+        ours: &["guest", "l0-handling"],
+        truth: &["l1-handling"],
+        ppm: 1500,
+        why: "the first entry to L1 after a reflected exit, which only a CR3 could tell",
+    },
+    Rule {
+        dialects: &["original-probe,no-nested"],
+        kind: "nested-vcpu",
+        ours: &["l1-handling"],
+        truth: &["guest"],
+        ppm: 1500,
+        why: "MODEL: the hypervisor's CR3 is learnt from the nested guest's own first entry",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["halted"],
+        truth: &["l0-handling", "l1-handling", "preempted-*"],
+        ppm: 170000,
+        why: "the guest's hypervisor wakes its guest at no event: halted until it is entered",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["l0-handling"],
+        truth: &["halted"],
+        ppm: 200,
+        why: "halted from the reflection on, not from the exit",
+    },
+    Rule {
+        dialects: &["no-probe"],
+        kind: "nested-vcpu",
+        ours: &["l1-handling", "preempted-l0"],
+        truth: &["preempted-l1"],
+        ppm: 520000,
+        why: "without a CR3 nothing tells who runs in L1",
+    },
+    Rule {
+        dialects: &["original-probe"],
+        kind: "nested-vcpu",
+        ours: &["l1-handling", "preempted-l0"],
+        truth: &["preempted-l1"],
+        ppm: 520000,
+        why: "MODEL: the original's probe tells the CR3 at each entry to L1",
+    },
+    Rule {
+        dialects: &["hidden"],
+        kind: "nested-vcpu",
+        ours: &["l1-handling", "preempted-l0"],
+        truth: &["preempted-l1"],
+        ppm: 50000,
+        why: "L1's switch is hidden",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["l1-handling"],
+        truth: &["preempted-l1"],
+        ppm: 1000,
+        why: "L1 switches between an entry and an exit",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["preempted-l1"],
+        truth: &["l1-handling"],
+        ppm: 1000,
+        why: "L1 switches between an entry and an exit",
+    },
+    Rule {
+        dialects: ALL,
+        kind: "nested-vcpu",
+        ours: &["preempted-l1"],
+        truth: &["preempted-l0"],
+        ppm: 5000,
+        why: "L1 had just switched, at no event, when the host took the processor",
+    },
+    Rule {
+        dialects: &["no-waking"],
+        kind: "nested-vcpu",
+        ours: &["l1-handling"],
+        truth: &["preempted-l0"],
+        ppm: 10,
+        why: "without sched_waking a sleep ends at sched_wakeup",
+    },
+];
+
+fn fits(patterns: &[&str], text: &str) -> bool {
+    patterns
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(begin) => text.starts_with(begin),
+            None => text == *pattern,
+        })
+}
+
+fn rule_for(name: &str, kind: &str, ours: &str, truth: &str) -> Option<&'static Rule> {
+    let rules = RULES.iter().chain(LOSS_RULES).chain(NESTED_RULES);
+    rules.into_iter().find(|rule| {
+        rule.kind == kind
+            && rule.dialects.iter().any(|word| name.contains(word))
+            && fits(rule.ours, ours)
+            && fits(rule.truth, truth)
+    })
+}
+
+/// Every difference has a rule and stays below it.
+fn judge_lanes(name: &str, tally: &Tally, wrong: &mut Vec<String>) {
+    let mut used: Vec<(&Rule, i64, &str)> = Vec::new();
+    for ((kind, ours, truth), differing) in tally.rows() {
+        let Some(rule) = rule_for(name, kind, ours, truth) else {
+            let (count, ppm) = (differing.count, tally.ppm(kind, differing.ns));
+            wrong.push(format!(
+                "{name}: {kind}: {ours} instead of {truth}: {count} times, {} ns, {ppm} ppm; first:\n{}",
+                differing.ns, differing.first,
+            ));
+            continue;
+        };
+        match used
+            .iter_mut()
+            .find(|(known, ..)| std::ptr::eq(*known, rule))
+        {
+            Some((_, ns, _)) => *ns += differing.ns,
+            None => used.push((rule, differing.ns, &differing.first)),
+        }
+    }
+    for (rule, ns, first) in used {
+        let (ppm, most, why) = (tally.ppm(rule.kind, ns), rule.ppm, rule.why);
+        let (kind, ours, truth) = (rule.kind, rule.ours, rule.truth);
+        println!("{name}: {kind}: {ours:?} instead of {truth:?}: {ppm} of {most} ppm: {why}");
+        if ppm > most {
+            wrong.push(format!(
+                "{name}: {kind}: {ours:?} instead of {truth:?}: {ppm} ppm, allowed are {most} ({why}); first:\n{first}"
+            ));
+        }
+    }
+}
+
+/// What is reached: parts per million of the time, parts per thousand of the waits.
+struct Reached {
+    dialects: &'static [&'static str],
+    proved_wrong_ppm: i64,
+    likely_wrong_ppm: i64,
+    halts_right_pm: u64,
+    halts_wrong_proved_pm: u64,
+    waits_macro_pm: u64,
+}
+
+/// Goals: proved wrong under 0.5 %, likely wrong under 10 %, proved causes wrong under 1 %.
+const GOALS: Reached = Reached {
+    dialects: ALL,
+    proved_wrong_ppm: 5_000,
+    likely_wrong_ppm: 100_000,
+    // MODEL: 990 is to be had (`posted,old-names` with vhost has it); see the rules of causes.
+    halts_right_pm: 780,
+    halts_wrong_proved_pm: 10,
+    // MODEL: far from the 900 asked for; printed.
+    waits_macro_pm: 470,
+};
+
+/// Where less is reached today.
+const LESS: &[Reached] = &[
+    // MODEL: VMs named after a vCPU's thread have no helper threads, so no devices.
+    Reached {
+        dialects: &["ragged"],
+        halts_right_pm: 560,
+        waits_macro_pm: 320,
+        ..GOALS
+    },
+    // MODEL: half of what processes on two vCPUs wait for is taken for something else.
+    Reached {
+        dialects: &["vcpus"],
+        halts_wrong_proved_pm: 50,
+        waits_macro_pm: 280,
+        ..GOALS
+    },
+    // MODEL: accepted vectors are not used for processes' waits where none are injected.
+    Reached {
+        dialects: &["posted"],
+        waits_macro_pm: 310,
+        ..GOALS
+    },
+    // Without a probe nothing tells that a process ran between two halts.
+    Reached {
+        dialects: &["no-probe", "shadow"],
+        halts_right_pm: 680,
+        halts_wrong_proved_pm: 55,
+        ..GOALS
+    },
+    // MODEL: the nested guest's processes are mixed up with its hypervisor's.
+    Reached {
+        dialects: &["original-probe,no-nested"],
+        likely_wrong_ppm: 300_000,
+        waits_macro_pm: 390,
+        ..GOALS
+    },
+    Reached {
+        dialects: &["no-nested", "stock"],
+        waits_macro_pm: 400,
+        ..GOALS
+    },
+    // MODEL: until both page tables of PTI were seen 25 times they count as two processes.
+    Reached {
+        dialects: &["pti"],
+        proved_wrong_ppm: 30_000,
+        likely_wrong_ppm: 40_000,
+        ..GOALS
+    },
+];
+
+pub(crate) fn judge(name: &str, measured: &Measured, wrong: &mut Vec<String>) {
+    judge_lanes(name, &measured.host, wrong);
+    judge_lanes(name, &measured.nested, wrong);
+    let here = |reached: &&Reached| reached.dialects.iter().any(|word| name.contains(word));
+    let reached = LESS.iter().find(here).unwrap_or(&GOALS);
+    judge_processes(name, measured, reached, wrong);
+    judge_causes(name, measured, reached, wrong);
+}
+
+fn judge_processes(name: &str, measured: &Measured, reached: &Reached, wrong: &mut Vec<String>) {
+    let scores = &measured.processes;
+    let (proved, likely) = (scores.proved.wrong_ppm(), scores.likely.wrong_ppm());
+    let all = scores.in_processes_ns.max(1);
+    println!(
+        "{name}: processes: proved {} pm of their time, {proved} ppm wrong; likely {} pm, {likely} ppm wrong",
+        scores.proved.right_ns * 1000 / all,
+        scores.likely.right_ns * 1000 / all,
+    );
+    if name.contains("no-probe") && scores.lanes > 0 {
+        wrong.push(format!(
+            "{name}: {} process lanes without a CR3",
+            scores.lanes
+        ));
+    }
+    for (what, ppm, most, first) in [
+        (
+            "proved",
+            proved,
+            reached.proved_wrong_ppm,
+            &scores.first_wrong_proved,
+        ),
+        (
+            "likely",
+            likely,
+            reached.likely_wrong_ppm,
+            &scores.first_wrong_likely,
+        ),
+    ] {
+        if ppm > most {
+            let first = first.as_deref().unwrap_or_default();
+            wrong.push(format!(
+                "{name}: processes: {ppm} ppm of what is {what} is wrong, {most} allowed; first:\n{first}"
+            ));
+        }
+    }
+}
+
+fn judge_causes(name: &str, measured: &Measured, reached: &Reached, wrong: &mut Vec<String>) {
+    let (halts, waits) = (&measured.halts, &measured.waits);
+    let (right, proved, recall) = (
+        halts.right_pm(),
+        halts.wrong_proved_pm(),
+        waits.macro_recall_pm(),
+    );
+    println!(
+        "{name}: halts: {right} pm of {} right, {proved} pm of {} proved wrong: {}",
+        halts.waits(),
+        halts.proved,
+        halts.shown(),
+    );
+    println!(
+        "{name}: process waits: macro recall {recall} pm of {}: {}",
+        waits.waits(),
+        waits.shown()
+    );
+    let first = |confusion: &Confusion, proved: bool| {
+        let first = if proved {
+            &confusion.first_wrong_proved
+        } else {
+            &confusion.first_wrong
+        };
+        first.clone().unwrap_or_default()
+    };
+    if right < reached.halts_right_pm {
+        wrong.push(format!(
+            "{name}: halts: {right} pm right: {}; first:\n{}",
+            halts.shown(),
+            first(halts, false)
+        ));
+    }
+    if proved > reached.halts_wrong_proved_pm {
+        wrong.push(format!(
+            "{name}: halts: {proved} pm of the proved causes wrong; first:\n{}",
+            first(halts, true)
+        ));
+    }
+    if waits.waits() > 0 && recall < reached.waits_macro_pm {
+        wrong.push(format!(
+            "{name}: process waits: recall {recall} pm: {}; first:\n{}",
+            waits.shown(),
+            first(waits, false)
+        ));
+    }
+    if waits.wrong_proved > 0 {
+        wrong.push(format!(
+            "{name}: process waits proved and wrong; first:\n{}",
+            first(waits, true)
+        ));
+    }
+}
