@@ -128,6 +128,9 @@ struct ProcessLane {
 pub(crate) struct Process {
     pub(crate) entity: EntityId,
     lanes: Vec<ProcessLane>,
+    /// Until when its earlier lanes lived, by processor: processors are decided at different times,
+    /// and a new lane must not begin before the last one ended.
+    ended: Vec<(GcpuIx, Timestamp)>,
     seen: Timestamp,
     /// Waits already explained, waiting for the lane to reach them.
     pub(crate) gaps: VecDeque<Gap>,
@@ -243,6 +246,7 @@ impl<S: Sink> Model<S> {
         self.processes.push(Process {
             entity: entity.id,
             lanes: Vec::new(),
+            ended: Vec::new(),
             seen: t,
             gaps: VecDeque::new(),
             waits,
@@ -367,9 +371,17 @@ impl<S: Sink> Model<S> {
                     &process.waits,
                     &mut self.sink,
                 );
+                let end = t.max(old.lane.since());
+                process.ended.retain(|(on, _)| *on != old.gcpu);
+                process.ended.push((old.gcpu, end));
                 old.lane.finish(t, &mut self.sink);
             }
-            let lane = Lane::new(process.entity, Some(number), t, status);
+            let ended = process
+                .ended
+                .iter()
+                .find(|(on, _)| *on == g)
+                .map_or(t, |(_, end)| *end);
+            let lane = Lane::new(process.entity, Some(number), t.max(ended), status);
             process.lanes.push(ProcessLane { gcpu: g, lane });
             return;
         }

@@ -9,7 +9,7 @@ use crate::exits;
 use crate::guest::{GcpuIx, GuestIx};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
-use crate::vm::{Mode, VcpuIx, VmIx};
+use crate::vm::{Mode, VcpuIx, VmIx, not_ended};
 use crate::vocab::{Cause, Evidence, Kind, State};
 use virtflow_base::{Entity, EntityId, Sink, Timestamp};
 use virtflow_events::KernelEvent as K;
@@ -426,6 +426,7 @@ impl<S: Sink> Model<S> {
                 State::Halted,
                 &mut self.sink,
             );
+            lane.amend(not_ended);
             lane.finish(end, &mut self.sink);
         }
     }

@@ -313,7 +313,8 @@ impl<S: Sink> Model<S> {
         self.end_exit(v, end, false);
         self.finish_guest(v, end);
         self.finish_nested(v, end);
-        if let Some(lane) = self.vcpus[v.0].lane.take() {
+        if let Some(mut lane) = self.vcpus[v.0].lane.take() {
+            lane.amend(not_ended);
             lane.finish(end, &mut self.sink);
         }
     }
@@ -625,6 +626,13 @@ impl<S: Sink> Model<S> {
             self.cpus[c.0].device = None;
         }
         self.vcpus[v.0].on_cpu = true;
+    }
+}
+
+/// A halt that goes on to the end of what was recorded has no cause that could be known.
+pub(crate) fn not_ended(status: &mut Status) {
+    if status.state == State::Halted && status.cause == Cause::None {
+        status.cause = Cause::NotRecorded;
     }
 }
 

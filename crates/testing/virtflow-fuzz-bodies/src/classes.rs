@@ -91,7 +91,10 @@ const KERNEL: &[(&str, &str)] = &[
         "vcpu_enter_guest",
         "u32:vcpu_id u64:cr3 u64:rip u8:guest_mode u64:l1_cr3 u64:vmcb12_cr3 i32:vm_pid",
     ),
-    ("vcpu_exit_guest", "u32:vcpu_id u64:cr3 u8:cpl u8:guest_mode"),
+    (
+        "vcpu_exit_guest",
+        "u32:vcpu_id u64:cr3 u8:cpl u8:guest_mode",
+    ),
     (
         "addons_vcpu_enter_guest",
         "u32:vcpuID u64:cr3tmp u64:sptmp u64:iptmp",
@@ -161,7 +164,10 @@ pub(crate) struct Dialect {
 
 /// The classes of a kernel's trace that are `used`; a class's id is its number in [`slots`].
 pub(crate) fn kernel(dialect: Dialect, used: &[bool]) -> Vec<EventClass> {
-    let used = KERNEL.iter().enumerate().filter(|(number, _)| used[*number]);
+    let used = KERNEL
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| used[*number]);
     let classes = used.map(|(number, (name, fields))| {
         let hidden = (!dialect.dump && name.contains("statedump"))
             || (!dialect.nested && *name == "kvm_x86_nested_vmrun");
@@ -194,9 +200,7 @@ fn field(text: &str) -> Field {
 
 /// Classes with every shape of field, and ids for both forms of both headers.
 pub(crate) fn any_shape() -> Vec<EventClass> {
-    let integer = |bits, signed, base| {
-        FieldType::Integer(IntegerType { bits, signed, base })
-    };
+    let integer = |bits, signed, base| FieldType::Integer(IntegerType { bits, signed, base });
     let integers = [1, 5, 8, 13, 16, 24, 31, 32, 33, 47, 63, 64];
     let both = |bits: u8| {
         [

@@ -358,8 +358,8 @@ fn walk(event: &EventView<'_>, class: &EventClass) {
                 .get(field.name())
                 .and_then(virtflow_ctf::Value::as_int),
         ) {
-            let same = i128::from(by_name) == walked
-                || i128::from(by_name.cast_unsigned()) == walked;
+            let same =
+                i128::from(by_name) == walked || i128::from(by_name.cast_unsigned()) == walked;
             assert!(same, "{}: {by_name} by name, {walked} walked", field.name());
         }
     }

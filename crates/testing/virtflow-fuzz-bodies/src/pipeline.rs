@@ -49,7 +49,13 @@ pub fn pipeline(input: &[u8]) {
         bounded(sink.found, outcome.counts.events, sink.kinds().len());
         let all = merged(&recording, machine);
         assert_eq!(all.len() as u64, outcome.counts.events);
-        hostile(&recording.coverage(machine), &all, options, &events, &choices);
+        hostile(
+            &recording.coverage(machine),
+            &all,
+            options,
+            &events,
+            &choices,
+        );
     }
 }
 

@@ -30,7 +30,16 @@ pub(crate) const CONTEXT: u8 = 215;
 const EVENTS_MAX: usize = 2048;
 /// Processors of the 8 streams: small ones, the limits of what is believed, one twice.
 pub(crate) const CPUS: [u32; 8] = [0, 1, 2, 3, 16383, 16384, u32::MAX, 0];
-const TIDS: [u64; 8] = [0, 1, 2, 0xffff_ffff, 0x8000_0000, 0x7fff_ffff, 4_194_304, 50];
+const TIDS: [u64; 8] = [
+    0,
+    1,
+    2,
+    0xffff_ffff,
+    0x8000_0000,
+    0x7fff_ffff,
+    4_194_304,
+    50,
+];
 const NUMBERS: [u64; 14] = [
     255,
     0x6e0,
@@ -49,8 +58,30 @@ const NUMBERS: [u64; 14] = [
 ];
 /// Exit codes that mean something, of both vendors.
 const EXITS: [u64; 24] = [
-    12, 1, 10, 30, 31, 32, 48, 49, 20, 24, 25, 18, 40, 52, 0x78, 0x60, 0x7b, 0x7c, 0x400, 0x80,
-    0x81, 0x72, 0x401, 0x8000_0004,
+    12,
+    1,
+    10,
+    30,
+    31,
+    32,
+    48,
+    49,
+    20,
+    24,
+    25,
+    18,
+    40,
+    52,
+    0x78,
+    0x60,
+    0x7b,
+    0x7c,
+    0x400,
+    0x80,
+    0x81,
+    0x72,
+    0x401,
+    0x8000_0004,
 ];
 const COMMS: [&[u8]; 10] = [
     b"",
@@ -254,14 +285,20 @@ pub fn explain(input: &[u8]) -> String {
             })
             .collect();
         let Event {
-            time, stream, class, ..
+            time,
+            stream,
+            class,
+            ..
         } = event;
         let odd = match (event.back, event.lost, event.missing) {
             (0, 0, 0) => String::new(),
             odd => format!(" (back, lost, missing) {odd:?}"),
         };
         let name = classes::name(class);
-        out.push_str(&format!("{time} k_{stream} {name} {}{odd}\n", values.join(" ")));
+        out.push_str(&format!(
+            "{time} k_{stream} {name} {}{odd}\n",
+            values.join(" ")
+        ));
     }
     out
 }

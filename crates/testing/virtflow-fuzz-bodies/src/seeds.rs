@@ -4,9 +4,7 @@ use crate::classes::{self, number};
 use crate::ctf::{STREAM_MARK, directory, lttng_metadata};
 use crate::script::{AGAIN, BACK, CHANNEL, CONTEXT, LOST, MINUTE, MISSING, PACKET, STEP};
 use std::fs;
-use virtflow_ctf::writer::{
-    ByteOrder, HeaderKind, StreamConfig, StreamIdentity, TraceWriter,
-};
+use virtflow_ctf::writer::{ByteOrder, HeaderKind, StreamConfig, StreamIdentity, TraceWriter};
 
 /// An input: of which target, called what, the bytes.
 pub type Seed = (&'static str, &'static str, Vec<u8>);
@@ -117,7 +115,9 @@ fn stream(order: ByteOrder, header: HeaderKind) -> (Vec<u8>, Vec<u8>) {
             2 => b"one\0second.two\0"[..].into(),
             3 => vec![1, 0, 2, 0, 3, 0, 2, 9, 8, 1, 7, b'x', 0, 4],
             5 => vec![1, 0x5a, 1, b'y', 0, 7],
-            _ => (0..length).map(|n| u8::try_from(n % 7).unwrap_or(0)).collect(),
+            _ => (0..length)
+                .map(|n| u8::try_from(n % 7).unwrap_or(0))
+                .collect(),
         };
         let time = u64::from(class.id) + 1000;
         writer.event(time, class.id, &payload).expect("an event");
@@ -230,10 +230,7 @@ fn pipeline() -> Vec<Seed> {
 
     let mut s = Script::new([12, 0, 0, 0, 1]);
     s.event("lttng_statedump_start", &[]);
-    s.event(
-        "lttng_statedump_process_state",
-        &[4, 10, 10, 1, 0, 5, 0],
-    );
+    s.event("lttng_statedump_process_state", &[4, 10, 10, 1, 0, 5, 0]);
     s.event("lttng_statedump_process_pid_ns", &[4, 9, 1]);
     s.event("lttng_statedump_end", &[]);
     s.switch(IDLE, 0, 4).enter(0, 1).exit(0, VMRESUME, 1, 0);

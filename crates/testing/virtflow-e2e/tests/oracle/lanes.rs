@@ -45,10 +45,6 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn ns(&self) -> i64 {
-        self.end - self.start
-    }
-
     /// As the vocabulary has it for the host's lanes: the state and what else must agree.
     pub(crate) fn label(&self) -> String {
         let cause = self.cause;

@@ -50,6 +50,12 @@ pub(crate) fn check(case: &Case, wrong: &mut Vec<String>) {
             ));
         }
     }
+    let (first, last) = case.common();
+    let ragged = (first, last) != (covered, end);
+    if case.losses.is_empty() && !ragged && case.ours.contradictions > 0 {
+        let count = case.ours.contradictions;
+        wrong.push(format!("{}: {count} contradictions", case.name));
+    }
     if case.ours.problems > 0 {
         let problems = case.ours.problems;
         wrong.push(format!("{}: {problems} problems with the trace", case.name));

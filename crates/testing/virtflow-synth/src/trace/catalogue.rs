@@ -179,27 +179,27 @@ fn field(text: &str) -> Vec<Field> {
 /// The network header, in the shape of LTTng-modules' instrumentation/events/net.h; of transport
 /// headers only the unknown one is ever written. Headers are big-endian whatever the host.
 const SKB: &str = r#"enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, "_ipv4" = 1, } _network_header_type;
-		variant <_network_header_type> {
-			struct {
-			} _unknown;
-			struct {
-				integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _version;
-				integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _ihl;
-				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _tos;
-				integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _tot_len;
-				integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _id;
-				integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _frag_off;
-				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _ttl;
-				enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } { "_unknown" = 0, "_icmp" = 1, "_unknown" = 2 ... 5, "_tcp" = 6, "_unknown" = 7 ... 16, "_udp" = 17, "_unknown" = 18 ... 255, } _protocol;
-				integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _checksum;
-				struct { } align(8) _saddr_padding;
-				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _saddr[4];
-				struct { } align(8) _daddr_padding;
-				integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _daddr[4];
-				enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, } _transport_header_type;
-				variant <_transport_header_type> {
-					struct {
-					} _unknown;
-				} _transport_header;
-			} _ipv4;
-		} _network_header;"#;
+        variant <_network_header_type> {
+            struct {
+            } _unknown;
+            struct {
+                integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _version;
+                integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _ihl;
+                integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _tos;
+                integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _tot_len;
+                integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _id;
+                integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _frag_off;
+                integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _ttl;
+                enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } { "_unknown" = 0, "_icmp" = 1, "_unknown" = 2 ... 5, "_tcp" = 6, "_unknown" = 7 ... 16, "_udp" = 17, "_unknown" = 18 ... 255, } _protocol;
+                integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _checksum;
+                struct { } align(8) _saddr_padding;
+                integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _saddr[4];
+                struct { } align(8) _daddr_padding;
+                integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _daddr[4];
+                enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, } _transport_header_type;
+                variant <_transport_header_type> {
+                    struct {
+                    } _unknown;
+                } _transport_header;
+            } _ipv4;
+        } _network_header;"#;
