@@ -25,7 +25,7 @@ pub(crate) struct GuestIx(pub(crate) usize);
 pub(crate) struct GcpuIx(pub(crate) usize);
 
 /// A guest process's place in the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProcIx(pub(crate) usize);
 
 /// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
@@ -50,6 +50,8 @@ pub(crate) struct Guest {
     level: u8,
     processes: FxHashMap<u64, ProcIx>,
     pti: Pti,
+    /// Its processors.
+    pub(crate) gcpus: Vec<GcpuIx>,
     /// Processes that left with a disk request under way.
     pub(crate) disk_waiters: Vec<ProcIx>,
 }
@@ -114,6 +116,8 @@ pub(crate) struct GuestCpu {
     host: Option<Status>,
     /// How sure the present occupant is.
     pub(crate) confidence: Confidence,
+    /// Processes that have a lane here: those seen since the last loss, and the others.
+    processes: [Vec<ProcIx>; 2],
 }
 
 /// A process on one processor of its guest.
@@ -121,6 +125,35 @@ pub(crate) struct GuestCpu {
 struct ProcessLane {
     gcpu: GcpuIx,
     lane: Lane,
+    /// Its place among the processes of its processor.
+    listed: (usize, usize),
+}
+
+/// The lists of [`GuestCpu::processes`].
+const SEEN: usize = 0;
+const LOST: usize = 1;
+
+/// Puts a process with a lane on `g` into a list.
+fn list(gcpus: &mut [GuestCpu], g: GcpuIx, p: ProcIx, which: usize) -> (usize, usize) {
+    let list = &mut gcpus[g.0].processes[which];
+    list.push(p);
+    (which, list.len() - 1)
+}
+
+/// Takes the process at a place of a list of `g` out of it.
+fn unlist(
+    gcpus: &mut [GuestCpu],
+    processes: &mut [Process],
+    g: GcpuIx,
+    (which, at): (usize, usize),
+) {
+    let list = &mut gcpus[g.0].processes[which];
+    list.swap_remove(at);
+    if let Some(moved) = list.get(at)
+        && let Some(l) = processes[moved.0].lanes.iter_mut().find(|l| l.gcpu == g)
+    {
+        l.listed = (which, at);
+    }
 }
 
 /// A guest process.
@@ -147,6 +180,7 @@ impl<S: Sink> Model<S> {
             level,
             processes: FxHashMap::default(),
             pti: Pti::default(),
+            gcpus: Vec::new(),
             disk_waiters: Vec::new(),
         });
         GuestIx(self.guests.len() - 1)
@@ -188,8 +222,11 @@ impl<S: Sink> Model<S> {
             waits: WaitCpu::default(),
             host: None,
             confidence: Confidence::Likely,
+            processes: [Vec::new(), Vec::new()],
         });
-        GcpuIx(self.gcpus.len() - 1)
+        let g = GcpuIx(self.gcpus.len() - 1);
+        self.guests[guest.0].gcpus.push(g);
+        g
     }
 
     /// The guest's processor that `v` is for now: the nested one while one is loaded.
@@ -259,6 +296,8 @@ impl<S: Sink> Model<S> {
         let seen = self.processes[p.0].seen;
         let lanes = std::mem::take(&mut self.processes[p.0].lanes);
         for mut process_lane in lanes {
+            let (g, listed) = (process_lane.gcpu, process_lane.listed);
+            unlist(&mut self.gcpus, &mut self.processes, g, listed);
             let process = &mut self.processes[p.0];
             explain_gaps(
                 &mut process_lane,
@@ -374,17 +413,27 @@ impl<S: Sink> Model<S> {
                 let end = t.max(old.lane.since());
                 process.ended.retain(|(on, _)| *on != old.gcpu);
                 process.ended.push((old.gcpu, end));
+                let (from, listed) = (old.gcpu, old.listed);
                 old.lane.finish(t, &mut self.sink);
+                unlist(&mut self.gcpus, &mut self.processes, from, listed);
             }
+            let listed = list(&mut self.gcpus, g, p, SEEN);
+            let process = &mut self.processes[p.0];
             let ended = process
                 .ended
                 .iter()
                 .find(|(on, _)| *on == g)
                 .map_or(t, |(_, end)| *end);
             let lane = Lane::new(process.entity, Some(number), t.max(ended), status);
-            process.lanes.push(ProcessLane { gcpu: g, lane });
+            process.lanes.push(ProcessLane {
+                gcpu: g,
+                lane,
+                listed,
+            });
             return;
         }
+        self.seen_again(g, p);
+        let process = &mut self.processes[p.0];
         if let Some(l) = process.lanes.iter_mut().find(|l| l.gcpu == g) {
             l.lane.to(t, status, &mut self.sink);
             // A process whose ways are not known yet is explained when they are.
@@ -398,6 +447,20 @@ impl<S: Sink> Model<S> {
                     &mut self.sink,
                 );
             }
+        }
+    }
+
+    /// A process is seen where a loss had hidden it.
+    pub(crate) fn seen_again(&mut self, g: GcpuIx, p: ProcIx) {
+        let on = self.processes[p.0].lanes.iter().find(|l| l.gcpu == g);
+        let Some(listed) = on.map(|l| l.listed).filter(|listed| listed.0 == LOST) else {
+            return;
+        };
+        unlist(&mut self.gcpus, &mut self.processes, g, listed);
+        let listed = list(&mut self.gcpus, g, p, SEEN);
+        let mut lanes = self.processes[p.0].lanes.iter_mut();
+        if let Some(l) = lanes.find(|l| l.gcpu == g) {
+            l.listed = listed;
         }
     }
 
@@ -479,7 +542,11 @@ impl<S: Sink> Model<S> {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
         self.gcpus[g.0].limbo = None;
         let lost = Status::unknown(Cause::Lost, Evidence::LossCounter).level(level);
-        for process in &mut self.processes {
+        let mut seen = std::mem::take(&mut self.gcpus[g.0].processes[SEEN]);
+        seen.sort_unstable();
+        for p in seen {
+            let listed = list(&mut self.gcpus, g, p, LOST);
+            let process = &mut self.processes[p.0];
             let Process {
                 entity,
                 lanes,
@@ -492,6 +559,7 @@ impl<S: Sink> Model<S> {
             };
             explain_gaps(l, *entity, gaps, waits, &mut self.sink);
             l.lane.to(t, lost, &mut self.sink);
+            l.listed = listed;
             process.waits.forget(g);
         }
     }
@@ -512,7 +580,11 @@ impl<S: Sink> Model<S> {
     }
 
     fn finish_guest_cpu(&mut self, g: GcpuIx, end: Timestamp) {
-        for process in &mut self.processes {
+        let lists = self.gcpus[g.0].processes.each_mut();
+        let mut here = lists.map(std::mem::take).concat();
+        here.sort_unstable();
+        for p in here {
+            let process = &mut self.processes[p.0];
             while let Some(at) = process.lanes.iter().position(|l| l.gcpu == g) {
                 let mut l = process.lanes.swap_remove(at);
                 explain_gaps(

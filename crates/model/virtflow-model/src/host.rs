@@ -12,11 +12,15 @@ use virtflow_events::{Comm, KernelEvent as K, NamespaceKind};
 pub(crate) struct CpuIx(pub(crate) usize);
 
 /// A thread's place in the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ThreadIx(pub(crate) usize);
 
 /// How deep interrupts may nest: hard in soft, and the timer's callbacks inside.
 const IRQ_DEPTH_MAX: usize = 16;
+
+/// How many threads may wait for one processor and be followed, each time somebody else gets it:
+/// beyond, who had the processor stays who had it first.
+const WAITERS_MAX: usize = 512;
 
 /// How many stretches of a thread's past are kept in case it turns out to be a virtual processor.
 const HISTORY_MAX: usize = 128;
@@ -56,7 +60,11 @@ pub(crate) struct Cpu {
     pub(crate) contexts: Vec<Context>,
     /// Threads that want this processor and do not have it.
     pub(crate) waiters: Vec<ThreadIx>,
+    /// Threads that were last seen here and of which anything is known.
+    known: Vec<ThreadIx>,
     pub(crate) covered: bool,
+    /// How many losses of its tracer this is the time of.
+    pub(crate) losses: u32,
     /// Whether its tracer lost events about now: what it does record says nothing of its state.
     pub(crate) lossy: bool,
     /// What the host's devices did last on this processor, for telling wake-ups apart.
@@ -71,7 +79,9 @@ impl Cpu {
             current: Current::Unknown,
             contexts: Vec::new(),
             waiters: Vec::new(),
+            known: Vec::new(),
             covered: false,
+            losses: 0,
             lossy: false,
             device: None,
         }
@@ -124,6 +134,8 @@ pub(crate) struct Thread {
     pub(crate) lane: Option<Lane>,
     pub(crate) sched: Sched,
     pub(crate) cpu: Option<CpuIx>,
+    /// Its place among those known on a processor.
+    listed: Option<(CpuIx, usize)>,
     /// The processor it wants and does not have.
     pub(crate) waits_for: Option<CpuIx>,
     pub(crate) vcpu: Option<VcpuIx>,
@@ -170,6 +182,7 @@ impl<S: Sink> Model<S> {
             entity,
             sched,
             cpu: None,
+            listed: None,
             waits_for: None,
             vcpu: None,
             vm: None,
@@ -206,8 +219,9 @@ impl<S: Sink> Model<S> {
 
     /// Moves a thread's lane, and keeps its past while it may yet be a virtual processor.
     fn thread_to(&mut self, x: ThreadIx, t: Timestamp, sched: Sched, status: Status) {
+        self.threads[x.0].sched = sched;
+        self.list(x);
         let thread = &mut self.threads[x.0];
-        thread.sched = sched;
         let Some(lane) = &mut thread.lane else { return };
         if thread.vcpu.is_none() && thread.past.len() < HISTORY_MAX && lane.since() < t {
             thread.past.push(Past {
@@ -216,6 +230,28 @@ impl<S: Sink> Model<S> {
             });
         }
         lane.to(t, status, &mut self.sink);
+    }
+
+    /// Sees to it that `x` is listed where it was last seen, as long as anything is known of it.
+    fn list(&mut self, x: ThreadIx) {
+        let thread = &mut self.threads[x.0];
+        let known = thread.lane.is_some() && thread.sched != Sched::Unresolved;
+        let place = thread.cpu.filter(|_| known);
+        if thread.listed.map(|(c, _)| c) == place {
+            return;
+        }
+        if let Some((c, at)) = thread.listed.take() {
+            let list = &mut self.cpus[c.0].known;
+            list.swap_remove(at);
+            if let Some(moved) = list.get(at) {
+                self.threads[moved.0].listed = Some((c, at));
+            }
+        }
+        if let Some(c) = place {
+            let list = &mut self.cpus[c.0].known;
+            self.threads[x.0].listed = Some((c, list.len()));
+            list.push(x);
+        }
     }
 
     /// The first event about a thread since it was lost sight of says what it did until now.
@@ -244,7 +280,9 @@ impl<S: Sink> Model<S> {
         if let Some(before) = before {
             self.cpus[before.0].waiters.retain(|&w| w != x);
         }
-        if let Some(c) = c {
+        if let Some(c) = c
+            && self.cpus[c.0].waiters.len() < WAITERS_MAX
+        {
             self.cpus[c.0].waiters.push(x);
         }
     }
@@ -346,6 +384,7 @@ impl<S: Sink> Model<S> {
         }
         self.threads[x.0].sched = Sched::Running(c);
         self.threads[x.0].cpu = Some(c);
+        self.list(x);
         let by = Some(self.threads[x.0].entity.id);
         if let Some(lane) = &mut self.cpus[c.0].lane
             && lane.status().state == State::Unknown
@@ -607,6 +646,7 @@ impl<S: Sink> Model<S> {
         if self.thread_by_tid.get(&thread.tid) == Some(&x) {
             self.thread_by_tid.remove(&thread.tid);
         }
+        self.list(x);
     }
 
     pub(crate) fn statedump(&mut self, tid: Tid, pid: Tid, status: u32, comm: &Comm) {
@@ -736,10 +776,13 @@ impl<S: Sink> Model<S> {
         cpu.contexts.clear();
         cpu.device = None;
         cpu.to(t, Status::unknown(cause, evidence), &mut self.sink);
-        for x in (0..self.threads.len()).map(ThreadIx) {
+        let cpu = &self.cpus[c.0];
+        let mut here = [&cpu.known[..], &cpu.waiters[..]].concat();
+        here.sort_unstable();
+        here.dedup();
+        for x in here {
             let thread = &self.threads[x.0];
-            let here = thread.cpu == Some(c) || thread.waits_for == Some(c);
-            if thread.lane.is_some() && here && thread.sched != Sched::Unresolved {
+            if thread.lane.is_some() && thread.sched != Sched::Unresolved {
                 self.lose_thread(t, x, cause, evidence);
             }
         }
@@ -756,9 +799,10 @@ impl<S: Sink> Model<S> {
     pub(crate) fn unresolve(&mut self, t: Timestamp, c: CpuIx) {
         let status = Status::unknown(Cause::Lost, Evidence::None);
         self.cpus[c.0].to(t, status, &mut self.sink);
-        for x in (0..self.threads.len()).map(ThreadIx) {
-            let thread = &self.threads[x.0];
-            if thread.sched == Sched::Lost && thread.cpu == Some(c) {
+        let mut here = self.cpus[c.0].known.clone();
+        here.sort_unstable();
+        for x in here {
+            if self.threads[x.0].sched == Sched::Lost {
                 self.thread_to(x, t, Sched::Unresolved, status);
                 self.vcpu_lost(t, x, status);
             }

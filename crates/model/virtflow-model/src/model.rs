@@ -96,7 +96,7 @@ impl<S: Sink> Model<S> {
             bounds.push((span.start, cpu, Bound::Begins));
             bounds.push((span.end, cpu, Bound::Ends));
             for loss in &stream.losses {
-                if loss.kind != LossKind::Events(0) {
+                if loss.kind != LossKind::Events(0) && loss.span.start <= loss.span.end {
                     bounds.push((loss.span.start, cpu, Bound::LossBegins));
                     bounds.push((loss.span.end, cpu, Bound::LossEnds));
                 }
@@ -294,13 +294,22 @@ impl<S: Sink> Model<S> {
                 self.cpu_covered(t, c);
             }
             Bound::LossBegins => {
-                self.cpus[c.0].lossy = true;
-                self.forget(t, c, Cause::Lost, Evidence::LossCounter);
+                let cpu = &mut self.cpus[c.0];
+                cpu.losses += 1;
+                // Losses may overlap: packets that are missing, and events that the next counts.
+                if !cpu.lossy {
+                    cpu.lossy = true;
+                    self.forget(t, c, Cause::Lost, Evidence::LossCounter);
+                }
             }
             Bound::LossEnds => {
-                self.cpus[c.0].lossy = false;
-                self.lost_until = t;
-                self.unresolve(t, c);
+                let cpu = &mut self.cpus[c.0];
+                cpu.losses -= 1;
+                if cpu.losses == 0 {
+                    cpu.lossy = false;
+                    self.lost_until = t;
+                    self.unresolve(t, c);
+                }
             }
             Bound::Ends => {
                 self.cpus[c.0].covered = false;

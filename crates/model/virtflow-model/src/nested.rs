@@ -37,7 +37,6 @@ enum Phase {
 /// A virtual processor of a nested VM.
 #[derive(Debug)]
 pub(crate) struct NestedVcpu {
-    control_block: u64,
     pub(crate) vm: Entity,
     pub(crate) entity: Entity,
     pub(crate) hypervisor_cr3: Option<u64>,
@@ -345,12 +344,8 @@ impl<S: Sink> Model<S> {
         l1_cr3: Option<u64>,
     ) -> Option<NestedIx> {
         let vm = self.vcpus[v.0].vm;
-        if let Some(at) = self.vms[vm.0]
-            .nested
-            .iter()
-            .position(|n| n.control_block == block)
-        {
-            return Some(NestedIx(at));
+        if let Some(&n) = self.vms[vm.0].nested_by_block.get(&block) {
+            return Some(n);
         }
         if self.vms[vm.0].nested.len() >= NESTED_MAX {
             return None;
@@ -376,7 +371,6 @@ impl<S: Sink> Model<S> {
         let lane = Some(Lane::new(vcpu.id, vcpu.vcpu, t, status));
         let gcpu = self.new_guest_cpu(t, guest, &vcpu.key, vcpu.vcpu.unwrap_or(0));
         let nested = NestedVcpu {
-            control_block: block,
             vm: entity,
             entity: vcpu,
             hypervisor_cr3: cr3,
@@ -386,8 +380,11 @@ impl<S: Sink> Model<S> {
             guest,
             gcpu,
         };
-        self.vms[vm.0].nested.push(nested);
-        Some(NestedIx(self.vms[vm.0].nested.len() - 1))
+        let vm = &mut self.vms[vm.0];
+        let n = NestedIx(vm.nested.len());
+        vm.nested.push(nested);
+        vm.nested_by_block.insert(block, n);
+        Some(n)
     }
 
     /// The nested VM that the hypervisor process with `cr3` runs; without a CR3 each control block

@@ -509,3 +509,47 @@ fn every_lane_tiles_its_life() {
         }
     }
 }
+
+#[test]
+fn a_loss_inside_another_does_not_end_it() {
+    let lost = |from, to| Loss {
+        span: Span::new(at(from), at(to)),
+        kind: LossKind::Events(1),
+    };
+    let events = [
+        (10, switch(Tid(0), 0, OTHER)),
+        (35, switch(OTHER, 1, QEMU)),
+        (50, switch(QEMU, 1, OTHER)),
+    ];
+    // The last one is none at all.
+    let losses = vec![lost(20, 40), lost(20, 30), lost(60, 25)];
+    let found = run_with(losses, Options::default(), 70, &events);
+    let cpu = lane(&found, Kind::Cpu, "cpu:0");
+    assert!(
+        cpu.iter()
+            .all(|(from, to, state, _)| *from >= 40 || *to <= 20 || *state == State::Unknown),
+        "{cpu:?}"
+    );
+    assert_eq!(cpu.last().unwrap().2, State::Running, "{cpu:?}");
+}
+
+#[test]
+fn two_threads_that_say_the_same_number_are_two_vcpus() {
+    let mut events = Vec::new();
+    for (t, tid) in [(10, VCPU), (20, OTHER)] {
+        events.extend([
+            (t, switch(Tid(0), 0, tid)),
+            (t + 1, enter(CR3_A)),
+            (t + 2, exit(INTR)),
+            (t + 3, left(CR3_A, 3)),
+            (t + 4, switch(tid, 1, Tid(0))),
+        ]);
+    }
+    let found = run(40, &events);
+    let vcpus = found
+        .entities
+        .iter()
+        .filter(|e| e.kind == Kind::Vcpu.code());
+    let numbers: Vec<_> = vcpus.map(|e| e.vcpu).collect();
+    assert_eq!(numbers, [Some(0), Some(1)]);
+}

@@ -10,8 +10,9 @@ use crate::guest::{GcpuIx, GuestIx};
 use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
-use crate::nested::{Nested, NestedVcpu};
+use crate::nested::{Nested, NestedIx, NestedVcpu};
 use crate::vocab::{Cause, Evidence, Kind, State};
+use rustc_hash::FxHashMap;
 use virtflow_base::{Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};
 use virtflow_events::{Comm, ExitInfo, KernelEvent as K};
 
@@ -43,6 +44,8 @@ pub(crate) struct Vm {
     pub(crate) guest: GuestIx,
     pub(crate) vectors: Vectors,
     pub(crate) nested: Vec<NestedVcpu>,
+    /// Nested vCPUs by the address of their control block.
+    pub(crate) nested_by_block: FxHashMap<u64, NestedIx>,
 }
 
 /// An exit that no entry has ended yet.
@@ -299,12 +302,16 @@ impl<S: Sink> Model<S> {
     pub(crate) fn vcpu_ended(&mut self, t: Timestamp, x: ThreadIx) {
         if let Some(v) = self.threads[x.0].vcpu.take() {
             self.finish_vcpu(v, t);
+            let vm = self.vcpus[v.0].vm;
+            self.vms[vm.0].vcpus.retain(|&other| other != v);
         }
     }
 
     pub(crate) fn finish_vcpus(&mut self, end: Timestamp) {
         for v in (0..self.vcpus.len()).map(VcpuIx) {
-            self.finish_vcpu(v, end);
+            if self.vcpus[v.0].lane.is_some() {
+                self.finish_vcpu(v, end);
+            }
         }
     }
 
@@ -365,7 +372,7 @@ impl<S: Sink> Model<S> {
             K::AddonsVcpuEnterGuest { vcpu, .. } => (Some(vcpu), None),
             _ => return None,
         };
-        Some(self.new_vcpu(t, x, vcpu, pid))
+        self.new_vcpu(t, x, vcpu, pid)
     }
 
     /// After a loss, which vCPU an event tells of although nothing tells who runs: the one its
@@ -419,7 +426,7 @@ impl<S: Sink> Model<S> {
         x: ThreadIx,
         number: Option<u32>,
         pid: Option<Tid>,
-    ) -> VcpuIx {
+    ) -> Option<VcpuIx> {
         let pid = pid
             .or(self.threads[x.0].pid)
             .unwrap_or(self.threads[x.0].tid);
@@ -428,10 +435,20 @@ impl<S: Sink> Model<S> {
         }
         let vm = self.vm(pid);
         self.threads[x.0].vm = Some(vm);
+        let known = u32::try_from(self.vms[vm.0].vcpus.len()).unwrap_or(u32::MAX);
+        if known >= VCPUS_MAX {
+            return None;
+        }
+        // Two threads are two vCPUs, whatever they are called.
+        let is_free = |n: &u32| {
+            let mut vcpus = self.vms[vm.0].vcpus.iter();
+            vcpus.all(|v| self.vcpus[v.0].number != *n)
+        };
         let number = number
             .filter(|&n| n < VCPUS_MAX)
             .or_else(|| number_in_name(&self.threads[x.0].comm))
-            .unwrap_or_else(|| u32::try_from(self.vms[vm.0].vcpus.len()).unwrap_or(u32::MAX));
+            .filter(is_free)
+            .or_else(|| (known..=u32::MAX).find(is_free))?;
         let mut entity = self.new_entity(
             Kind::Vcpu,
             format!("{}/vcpu:{number}", self.vms[vm.0].entity.key),
@@ -473,7 +490,7 @@ impl<S: Sink> Model<S> {
         });
         self.vms[vm.0].vcpus.push(v);
         self.threads[x.0].vcpu = Some(v);
-        v
+        Some(v)
     }
 
     /// A vCPU's lane from what the scheduler did with its thread before it first used KVM.
@@ -532,6 +549,7 @@ impl<S: Sink> Model<S> {
             guest,
             vectors: Vectors::default(),
             nested: Vec::new(),
+            nested_by_block: FxHashMap::default(),
         });
         self.vm_by_pid.insert(pid, vm);
         vm

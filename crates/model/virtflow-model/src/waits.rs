@@ -279,10 +279,8 @@ impl<S: Sink> Model<S> {
                 gap.answered.get_or_insert(t);
             });
         }
-        for g in 0..self.gcpus.len() {
-            if self.gcpus[g].guest != guest {
-                continue;
-            }
+        for i in 0..self.guests[guest.0].gcpus.len() {
+            let GcpuIx(g) = self.guests[guest.0].gcpus[i];
             let requests = &self.gcpus[g].waits.requests;
             let answered = requests.iter().position(|p| {
                 self.processes[p.0]
@@ -475,6 +473,8 @@ impl<S: Sink> Model<S> {
             return;
         }
         waits.running.push(g);
+        self.seen_again(g, p);
+        let waits = &mut self.processes[p.0].waits;
         // A thread that waited on another processor has moved, if none waited on this one.
         let own = waits.open.iter().position(|gap| gap.lane == g);
         let Some(at) = own.or_else(|| (!waits.open.is_empty()).then_some(0)) else {

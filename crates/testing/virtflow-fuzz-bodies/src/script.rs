@@ -164,7 +164,7 @@ impl Bytes<'_> {
             Domain::Cr3 if byte < 128 => 0x1000 * (1 + small % 16),
             Domain::Cr3 if byte < 250 => {
                 // Page-table isolation and address space numbers.
-                0x2000 * (1 + small % 8) | (small >> 3 & 3) << 11 | (small >> 5 & 1) << 63
+                (0x2000 * (1 + small % 8)) | ((small >> 3 & 3) << 11) | ((small >> 5 & 1) << 63)
             }
             Domain::Exit if byte < 250 => EXITS[at % EXITS.len()],
             Domain::State if byte < 250 => [0, 1, 2, 0x10, 0x20, 0x80, 0x100, 0x402][at % 8],

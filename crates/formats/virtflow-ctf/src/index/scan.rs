@@ -43,7 +43,10 @@ impl Builder<'_> {
                 }
                 Err(what) => what,
             };
-            part.holes.push(Hole::Before(part.packets.len()));
+            let hole = Hole::Before(part.packets.len());
+            if part.holes.last() != Some(&hole) {
+                part.holes.push(hole);
+            }
             let next = match self.pattern(stream) {
                 Some(pattern) => find(file, &pattern, offset + 1)?,
                 None => None,
@@ -109,9 +112,14 @@ impl Builder<'_> {
     }
 }
 
+/// Bytes first searched for a packet, which may well be near: a file of nothing but beginnings of
+/// packets must not be read a whole window for each. Windows grow from here to [`WINDOW`].
+const SEARCHED_FIRST: usize = WINDOW >> 6;
+
 /// The first byte at or behind `from` where `pattern` stands.
 fn find(file: &File, pattern: &[u8; 20], from: u64) -> io::Result<Option<u64>> {
-    let mut window = Window::new(WINDOW);
+    let mut window = Window::new(SEARCHED_FIRST);
+    let mut more = 3;
     let mut at = from;
     loop {
         window.load(file, at, u64::MAX, 0)?;
@@ -133,6 +141,10 @@ fn find(file: &File, pattern: &[u8; 20], from: u64) -> io::Result<Option<u64>> {
             return Ok(None);
         }
         at += step as u64;
+        if more > 0 {
+            more -= 1;
+            window.grow();
+        }
     }
 }
 

@@ -250,3 +250,14 @@ fn packets_without_times_get_those_of_their_events() {
     let (events, _) = read(&trace, 0);
     assert_eq!(events[1].time.as_nanos(), 356);
 }
+
+#[test]
+fn nothing_but_beginnings_of_packets_is_one_hole_and_no_work() {
+    let packet = packet(0).bytes();
+    let mut bytes = packet.clone();
+    (0..20_000).for_each(|_| bytes.extend(&packet[..20]));
+    let (_dir, trace) = trace(&bytes, None);
+    assert_eq!(trace.streams()[0].packets().len(), 1);
+    let losses = &trace.streams()[0].coverage().losses;
+    assert_eq!(losses.len(), 1, "not one for each beginning: {losses:?}");
+}

@@ -11,21 +11,21 @@ const FIXTURES: [&str; 4] = [
     "host-containers",
 ];
 
-fn golden_files() -> Vec<PathBuf> {
+fn golden_files() -> std::io::Result<Vec<PathBuf>> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    let files: std::io::Result<Vec<PathBuf>> = std::fs::read_dir(dir)?
+        .map(|entry| Ok(entry?.path()))
         .collect();
+    let mut files = files?;
     files.retain(|path| path.extension().is_some_and(|end| end == "md"));
     files.sort();
-    files
+    Ok(files)
 }
 
 #[test]
 fn golden_files_show_what_virtflow_shows() {
     let programs = programs().unwrap();
-    let files = golden_files();
+    let files = golden_files().unwrap();
     assert!(!files.is_empty());
     let wrong: Vec<String> = files
         .iter()

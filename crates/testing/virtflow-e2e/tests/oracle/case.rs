@@ -83,6 +83,9 @@ pub(crate) struct Case {
     /// Begin and end of what the truth says was lost, and of what the trace does.
     pub(crate) losses: Vec<(i64, i64)>,
     lost: Vec<(i64, i64)>,
+    /// Whether stamps are as fine as the simulation: else events of two processors may share one,
+    /// and their order is lost.
+    pub(crate) fine: bool,
     /// VMs that we call by another process than the VMM's, by our names.
     pub(crate) misnamed: Vec<&'static str>,
     /// What each processor's stream covers.
@@ -93,7 +96,11 @@ impl Case {
     pub(crate) fn new(name: String, scenario: &Scenario) -> Self {
         let dir = tempfile::tempdir().unwrap();
         generate(scenario, dir.path()).unwrap();
-        Self::read(name, dir.path())
+        let fine = scenario.dialect.clock_freq == 1_000_000_000;
+        Self {
+            fine,
+            ..Self::read(name, dir.path())
+        }
     }
 
     fn read(name: String, dir: &Path) -> Self {
@@ -118,6 +125,7 @@ impl Case {
             ours,
             truth,
             losses: losses.collect(),
+            fine: true,
             misnamed,
             covered: covered.collect(),
         }

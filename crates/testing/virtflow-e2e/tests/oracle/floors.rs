@@ -117,7 +117,7 @@ const RULES: &[Rule] = &[
         kind: "vcpu",
         ours: &["vmm other"],
         truth: &["*"],
-        ppm: 900,
+        ppm: 520,
         why: "MODEL: before the first switch of its processor a vCPU is proved to be in the VMM, \
               whatever its entries and exits say",
     },
@@ -130,7 +130,7 @@ const LOSS_RULES: &[Rule] = &[
         kind: "thread",
         ours: &["in loss: *"],
         truth: &["*"],
-        ppm: 2500,
+        ppm: 1_600,
         why: "MODEL: what another processor's loss may hide is claimed as proved",
     },
     Rule {
@@ -138,7 +138,7 @@ const LOSS_RULES: &[Rule] = &[
         kind: "vcpu",
         ours: &["in loss: *"],
         truth: &["*"],
-        ppm: 700,
+        ppm: 350,
         why: "MODEL: what another processor's loss may hide is claimed as proved",
     },
     Rule {
@@ -146,7 +146,7 @@ const LOSS_RULES: &[Rule] = &[
         kind: "thread",
         ours: &["runnable", "preempted", "unknown *"],
         truth: &["*"],
-        ppm: 400,
+        ppm: 260,
         why: "MODEL: a thread that another processor took and lost is still thought to wait",
     },
     Rule {
@@ -154,7 +154,7 @@ const LOSS_RULES: &[Rule] = &[
         kind: "vcpu",
         ours: &["preempted", "unknown *"],
         truth: &["*"],
-        ppm: 100,
+        ppm: 50,
         why: "MODEL: a thread that another processor took and lost is still thought to wait",
     },
 ];
@@ -174,7 +174,7 @@ const NESTED_RULES: &[Rule] = &[
         kind: "nested-vcpu",
         ours: &["l1-handling"],
         truth: &["l0-handling"],
-        ppm: 10000,
+        ppm: 8_000,
         why: "MODEL: a reflected exit is L1's from its reflection, not from the entry to L1",
     },
     Rule {
@@ -190,7 +190,7 @@ const NESTED_RULES: &[Rule] = &[
         kind: "nested-vcpu",
         ours: &["*"],
         truth: &["halted"],
-        ppm: 250000,
+        ppm: 170_000,
         why: "MODEL: without nested tracepoints a nested halt is not told by its exit",
     },
     Rule {
@@ -198,13 +198,21 @@ const NESTED_RULES: &[Rule] = &[
         kind: "nested-vcpu",
         ours: &["*"],
         truth: &["halted"],
-        ppm: 150000,
+        ppm: 115_000,
         why: "MODEL: without nested tracepoints a nested halt is not told by its exit",
+    },
+    Rule {
+        dialects: &["original-probe,no-nested"],
+        kind: "nested-vcpu",
+        ours: &["l1-handling"],
+        truth: &["guest"],
+        ppm: 1500,
+        why: "MODEL: the hypervisor's CR3 is learnt from the nested guest's own first entry",
     },
     Rule {
         dialects: &["no-nested", "stock"],
         kind: "nested-vcpu",
-        ours: &["preempted-l1", "halted"],
+        ours: &["preempted-l1", "halted", "l1-handling"],
         truth: &["guest"],
         ppm: 600,
         why: "MODEL: from an entry to its probe the nested lane is not amended",
@@ -226,19 +234,11 @@ const NESTED_RULES: &[Rule] = &[
         why: "the first entry to L1 after a reflected exit, which only a CR3 could tell",
     },
     Rule {
-        dialects: &["original-probe,no-nested"],
-        kind: "nested-vcpu",
-        ours: &["l1-handling"],
-        truth: &["guest"],
-        ppm: 1500,
-        why: "MODEL: the hypervisor's CR3 is learnt from the nested guest's own first entry",
-    },
-    Rule {
         dialects: ALL,
         kind: "nested-vcpu",
         ours: &["halted"],
         truth: &["l0-handling", "l1-handling", "preempted-*"],
-        ppm: 170000,
+        ppm: 140_000,
         why: "the guest's hypervisor wakes its guest at no event: halted until it is entered",
     },
     Rule {
@@ -254,7 +254,7 @@ const NESTED_RULES: &[Rule] = &[
         kind: "nested-vcpu",
         ours: &["l1-handling", "preempted-l0"],
         truth: &["preempted-l1"],
-        ppm: 520000,
+        ppm: 520_000,
         why: "without a CR3 nothing tells who runs in L1",
     },
     Rule {
@@ -262,7 +262,7 @@ const NESTED_RULES: &[Rule] = &[
         kind: "nested-vcpu",
         ours: &["l1-handling", "preempted-l0"],
         truth: &["preempted-l1"],
-        ppm: 520000,
+        ppm: 520_000,
         why: "MODEL: the original's probe tells the CR3 at each entry to L1",
     },
     Rule {
@@ -270,7 +270,7 @@ const NESTED_RULES: &[Rule] = &[
         kind: "nested-vcpu",
         ours: &["l1-handling", "preempted-l0"],
         truth: &["preempted-l1"],
-        ppm: 50000,
+        ppm: 50_000,
         why: "L1's switch is hidden",
     },
     Rule {
