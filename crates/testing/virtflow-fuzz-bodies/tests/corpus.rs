@@ -1,5 +1,11 @@
 //! Replays the fuzzers' corpora (`fuzz/corpus/<target>`): what they once found stays found.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may stop at the first thing that is not as it says"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 use virtflow_fuzz_bodies::{TARGETS, seeds};
