@@ -180,7 +180,8 @@ impl<S: Sink> Model<S> {
         if self.cpus[c.0].lossy && !is_about_others(&record.event) {
             return;
         }
-        if let Some(tid) = record.context_tid {
+        // Inside a loss it says nothing of who runs when the loss is over.
+        if let Some(tid) = record.context_tid.filter(|_| !self.cpus[c.0].lossy) {
             self.context_tid(t, c, tid);
         }
         self.dispatch(t, c, &record.event);
