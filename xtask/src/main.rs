@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod fixtures;
+mod fuzz;
 mod repo;
 mod tidy;
 
@@ -26,6 +27,7 @@ enum Command {
     Ci(ci::Args),
     Conformance(conformance::Args),
     Fixtures(fixtures::Args),
+    Fuzz(fuzz::Args),
     Tidy(tidy::Args),
 }
 
@@ -47,6 +49,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Ci(args) => ci::run(args),
         Command::Conformance(args) => conformance::run(args),
         Command::Fixtures(args) => fixtures::run(args),
+        Command::Fuzz(args) => fuzz::run(args),
         Command::Tidy(args) => tidy::run(args),
     }
 }
