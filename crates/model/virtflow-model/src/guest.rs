@@ -5,7 +5,7 @@
 //! lane (the hypervisor works, the host pre-empts) follows the vCPU's own lane, or, for a nested
 //! guest, the nested vCPU's.
 
-use crate::ident::{Ident, Segment, is_user_rip};
+use crate::ident::{Ident, Segment, Table, is_user_rip};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::vm::{Mode, VcpuIx, VmIx};
@@ -30,6 +30,9 @@ pub(crate) struct ProcIx(pub(crate) usize);
 
 /// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
 const GENERATION_AGE: i64 = 60_000_000_000;
+/// Kernel exits, and stays, without a user exit after which a page table is the kernel's own.
+const KERNEL_TABLE_EXITS: u32 = 64;
+const KERNEL_TABLE_STAYS: u32 = 8;
 /// How many explained gaps of a process wait for the identity rules to reach them.
 const GAPS_MAX: usize = 96;
 /// Host states between undecided segments that are kept before a decision is forced.
@@ -165,6 +168,11 @@ pub(crate) struct Process {
     /// and a new lane must not begin before the last one ended.
     ended: Vec<(GcpuIx, Timestamp)>,
     seen: Timestamp,
+    /// Exits in user and in kernel mode.
+    exits_user: u32,
+    exits_kernel: u32,
+    /// How often its page table was loaded at an exit and another at the entry before.
+    stays: u32,
     /// Waits already explained, waiting for the lane to reach them.
     pub(crate) gaps: VecDeque<Gap>,
     pub(crate) waits: LaneWaits,
@@ -285,6 +293,9 @@ impl<S: Sink> Model<S> {
             lanes: Vec::new(),
             ended: Vec::new(),
             seen: t,
+            exits_user: 0,
+            exits_kernel: 0,
+            stays: 0,
             gaps: VecDeque::new(),
             waits,
         });
@@ -733,6 +744,7 @@ impl<S: Sink> Model<S> {
         if segment.entry_cr3 != cr3 || segment.user == Some(true) {
             self.flush_judged(v, Some(true));
         }
+        segment.table = self.table_at(segment.exit, guest, &segment);
         self.wait_exit(g, &segment);
         let at = self.gcpus[g.0].ident.push(segment);
         self.gcpus[g.0].pieces.push(Piece::Segment(at));
@@ -742,6 +754,29 @@ impl<S: Sink> Model<S> {
         }
         self.follow_after_exit(g, v, segment.exit);
         self.decide(g, false);
+    }
+}
+
+impl<S: Sink> Model<S> {
+    /// What the page table at an exit is good for, this exit included.
+    fn table_at(&mut self, t: Timestamp, guest: GuestIx, segment: &Segment) -> Table {
+        let p = self.process(t, guest, segment.exit_cr3);
+        let process = &mut self.processes[p.0];
+        if segment.entry_cr3 != segment.exit_cr3 {
+            process.stays = process.stays.saturating_add(1);
+        }
+        match segment.user {
+            None => return Table::Process,
+            _ if segment.is_hard() => process.exits_user = process.exits_user.saturating_add(1),
+            _ => process.exits_kernel = process.exits_kernel.saturating_add(1),
+        }
+        if segment.user.is_none() || process.exits_user > 0 {
+            Table::Process
+        } else if process.exits_kernel < KERNEL_TABLE_EXITS || process.stays < KERNEL_TABLE_STAYS {
+            Table::Unproven
+        } else {
+            Table::Kernel
+        }
     }
 }
 

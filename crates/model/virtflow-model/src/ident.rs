@@ -59,7 +59,20 @@ pub(crate) struct Segment {
     pub(crate) msr: Option<u32>,
     /// The guest rang a disk's doorbell: the request goes on in a kernel thread.
     pub(crate) disk_doorbell: bool,
+    /// What is known of the page table at the exit.
+    pub(crate) table: Table,
     head: bool,
+}
+
+/// What a page table was seen to be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// User code ran on it, or nothing tells whether user code runs.
+    Process,
+    /// No user code ran on it yet.
+    Unproven,
+    /// Only the guest's kernel ever ran on it, often: its own page table (Linux: `init_mm`).
+    Kernel,
 }
 
 impl Segment {
@@ -88,6 +101,7 @@ impl Segment {
             ended: [None; 4],
             msr: None,
             disk_doorbell: false,
+            table: Table::Process,
             head: false,
         }
     }
@@ -172,6 +186,8 @@ impl Lengths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     User(u64),
+    /// The guest's kernel, for itself.
+    Kernel,
     Idle,
     Unknown,
 }
@@ -319,8 +335,13 @@ impl Ident {
                 _ if s.head => before,
                 _ => {
                     let next = match before {
-                        _ if !s.same() => At::User(s.exit_cr3),
-                        At::User(_) => before,
+                        _ if s.table == Table::Kernel && before != At::Idle => At::Kernel,
+                        _ if !s.same() && s.table == Table::Process => At::User(s.exit_cr3),
+                        _ if !s.same() && hard == Some(At::User(s.exit_cr3)) => {
+                            At::User(s.exit_cr3)
+                        }
+                        At::User(_) if s.same() => before,
+                        At::Kernel if s.same() => before,
                         At::Idle if s.msr_write && s.injected.is_none() => before,
                         _ => At::Unknown,
                     };
@@ -368,11 +389,11 @@ impl Ident {
         let w = s.nanos();
         let switch = self.switches.quantile(0).unwrap_or(w / 4) / 2;
         let switch = switch.min(w / 2);
-        let idle = self.idles.quantile(1);
+        let idle = self.idles.quantile(2);
         let tail = w - idle.unwrap_or(w / 4).min(w / 2);
         let idle = idle.unwrap_or(0);
-        let (a, b) = (s.entry_cr3, s.exit_cr3);
-        use At::{Idle, Unknown, User};
+        let b = s.exit_cr3;
+        use At::{Idle, Kernel, Unknown, User};
         if s.head {
             let proved = self.hard && heads_only && before != Unknown;
             return parts(&[Part {
@@ -380,13 +401,18 @@ impl Ident {
                 ..part(0, before, Evidence::InterruptHead)
             }]);
         }
+        let named = |from, who, evidence| match who {
+            Unknown => part(from, Unknown, Evidence::None),
+            who => part(from, who, evidence),
+        };
         if !s.same() {
-            let first = if before == Unknown {
-                part(0, Unknown, Evidence::None)
-            } else {
-                part(0, before, Evidence::Cr3Entry)
+            let first = named(0, before, Evidence::Cr3Entry);
+            let came = match s.table {
+                Table::Kernel => Kernel,
+                Table::Unproven if after != User(b) => Unknown,
+                _ => User(b),
             };
-            let then = part(switch, User(b), Evidence::Cr3Exit);
+            let then = named(switch, came, Evidence::Cr3Exit);
             return match after {
                 Idle => parts(&[first, then, part(tail.max(switch), Idle, Evidence::HltExit)]),
                 Unknown => parts(&[
@@ -394,7 +420,7 @@ impl Ident {
                     then,
                     part(switch + (w - switch) / 2, Unknown, Evidence::None),
                 ]),
-                User(_) => parts(&[first, then]),
+                User(_) | Kernel => parts(&[first, then]),
             };
         }
         match (before, after) {
@@ -410,20 +436,21 @@ impl Ident {
                     ..part(0, User(b), evidence)
                 }])
             }
-            (User(_), Idle) => {
+            (Kernel, Kernel) => parts(&[part(0, Kernel, Evidence::Cr3Exit)]),
+            (User(_) | Kernel, Idle) => {
                 let tick = j > 0 && self.run[j - 1].msr_write && !self.run[j - 1].head;
                 if s.halted && tick && w < idle.saturating_mul(2) {
                     parts(&[part(0, Idle, Evidence::IdleLoop)])
                 } else {
                     parts(&[
-                        part(0, User(a), Evidence::Cr3Entry),
+                        part(0, before, Evidence::Cr3Entry),
                         part(tail, Idle, Evidence::HltExit),
                     ])
                 }
             }
-            (Idle, User(_)) => parts(&[
+            (Idle, User(_) | Kernel) => parts(&[
                 part(0, Idle, Evidence::IdleLoop),
-                part(switch, User(b), Evidence::Cr3Exit),
+                part(switch, after, Evidence::Cr3Exit),
             ]),
             (Idle, Idle) if !s.halted || w <= idle.saturating_mul(3) => {
                 parts(&[part(0, Idle, Evidence::IdleLoop)])
@@ -433,19 +460,19 @@ impl Ident {
                 part(w - tail, Unknown, Evidence::None),
                 part(tail, Idle, Evidence::HltExit),
             ]),
-            (User(_), Unknown) => parts(&[
-                part(0, User(a), Evidence::Cr3Entry),
+            (User(_) | Kernel, _) => parts(&[
+                part(0, before, Evidence::Cr3Entry),
                 part(w / 2, Unknown, Evidence::None),
             ]),
-            (Unknown, User(_)) => parts(&[
+            (Unknown, User(_) | Kernel) => parts(&[
                 part(0, Unknown, Evidence::None),
-                part(switch, User(b), Evidence::Cr3Exit),
+                part(switch, after, Evidence::Cr3Exit),
             ]),
             (Unknown, Idle) => parts(&[
                 part(0, Unknown, Evidence::None),
                 part(tail, Idle, Evidence::HltExit),
             ]),
-            _ => parts(&[part(0, Unknown, Evidence::None)]),
+            (Idle | Unknown, Unknown) => parts(&[part(0, Unknown, Evidence::None)]),
         }
     }
 }
@@ -552,6 +579,7 @@ impl<S: Sink> Model<S> {
                 let guest = self.gcpus[g.0].guest;
                 Who::Process(self.process(t, guest, cr3))
             }
+            At::Kernel => Who::Kernel,
             At::Idle => Who::Idle,
             At::Unknown => Who::Nobody,
         }
