@@ -211,7 +211,7 @@ impl<S: Sink> Model<S> {
                 let Some(v) = self.running_vcpu(t, c, event) else {
                     return;
                 };
-                self.guest_wrote_msr(t, v, msr);
+                self.guest_wrote_msr(t, v, msr, data);
                 match msr {
                     MSR_X2APIC_LVTT => self.learn_timer(v, data),
                     MSR_X2APIC_ICR => self.sent_ipi(t, c, event, low32(data)),
@@ -225,6 +225,11 @@ impl<S: Sink> Model<S> {
             } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.learn_timer(v, val);
+                }
+            }
+            K::KvmCpuid { function } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.guest_cpuid(v, function);
                 }
             }
             K::KvmEoi { vector, .. } => {

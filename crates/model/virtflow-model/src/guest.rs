@@ -5,10 +5,11 @@
 //! lane (the hypervisor works, the host pre-empts) follows the vCPU's own lane, or, for a nested
 //! guest, the nested vCPU's.
 
-use crate::ident::{Ident, Segment, Table, is_user_rip};
+use crate::ident::{Ident, Segment, is_user_rip};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
-use crate::vm::{Mode, VcpuIx, VmIx};
+use crate::tables::{Tables, Use};
+use crate::vm::{Mode, VcpuIx};
 use crate::vocab::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
 use crate::waits::{Gap, LaneWaits, WaitCpu};
 use rustc_hash::FxHashMap;
@@ -28,62 +29,23 @@ pub(crate) struct GcpuIx(pub(crate) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProcIx(pub(crate) usize);
 
-/// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
-const GENERATION_AGE: i64 = 60_000_000_000;
-/// Kernel exits, and stays, without a user exit after which a page table is the kernel's own.
-const KERNEL_TABLE_EXITS: u32 = 64;
-const KERNEL_TABLE_STAYS: u32 = 8;
 /// How many explained gaps of a process wait for the identity rules to reach them.
 const GAPS_MAX: usize = 96;
 /// Host states between undecided segments that are kept before a decision is forced.
 const PIECES_MAX: usize = 256;
-/// The physical-address bits of CR3 (Intel SDM 3, 2.5; `CR3_ADDR_MASK`), 52 at the most.
-const CR3_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-/// `X86_CR3_PTI_PCID_USER_BIT` and `PTI_USER_PGTABLE_BIT` (arch/x86/include/asm/processor-flags.h,
-/// arch/x86/include/asm/pgtable.h).
-const CR3_PTI_USER_PCID: u64 = 1 << 11;
-const CR3_PTI_USER_PGD: u64 = 1 << 12;
-
 /// One guest: what its processes are.
 #[derive(Debug)]
 pub(crate) struct Guest {
-    entity: EntityId,
-    key: String,
-    pid: Option<i32>,
+    pub(crate) entity: EntityId,
+    pub(crate) key: String,
+    pub(crate) pid: Option<i32>,
     level: u8,
-    processes: FxHashMap<u64, ProcIx>,
-    pti: Pti,
+    pub(crate) processes: FxHashMap<u64, ProcIx>,
+    pub(crate) tables: Tables,
     /// Its processors.
     pub(crate) gcpus: Vec<GcpuIx>,
     /// Processes that left with a disk request under way.
     pub(crate) disk_waiters: Vec<ProcIx>,
-}
-
-/// Whether a guest keeps two page tables per process (KPTI), learnt from samples.
-#[derive(Debug, Default)]
-struct Pti {
-    user: u32,
-    kernel: u32,
-    refuted: bool,
-}
-
-impl Pti {
-    /// Samples of each mode, without a contradiction, that make it sure.
-    const SAMPLES: u32 = 25;
-
-    const fn sample(&mut self, cr3: u64, user: bool) {
-        if (cr3 & CR3_PTI_USER_PGD != 0) != user {
-            self.refuted = true;
-        } else if user {
-            self.user = self.user.saturating_add(1);
-        } else {
-            self.kernel = self.kernel.saturating_add(1);
-        }
-    }
-
-    const fn sure(&self) -> bool {
-        !self.refuted && self.user >= Self::SAMPLES && self.kernel >= Self::SAMPLES
-    }
 }
 
 /// Who has a guest's processor.
@@ -92,6 +54,9 @@ pub(crate) enum Who {
     Process(ProcIx),
     Kernel,
     Idle,
+    /// Somebody on another page table than whoever had it before.
+    Stranger,
+    /// Nobody is known to have it.
     Nobody,
 }
 
@@ -114,6 +79,8 @@ pub(crate) struct GuestCpu {
     limbo: Option<ProcIx>,
     pub(crate) open: Option<Segment>,
     pub(crate) pieces: Vec<Piece>,
+    /// Whose exit the last one was is not told yet.
+    undetermined: bool,
     pub(crate) ident: Ident,
     pub(crate) waits: WaitCpu,
     host: Option<Status>,
@@ -125,7 +92,7 @@ pub(crate) struct GuestCpu {
 
 /// A process on one processor of its guest.
 #[derive(Debug)]
-struct ProcessLane {
+pub(crate) struct ProcessLane {
     gcpu: GcpuIx,
     lane: Lane,
     /// Its place among the processes of its processor.
@@ -163,16 +130,13 @@ fn unlist(
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) entity: EntityId,
-    lanes: Vec<ProcessLane>,
+    pub(crate) lanes: Vec<ProcessLane>,
     /// Until when its earlier lanes lived, by processor: processors are decided at different times,
     /// and a new lane must not begin before the last one ended.
-    ended: Vec<(GcpuIx, Timestamp)>,
-    seen: Timestamp,
-    /// Exits in user and in kernel mode.
-    exits_user: u32,
-    exits_kernel: u32,
-    /// How often its page table was loaded at an exit and another at the entry before.
-    stays: u32,
+    pub(crate) ended: Vec<(GcpuIx, Timestamp)>,
+    pub(crate) seen: Timestamp,
+    /// How its page table was used.
+    pub(crate) table: Use,
     /// Waits already explained, waiting for the lane to reach them.
     pub(crate) gaps: VecDeque<Gap>,
     pub(crate) waits: LaneWaits,
@@ -187,7 +151,7 @@ impl<S: Sink> Model<S> {
             pid: entity.pid,
             level,
             processes: FxHashMap::default(),
-            pti: Pti::default(),
+            tables: Tables::default(),
             gcpus: Vec::new(),
             disk_waiters: Vec::new(),
         });
@@ -226,6 +190,7 @@ impl<S: Sink> Model<S> {
             limbo: None,
             open: None,
             pieces: Vec::new(),
+            undetermined: false,
             ident: Ident::default(),
             waits: WaitCpu::default(),
             host: None,
@@ -246,64 +211,13 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    /// CR3 without its flag bits, and without the bit that tells PTI's two page tables apart.
-    pub(crate) fn canonical_in(&self, guest: GuestIx, cr3: u64) -> u64 {
-        let pair = cr3 & CR3_PTI_USER_PCID != 0 || self.guests[guest.0].pti.sure();
-        let address = cr3 & CR3_ADDRESS;
-        if pair {
-            address & !CR3_PTI_USER_PGD
-        } else {
-            address
-        }
-    }
-
-    pub(crate) fn canonical(&self, vm: VmIx, cr3: u64) -> u64 {
-        self.canonical_in(self.vms[vm.0].guest, cr3)
-    }
-
     /// The CR3 that was last seen on `v` in its own guest.
     pub(crate) fn guest_cr3(&self, v: VcpuIx) -> Option<u64> {
         self.vcpus[v.0].cr3
     }
 
-    /// The process of `guest` with this canonical CR3, made known if it was not.
-    pub(crate) fn process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64) -> ProcIx {
-        let mut generation = 0;
-        if let Some(&p) = self.guests[guest.0].processes.get(&cr3) {
-            if t.since(self.processes[p.0].seen) < GENERATION_AGE {
-                self.processes[p.0].seen = self.processes[p.0].seen.max(t);
-                return p;
-            }
-            generation = self.processes[p.0].waits.generation + 1;
-            self.end_process(p);
-        }
-        let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
-        let key = format!("{}/cr3:{cr3:x}#{generation}", self.guests[guest.0].key);
-        let mut entity = self.new_entity(Kind::Process, key);
-        entity.label = format!("cr3 {cr3:#x}").into_bytes();
-        entity.parent = Some(vm);
-        entity.vm = Some(vm);
-        entity.pid = pid;
-        entity.cr3 = Some(cr3);
-        self.sink.entity(&entity);
-        let p = ProcIx(self.processes.len());
-        let waits = LaneWaits::of_generation(generation);
-        self.processes.push(Process {
-            entity: entity.id,
-            lanes: Vec::new(),
-            ended: Vec::new(),
-            seen: t,
-            exits_user: 0,
-            exits_kernel: 0,
-            stays: 0,
-            gaps: VecDeque::new(),
-            waits,
-        });
-        self.guests[guest.0].processes.insert(cr3, p);
-        p
-    }
-
-    fn end_process(&mut self, p: ProcIx) {
+    /// Ends a process where it was last seen; a wait that was under way is none.
+    pub(crate) fn end_process(&mut self, p: ProcIx) {
         let seen = self.processes[p.0].seen;
         let lanes = std::mem::take(&mut self.processes[p.0].lanes);
         for mut process_lane in lanes {
@@ -317,8 +231,12 @@ impl<S: Sink> Model<S> {
                 &process.waits,
                 &mut self.sink,
             );
-            let end = seen.max(process_lane.lane.since());
-            process_lane.lane.finish(end, &mut self.sink);
+            let lane = process_lane.lane;
+            let end = match lane.status().state {
+                State::Waiting => lane.since(),
+                _ => seen.max(lane.since()),
+            };
+            lane.finish(end, &mut self.sink);
         }
     }
 
@@ -353,7 +271,7 @@ impl<S: Sink> Model<S> {
                 };
                 to(&mut self.gcpus[g.0].idle, t, idle, &mut self.sink);
             }
-            Who::Nobody => {}
+            Who::Stranger | Who::Nobody => {}
         }
     }
 
@@ -371,6 +289,7 @@ impl<S: Sink> Model<S> {
                 }
             }
             Who::Process(p) => self.begin_wait(t, g, p),
+            Who::Stranger => {}
             Who::Nobody => {
                 if let Some(p) = self.gcpus[g.0].limbo.take()
                     && next != Who::Process(p)
@@ -484,6 +403,38 @@ impl<S: Sink> Model<S> {
         process.gaps.push_back(gap);
     }
 
+    /// All is known of the exit at the end of `segment`.
+    fn determined(&mut self, g: GcpuIx, segment: &Segment) {
+        if segment.may_be_start() && segment.cpuid == Some(0) {
+            self.program_may_start(g, segment);
+        }
+        self.wait_exit(g, segment);
+    }
+
+    /// The event that would have told more of the last exit did not come.
+    fn determine(&mut self, g: GcpuIx) {
+        let gcpu = &mut self.gcpus[g.0];
+        if std::mem::take(&mut gcpu.undetermined)
+            && let Some(&mut segment) = gcpu.ident.last_mut()
+        {
+            self.determined(g, &segment);
+        }
+    }
+
+    /// The guest executed CPUID and asked for this leaf.
+    pub(crate) fn guest_cpuid(&mut self, v: VcpuIx, leaf: u32) {
+        let g = self.gcpu_of(v);
+        let gcpu = &mut self.gcpus[g.0];
+        if let Some(open) = &mut gcpu.open {
+            open.cpuid = Some(leaf);
+        } else if gcpu.undetermined
+            && let Some(last) = gcpu.ident.last_mut()
+        {
+            last.cpuid = Some(leaf);
+            self.determine(g);
+        }
+    }
+
     /// The lane above this guest's processor changed: the host's part of its lanes follows.
     pub(crate) fn guest_host(&mut self, g: GcpuIx, t: Timestamp, host: Status) {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
@@ -505,7 +456,7 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn host_piece(&mut self, t: Timestamp, g: GcpuIx, status: Status) {
         let who = self.gcpus[g.0].who;
-        if who != Who::Nobody {
+        if !matches!(who, Who::Nobody | Who::Stranger) {
             let confidence = self.gcpus[g.0].confidence;
             self.occupy(
                 t,
@@ -534,6 +485,7 @@ impl<S: Sink> Model<S> {
         let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
         for g in all {
             self.gcpus[g.0].open = None;
+            self.determine(g);
             self.decide(g, true);
             self.occupy(
                 t,
@@ -585,6 +537,7 @@ impl<S: Sink> Model<S> {
         let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
         for g in all {
             self.gcpus[g.0].open = None;
+            self.determine(g);
             self.decide(g, true);
             self.finish_guest_cpu(g, end);
         }
@@ -718,6 +671,7 @@ impl<S: Sink> Model<S> {
             return;
         }
         let at = vcpu.entered_at;
+        self.determine(g);
         let injected = std::mem::take(&mut self.gcpus[g.0].waits.injected_now);
         self.gcpus[g.0].open = Some(Segment::entered(at, entry_cr3, rip, injected));
         let user = self.gcpus[g.0].open.as_ref().is_some_and(is_user_rip);
@@ -730,7 +684,7 @@ impl<S: Sink> Model<S> {
         let g = self.gcpu_of(v);
         let guest = self.gcpus[g.0].guest;
         if let Some(user) = user {
-            self.guests[guest.0].pti.sample(cr3, user);
+            self.guests[guest.0].tables.sample(cr3, user);
         }
         let cr3 = self.canonical_in(guest, cr3);
         let Some(mut segment) = self.gcpus[g.0].open.take() else {
@@ -744,8 +698,13 @@ impl<S: Sink> Model<S> {
         if segment.entry_cr3 != cr3 || segment.user == Some(true) {
             self.flush_judged(v, Some(true));
         }
-        segment.table = self.table_at(segment.exit, guest, &segment);
-        self.wait_exit(g, &segment);
+        segment.table = self.table_at(guest, &segment);
+        if segment.may_be_start() && segment.cpuid.is_none() {
+            // Whose exit it is will be told by the event that names the leaf.
+            self.gcpus[g.0].undetermined = true;
+        } else {
+            self.determined(g, &segment);
+        }
         let at = self.gcpus[g.0].ident.push(segment);
         self.gcpus[g.0].pieces.push(Piece::Segment(at));
         if let Some(address) = self.vcpus[v.0].doorbell.take() {
@@ -754,29 +713,6 @@ impl<S: Sink> Model<S> {
         }
         self.follow_after_exit(g, v, segment.exit);
         self.decide(g, false);
-    }
-}
-
-impl<S: Sink> Model<S> {
-    /// What the page table at an exit is good for, this exit included.
-    fn table_at(&mut self, t: Timestamp, guest: GuestIx, segment: &Segment) -> Table {
-        let p = self.process(t, guest, segment.exit_cr3);
-        let process = &mut self.processes[p.0];
-        if segment.entry_cr3 != segment.exit_cr3 {
-            process.stays = process.stays.saturating_add(1);
-        }
-        match segment.user {
-            None => return Table::Process,
-            _ if segment.is_hard() => process.exits_user = process.exits_user.saturating_add(1),
-            _ => process.exits_kernel = process.exits_kernel.saturating_add(1),
-        }
-        if segment.user.is_none() || process.exits_user > 0 {
-            Table::Process
-        } else if process.exits_kernel < KERNEL_TABLE_EXITS || process.stays < KERNEL_TABLE_STAYS {
-            Table::Unproven
-        } else {
-            Table::Kernel
-        }
     }
 }
 
@@ -887,24 +823,4 @@ fn as_process(host: Status, level: u8) -> Option<Status> {
         cause: Cause::None,
         ..host
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pti_needs_samples_of_both_modes_and_no_contradiction() {
-        let mut pti = Pti::default();
-        for _ in 0..Pti::SAMPLES {
-            pti.sample(0x1000, true);
-        }
-        assert!(!pti.sure());
-        for _ in 0..Pti::SAMPLES {
-            pti.sample(0x4000, false);
-        }
-        assert!(pti.sure());
-        pti.sample(0x5000, false);
-        assert!(!pti.sure());
-    }
 }

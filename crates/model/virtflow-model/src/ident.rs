@@ -15,6 +15,7 @@
 use crate::guest::{GcpuIx, Piece, Who};
 use crate::lane::Status;
 use crate::model::Model;
+use crate::tables::Table;
 use crate::vocab::{Cause, Confidence, Evidence, State};
 use virtflow_base::{Sink, Timestamp};
 use virtflow_events::ExitInfo;
@@ -59,20 +60,13 @@ pub(crate) struct Segment {
     pub(crate) msr: Option<u32>,
     /// The guest rang a disk's doorbell: the request goes on in a kernel thread.
     pub(crate) disk_doorbell: bool,
+    /// The leaf that a CPUID instruction at the exit asked for.
+    pub(crate) cpuid: Option<u32>,
+    /// The exit was by a CPUID instruction.
+    pub(crate) by_cpuid: bool,
     /// What is known of the page table at the exit.
     pub(crate) table: Table,
     head: bool,
-}
-
-/// What a page table was seen to be good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Table {
-    /// User code ran on it, or nothing tells whether user code runs.
-    Process,
-    /// No user code ran on it yet.
-    Unproven,
-    /// Only the guest's kernel ever ran on it, often: its own page table (Linux: `init_mm`).
-    Kernel,
 }
 
 impl Segment {
@@ -101,6 +95,8 @@ impl Segment {
             ended: [None; 4],
             msr: None,
             disk_doorbell: false,
+            cpuid: None,
+            by_cpuid: false,
             table: Table::Process,
             head: false,
         }
@@ -115,6 +111,7 @@ impl Segment {
         self.nested_instruction = level == 1 && class == Cause::ExitNested;
         // SVM has one code for reads and writes and tells them apart by EXITINFO1 (APM 2, 15.11).
         self.msr_write = class == Cause::ExitMsr && (info.reason == 32 || info.info1 == 1);
+        self.by_cpuid = class == Cause::ExitCpuid;
         self.delivering = info.intr_info != 0;
         self.asynchronous = matches!(class, Cause::ExitIrq | Cause::ExitMem | Cause::ExitMmio);
     }
@@ -140,6 +137,11 @@ impl Segment {
 
     fn nanos(&self) -> i64 {
         self.exit.since(self.entry).max(0)
+    }
+
+    /// Whether a program may begin at the exit, which its CPUID's leaf will tell.
+    pub(crate) fn may_be_start(&self) -> bool {
+        self.by_cpuid && self.user == Some(true)
     }
 
     /// Whether more of the exit may be told before the next entry.
@@ -188,6 +190,8 @@ enum At {
     User(u64),
     /// The guest's kernel, for itself.
     Kernel,
+    /// Whoever has this page table, of which nothing is known: not who had another before.
+    Stranger,
     Idle,
     Unknown,
 }
@@ -250,7 +254,7 @@ impl Ident {
         let Some(last) = self.run.last() else {
             return false;
         };
-        let known = entering || !last.may_be_head();
+        let known = entering || !(last.may_be_head() || last.may_be_start());
         known && (self.hard_exit(last).is_some() || self.run.len() >= RUN_MAX)
     }
 
@@ -340,8 +344,8 @@ impl Ident {
                         _ if !s.same() && hard == Some(At::User(s.exit_cr3)) => {
                             At::User(s.exit_cr3)
                         }
-                        At::User(_) if s.same() => before,
-                        At::Kernel if s.same() => before,
+                        _ if !s.same() => At::Stranger,
+                        At::User(_) | At::Kernel | At::Stranger => before,
                         At::Idle if s.msr_write && s.injected.is_none() => before,
                         _ => At::Unknown,
                     };
@@ -393,7 +397,7 @@ impl Ident {
         let tail = w - idle.unwrap_or(w / 4).min(w / 2);
         let idle = idle.unwrap_or(0);
         let b = s.exit_cr3;
-        use At::{Idle, Kernel, Unknown, User};
+        use At::{Idle, Kernel, Stranger, Unknown, User};
         if s.head {
             let proved = self.hard && heads_only && before != Unknown;
             return parts(&[Part {
@@ -402,14 +406,14 @@ impl Ident {
             }]);
         }
         let named = |from, who, evidence| match who {
-            Unknown => part(from, Unknown, Evidence::None),
+            Unknown | Stranger => part(from, who, Evidence::None),
             who => part(from, who, evidence),
         };
         if !s.same() {
             let first = named(0, before, Evidence::Cr3Entry);
             let came = match s.table {
                 Table::Kernel => Kernel,
-                Table::Unproven if after != User(b) => Unknown,
+                Table::Unproven if after != User(b) => Stranger,
                 _ => User(b),
             };
             let then = named(switch, came, Evidence::Cr3Exit);
@@ -420,7 +424,7 @@ impl Ident {
                     then,
                     part(switch + (w - switch) / 2, Unknown, Evidence::None),
                 ]),
-                User(_) | Kernel => parts(&[first, then]),
+                User(_) | Kernel | Stranger => parts(&[first, then]),
             };
         }
         match (before, after) {
@@ -437,20 +441,21 @@ impl Ident {
                 }])
             }
             (Kernel, Kernel) => parts(&[part(0, Kernel, Evidence::Cr3Exit)]),
-            (User(_) | Kernel, Idle) => {
+            (Stranger, Stranger) => parts(&[part(0, Stranger, Evidence::None)]),
+            (User(_) | Kernel | Stranger, Idle) => {
                 let tick = j > 0 && self.run[j - 1].msr_write && !self.run[j - 1].head;
                 if s.halted && tick && w < idle.saturating_mul(2) {
                     parts(&[part(0, Idle, Evidence::IdleLoop)])
                 } else {
                     parts(&[
-                        part(0, before, Evidence::Cr3Entry),
+                        named(0, before, Evidence::Cr3Entry),
                         part(tail, Idle, Evidence::HltExit),
                     ])
                 }
             }
-            (Idle, User(_) | Kernel) => parts(&[
+            (Idle, User(_) | Kernel | Stranger) => parts(&[
                 part(0, Idle, Evidence::IdleLoop),
-                part(switch, after, Evidence::Cr3Exit),
+                named(switch, after, Evidence::Cr3Exit),
             ]),
             (Idle, Idle) if !s.halted || w <= idle.saturating_mul(3) => {
                 parts(&[part(0, Idle, Evidence::IdleLoop)])
@@ -460,13 +465,13 @@ impl Ident {
                 part(w - tail, Unknown, Evidence::None),
                 part(tail, Idle, Evidence::HltExit),
             ]),
-            (User(_) | Kernel, _) => parts(&[
-                part(0, before, Evidence::Cr3Entry),
+            (User(_) | Kernel | Stranger, _) => parts(&[
+                named(0, before, Evidence::Cr3Entry),
                 part(w / 2, Unknown, Evidence::None),
             ]),
-            (Unknown, User(_) | Kernel) => parts(&[
+            (Unknown, User(_) | Kernel | Stranger) => parts(&[
                 part(0, Unknown, Evidence::None),
-                part(switch, after, Evidence::Cr3Exit),
+                named(switch, after, Evidence::Cr3Exit),
             ]),
             (Unknown, Idle) => parts(&[
                 part(0, Unknown, Evidence::None),
@@ -580,6 +585,7 @@ impl<S: Sink> Model<S> {
                 Who::Process(self.process(t, guest, cr3))
             }
             At::Kernel => Who::Kernel,
+            At::Stranger => Who::Stranger,
             At::Idle => Who::Idle,
             At::Unknown => Who::Nobody,
         }

@@ -14,6 +14,7 @@ mod ident;
 mod lane;
 mod model;
 mod nested;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod vm;

@@ -84,7 +84,6 @@ struct OpenGap {
 /// What a process's waits were so far, and those that are under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LaneWaits {
-    pub(crate) generation: u32,
     /// The processors on which it runs, and its waits on the others: one each for every thread.
     running: Vec<GcpuIx>,
     open: Vec<OpenGap>,
@@ -100,13 +99,6 @@ pub(crate) struct LaneWaits {
 }
 
 impl LaneWaits {
-    pub(crate) fn of_generation(generation: u32) -> Self {
-        Self {
-            generation,
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn forget(&mut self, g: GcpuIx) {
         self.running.retain(|&on| on != g);
         self.open.retain(|gap| gap.lane != g);
@@ -135,7 +127,55 @@ impl LaneWaits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Injected(Option<Cause>),
+    /// The guest's timer, at a moment that is no tick's: somebody's own.
+    OwnTimer,
     ArmedTimer,
+}
+
+/// The moment for which a guest armed its clock (TSC-deadline mode), and the grid of its ticks.
+///
+/// A timer that is no tick is armed off the grid: what it wakes waited for that timer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Deadline {
+    last: u64,
+    /// A deadline on the grid, and the grid's period in the guest's TSC.
+    tick: u64,
+    period: u64,
+    votes: u32,
+    own: bool,
+}
+
+impl Deadline {
+    /// Votes for a period that make it sure.
+    const VOTES: u32 = 8;
+    const VOTES_MAX: u32 = 64;
+    /// Ticks are this share of their period late or early, at most.
+    const PERIOD_SHARE: u64 = 64;
+
+    fn armed(&mut self, tsc: u64) {
+        let since = tsc.wrapping_sub(self.last);
+        self.last = tsc;
+        if since.abs_diff(self.period) < self.period / Self::PERIOD_SHARE {
+            self.votes = (self.votes + 1).min(Self::VOTES_MAX);
+            self.tick = tsc;
+        } else if self.votes == 0 && since < 1 << 62 {
+            self.period = since;
+            self.tick = tsc;
+            self.votes = 1;
+        } else {
+            self.votes = self.votes.saturating_sub(1);
+        }
+        self.own = self.votes >= Self::VOTES && !self.on_grid(tsc);
+    }
+
+    fn on_grid(&self, tsc: u64) -> bool {
+        let off = tsc.abs_diff(self.tick) % self.period.max(1);
+        off.min(self.period - off) <= self.period / Self::PERIOD_SHARE
+    }
+
+    const fn is_own(&self) -> bool {
+        self.own
+    }
 }
 
 /// What ended the tail of events before: nothing yet, a halt, or another process.
@@ -158,6 +198,8 @@ enum How {
 #[derive(Debug)]
 pub(crate) struct WaitCpu {
     current: Option<ProcIx>,
+    /// The earliest moment at which the current one can have come.
+    came: Timestamp,
     last_entry: Timestamp,
     last_exit: Timestamp,
     idle: bool,
@@ -166,6 +208,7 @@ pub(crate) struct WaitCpu {
     tail: VecDeque<(Timestamp, Event)>,
     before: Before,
     last_injected: Option<(Timestamp, Option<Cause>)>,
+    deadline: Deadline,
     /// The vector the next entry injects.
     pub(crate) injected_now: Option<u8>,
     /// Device requests under way, oldest first.
@@ -176,6 +219,7 @@ impl Default for WaitCpu {
     fn default() -> Self {
         Self {
             current: None,
+            came: Timestamp::MIN,
             last_entry: Timestamp::MIN,
             last_exit: Timestamp::MIN,
             idle: false,
@@ -184,6 +228,7 @@ impl Default for WaitCpu {
             tail: VecDeque::new(),
             before: Before::Nothing,
             last_injected: None,
+            deadline: Deadline::default(),
             injected_now: None,
             requests: VecDeque::new(),
         }
@@ -195,6 +240,18 @@ impl WaitCpu {
         *self = Self::default();
     }
 
+    /// Since when `p` may have been here, if it is.
+    pub(crate) fn here_since(&self, p: ProcIx) -> Option<Timestamp> {
+        (self.current == Some(p)).then_some(self.came)
+    }
+
+    /// What `p` was thought to do here since it came was not its doing.
+    pub(crate) fn ended(&mut self, p: ProcIx) {
+        if self.current == Some(p) {
+            self.current = None;
+        }
+    }
+
     fn push(&mut self, t: Timestamp, event: Event) {
         if self.tail.len() >= TAIL_MAX {
             self.tail.pop_front();
@@ -202,10 +259,10 @@ impl WaitCpu {
         self.tail.push_back((t, event));
     }
 
-    /// What the events up to `until` announce: a device whose interrupt made the guest leave idle
+    /// What the events up to `until` announce, and whether that is a timer which is no tick: a device whose interrupt made the guest leave idle
     /// (a clock write before the next interrupt), else the last interrupt.
-    fn announced(&self, until: Timestamp) -> Option<Cause> {
-        let mut last: Option<Cause> = None;
+    fn announced(&self, until: Timestamp) -> (Option<Cause>, bool) {
+        let mut last = (None, false);
         let mut device = None;
         for &(t, event) in &self.tail {
             if t > until {
@@ -213,12 +270,16 @@ impl WaitCpu {
             }
             match event {
                 Event::Injected(class) => {
-                    last = class;
+                    last = (class, false);
                     device = class.filter(|c| is_device(*c));
                 }
+                Event::OwnTimer => {
+                    last = (Some(Cause::Timer), true);
+                    device = None;
+                }
                 Event::ArmedTimer => {
-                    if let Some(device) = device {
-                        return Some(device);
+                    if device.is_some() {
+                        return (device, false);
                     }
                 }
             }
@@ -265,7 +326,11 @@ impl<S: Sink> Model<S> {
         let waits = &mut self.gcpus[g.0].waits;
         waits.injected_now = Some(vector);
         waits.last_injected = Some((t, class));
-        waits.push(t, Event::Injected(class));
+        let event = match class {
+            Some(Cause::Timer) if waits.deadline.is_own() => Event::OwnTimer,
+            class => Event::Injected(class),
+        };
+        waits.push(t, event);
         if let Some(device) = class.filter(|c| is_device(*c)) {
             waits.in_service = Some(vector);
             self.request_answered(t, guest, device);
@@ -330,7 +395,7 @@ impl<S: Sink> Model<S> {
     }
 
     /// The guest wrote a register.
-    pub(crate) fn guest_wrote_msr(&mut self, t: Timestamp, v: VcpuIx, msr: u32) {
+    pub(crate) fn guest_wrote_msr(&mut self, t: Timestamp, v: VcpuIx, msr: u32, data: u64) {
         let g = self.gcpu_of(v);
         let gcpu = &mut self.gcpus[g.0];
         match &mut gcpu.open {
@@ -343,6 +408,7 @@ impl<S: Sink> Model<S> {
         }
         if msr == crate::causes::MSR_TSC_DEADLINE {
             gcpu.waits.push(t, Event::ArmedTimer);
+            gcpu.waits.deadline.armed(data);
         }
     }
 
@@ -436,7 +502,10 @@ impl<S: Sink> Model<S> {
         let guest = self.gcpus[g.0].guest;
         self.after_answers(guest, t);
         let waits = &mut self.gcpus[g.0].waits;
-        waits.current = Some(p);
+        if waits.current != Some(p) {
+            waits.current = Some(p);
+            waits.came = t;
+        }
         waits.before = Before::Process(p, t);
         while waits.tail.front().is_some_and(|(at, _)| *at <= t) {
             waits.tail.pop_front();
@@ -529,7 +598,7 @@ impl<S: Sink> Model<S> {
         } else {
             Timestamp::MAX
         };
-        let announced = cpu.announced(until);
+        let (announced, own_timer) = cpu.announced(until);
         let last = cpu
             .last_injected
             .filter(|(t, _)| *t >= span.start)
@@ -549,9 +618,26 @@ impl<S: Sink> Model<S> {
             Before::Process(q, at) if q != p => Some((self.processes[q.0].entity, at)),
             _ => None,
         };
+        let child = match before {
+            Before::Process(q, _) => self.processes[q.0].table.started,
+            _ => None,
+        }
+        .is_some_and(|started| started >= span.start);
         let waits = &mut self.processes[p.0].waits;
         waits.waits += 1;
+        let child = child && !waits.sleeper();
+        if own_timer {
+            waits.after_idle_timer += 1;
+            return gap;
+        }
         if waker.is_some() {
+            if child && matches!(announced, None | Some(Cause::Timer)) {
+                waits.by_task += 1;
+                gap.cause = Cause::Task;
+                gap.evidence = Evidence::ChildEnd;
+                gap.waker = waker;
+                return gap;
+            }
             if matches!(announced, None | Some(Cause::Timer | Cause::Disk)) {
                 waits.by_task += u32::from(announced.is_none());
                 waits.contested += 1;
