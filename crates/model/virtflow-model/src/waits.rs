@@ -484,6 +484,9 @@ impl<S: Sink> Model<S> {
             };
             self.back(g, p, from, t, How::UserMode);
             self.gcpus[g.0].waits.idle = false;
+        } else if segment.is_hard() {
+            // It goes on: what came before woke nobody who took the processor from it.
+            self.ran(g, p, t);
         }
         if segment.halted {
             self.gone(g, p, t);
