@@ -54,9 +54,6 @@ pub(crate) enum Who {
     Process(ProcIx),
     Kernel,
     Idle,
-    /// Somebody on another page table than whoever had it before.
-    Stranger,
-    /// Nobody is known to have it.
     Nobody,
 }
 
@@ -94,7 +91,7 @@ pub(crate) struct GuestCpu {
 #[derive(Debug)]
 pub(crate) struct ProcessLane {
     gcpu: GcpuIx,
-    lane: Lane,
+    pub(crate) lane: Lane,
     /// Its place among the processes of its processor.
     listed: (usize, usize),
 }
@@ -271,7 +268,7 @@ impl<S: Sink> Model<S> {
                 };
                 to(&mut self.gcpus[g.0].idle, t, idle, &mut self.sink);
             }
-            Who::Stranger | Who::Nobody => {}
+            Who::Nobody => {}
         }
     }
 
@@ -289,7 +286,6 @@ impl<S: Sink> Model<S> {
                 }
             }
             Who::Process(p) => self.begin_wait(t, g, p),
-            Who::Stranger => {}
             Who::Nobody => {
                 if let Some(p) = self.gcpus[g.0].limbo.take()
                     && next != Who::Process(p)
@@ -354,7 +350,10 @@ impl<S: Sink> Model<S> {
                 .iter()
                 .find(|(on, _)| *on == g)
                 .map_or(t, |(_, end)| *end);
-            let lane = Lane::new(process.entity, Some(number), t.max(ended), status);
+            let mut lane = Lane::new(process.entity, Some(number), t.max(ended), status);
+            if !process.table.is_proven() {
+                lane.doubt();
+            }
             process.lanes.push(ProcessLane {
                 gcpu: g,
                 lane,
@@ -456,7 +455,7 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn host_piece(&mut self, t: Timestamp, g: GcpuIx, status: Status) {
         let who = self.gcpus[g.0].who;
-        if !matches!(who, Who::Nobody | Who::Stranger) {
+        if who != Who::Nobody {
             let confidence = self.gcpus[g.0].confidence;
             self.occupy(
                 t,
@@ -698,7 +697,7 @@ impl<S: Sink> Model<S> {
         if segment.entry_cr3 != cr3 || segment.user == Some(true) {
             self.flush_judged(v, Some(true));
         }
-        segment.table = self.table_at(guest, &segment);
+        segment.kernel_table = self.table_at(guest, &segment);
         if segment.may_be_start() && segment.cpuid.is_none() {
             // Whose exit it is will be told by the event that names the leaf.
             self.gcpus[g.0].undetermined = true;
@@ -754,6 +753,9 @@ fn explain_gaps(
     waits: &LaneWaits,
     sink: &mut impl Sink,
 ) {
+    if on.lane.is_doubted() {
+        return;
+    }
     let here = |gap: &Gap| gap.lane == on.gcpu;
     for gap in gaps.iter_mut().filter(|gap| here(gap)) {
         *gap = gap.decided(waits);

@@ -15,7 +15,6 @@
 use crate::guest::{GcpuIx, Piece, Who};
 use crate::lane::Status;
 use crate::model::Model;
-use crate::tables::Table;
 use crate::vocab::{Cause, Confidence, Evidence, State};
 use virtflow_base::{Sink, Timestamp};
 use virtflow_events::ExitInfo;
@@ -64,8 +63,8 @@ pub(crate) struct Segment {
     pub(crate) cpuid: Option<u32>,
     /// The exit was by a CPUID instruction.
     pub(crate) by_cpuid: bool,
-    /// What is known of the page table at the exit.
-    pub(crate) table: Table,
+    /// The page table at the exit is the kernel's own.
+    pub(crate) kernel_table: bool,
     head: bool,
 }
 
@@ -97,7 +96,7 @@ impl Segment {
             disk_doorbell: false,
             cpuid: None,
             by_cpuid: false,
-            table: Table::Process,
+            kernel_table: false,
             head: false,
         }
     }
@@ -190,8 +189,6 @@ enum At {
     User(u64),
     /// The guest's kernel, for itself.
     Kernel,
-    /// Whoever has this page table, of which nothing is known: not who had another before.
-    Stranger,
     Idle,
     Unknown,
 }
@@ -339,13 +336,9 @@ impl Ident {
                 _ if s.head => before,
                 _ => {
                     let next = match before {
-                        _ if s.table == Table::Kernel && before != At::Idle => At::Kernel,
-                        _ if !s.same() && s.table == Table::Process => At::User(s.exit_cr3),
-                        _ if !s.same() && hard == Some(At::User(s.exit_cr3)) => {
-                            At::User(s.exit_cr3)
-                        }
-                        _ if !s.same() => At::Stranger,
-                        At::User(_) | At::Kernel | At::Stranger => before,
+                        _ if s.kernel_table && before != At::Idle => At::Kernel,
+                        _ if !s.same() => At::User(s.exit_cr3),
+                        At::User(_) | At::Kernel => before,
                         At::Idle if s.msr_write && s.injected.is_none() => before,
                         _ => At::Unknown,
                     };
@@ -397,7 +390,7 @@ impl Ident {
         let tail = w - idle.unwrap_or(w / 4).min(w / 2);
         let idle = idle.unwrap_or(0);
         let b = s.exit_cr3;
-        use At::{Idle, Kernel, Stranger, Unknown, User};
+        use At::{Idle, Kernel, Unknown, User};
         if s.head {
             let proved = self.hard && heads_only && before != Unknown;
             return parts(&[Part {
@@ -406,16 +399,12 @@ impl Ident {
             }]);
         }
         let named = |from, who, evidence| match who {
-            Unknown | Stranger => part(from, who, Evidence::None),
+            Unknown => part(from, Unknown, Evidence::None),
             who => part(from, who, evidence),
         };
         if !s.same() {
             let first = named(0, before, Evidence::Cr3Entry);
-            let came = match s.table {
-                Table::Kernel => Kernel,
-                Table::Unproven if after != User(b) => Stranger,
-                _ => User(b),
-            };
+            let came = if s.kernel_table { Kernel } else { User(b) };
             let then = named(switch, came, Evidence::Cr3Exit);
             return match after {
                 Idle => parts(&[first, then, part(tail.max(switch), Idle, Evidence::HltExit)]),
@@ -424,7 +413,7 @@ impl Ident {
                     then,
                     part(switch + (w - switch) / 2, Unknown, Evidence::None),
                 ]),
-                User(_) | Kernel | Stranger => parts(&[first, then]),
+                User(_) | Kernel => parts(&[first, then]),
             };
         }
         match (before, after) {
@@ -441,8 +430,7 @@ impl Ident {
                 }])
             }
             (Kernel, Kernel) => parts(&[part(0, Kernel, Evidence::Cr3Exit)]),
-            (Stranger, Stranger) => parts(&[part(0, Stranger, Evidence::None)]),
-            (User(_) | Kernel | Stranger, Idle) => {
+            (User(_) | Kernel, Idle) => {
                 let tick = j > 0 && self.run[j - 1].msr_write && !self.run[j - 1].head;
                 if s.halted && tick && w < idle.saturating_mul(2) {
                     parts(&[part(0, Idle, Evidence::IdleLoop)])
@@ -453,7 +441,7 @@ impl Ident {
                     ])
                 }
             }
-            (Idle, User(_) | Kernel | Stranger) => parts(&[
+            (Idle, User(_) | Kernel) => parts(&[
                 part(0, Idle, Evidence::IdleLoop),
                 named(switch, after, Evidence::Cr3Exit),
             ]),
@@ -465,11 +453,11 @@ impl Ident {
                 part(w - tail, Unknown, Evidence::None),
                 part(tail, Idle, Evidence::HltExit),
             ]),
-            (User(_) | Kernel | Stranger, _) => parts(&[
+            (User(_) | Kernel, _) => parts(&[
                 named(0, before, Evidence::Cr3Entry),
                 part(w / 2, Unknown, Evidence::None),
             ]),
-            (Unknown, User(_) | Kernel | Stranger) => parts(&[
+            (Unknown, User(_) | Kernel) => parts(&[
                 part(0, Unknown, Evidence::None),
                 named(switch, after, Evidence::Cr3Exit),
             ]),
@@ -585,7 +573,6 @@ impl<S: Sink> Model<S> {
                 Who::Process(self.process(t, guest, cr3))
             }
             At::Kernel => Who::Kernel,
-            At::Stranger => Who::Stranger,
             At::Idle => Who::Idle,
             At::Unknown => Who::Nobody,
         }

@@ -63,6 +63,8 @@ pub(crate) struct Lane {
     status: Status,
     held: Vec<Interval>,
     holding: bool,
+    /// Nothing is told until it is believed that there is such a lane.
+    doubted: bool,
 }
 
 impl Lane {
@@ -83,6 +85,7 @@ impl Lane {
             status,
             held: Vec::new(),
             holding: false,
+            doubted: false,
         }
     }
 
@@ -135,7 +138,12 @@ impl Lane {
         self.since = t;
         if self.holding {
             self.held.push(interval);
-            if self.held.len() >= Self::HELD_MAX {
+            if self.held.len() < Self::HELD_MAX {
+                return;
+            }
+            if self.doubted {
+                self.held.clear();
+            } else {
                 self.explain(|i| i.cause = Cause::NoEvidence.code(), State::Halted, sink);
             }
         } else {
@@ -146,6 +154,21 @@ impl Lane {
     /// From now on ended intervals wait for [`Self::explain`].
     pub(crate) const fn hold(&mut self) {
         self.holding = true;
+    }
+
+    /// Holds everything back until it is believed; what is not by the lane's end was never said.
+    pub(crate) const fn doubt(&mut self) {
+        self.doubted = true;
+        self.holding = true;
+    }
+
+    /// What is held may be told, once it is explained.
+    pub(crate) const fn believe(&mut self) {
+        self.doubted = false;
+    }
+
+    pub(crate) const fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     pub(crate) const fn is_holding(&self) -> bool {
@@ -194,6 +217,9 @@ impl Lane {
     /// Ends the lane's life at `t`.
     pub(crate) fn finish(mut self, t: Timestamp, sink: &mut impl Sink) {
         self.close(t, sink);
+        if self.doubted {
+            return;
+        }
         for interval in &self.held {
             sink.interval(interval);
         }

@@ -31,17 +31,6 @@ const CR3_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 const CR3_PTI_USER_PCID: u64 = 1 << 11;
 const CR3_PTI_USER_PGD: u64 = 1 << 12;
 
-/// What a page table was seen to be good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Table {
-    /// User code ran on it, or nothing tells whether user code runs.
-    Process,
-    /// No user code ran on it yet.
-    Unproven,
-    /// Only the guest's kernel ever ran on it, often: its own page table (Linux: `init_mm`).
-    Kernel,
-}
-
 /// How a page table was used in this generation.
 #[derive(Debug, Default)]
 pub(crate) struct Use {
@@ -56,14 +45,14 @@ pub(crate) struct Use {
 }
 
 impl Use {
-    const fn table(&self) -> Table {
-        if self.user > 0 {
-            Table::Process
-        } else if self.kernel < KERNEL_TABLE_EXITS || self.stays < KERNEL_TABLE_STAYS {
-            Table::Unproven
-        } else {
-            Table::Kernel
-        }
+    /// Whether user code ran on it, or nothing tells whether user code runs.
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.user > 0
+    }
+
+    /// Whether only the guest's kernel ever ran on it, often: it is its own (Linux: `init_mm`).
+    const fn is_kernel(&self) -> bool {
+        !self.is_proven() && self.kernel >= KERNEL_TABLE_EXITS && self.stays >= KERNEL_TABLE_STAYS
     }
 }
 
@@ -154,13 +143,7 @@ impl<S: Sink> Model<S> {
         self.new_process(t, guest, cr3, generation)
     }
 
-    fn new_process(
-        &mut self,
-        t: Timestamp,
-        guest: GuestIx,
-        cr3: u64,
-        generation: u32,
-    ) -> ProcIx {
+    fn new_process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64, generation: u32) -> ProcIx {
         let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
         let key = format!("{}/cr3:{cr3:x}#{generation}", self.guests[guest.0].key);
         let mut entity = self.new_entity(Kind::Process, key);
@@ -187,22 +170,21 @@ impl<S: Sink> Model<S> {
         p
     }
 
-    /// What the page table at an exit is good for, this exit included.
-    pub(crate) fn table_at(&mut self, guest: GuestIx, segment: &Segment) -> Table {
+    /// Counts an exit for its page table. Whether that is the kernel's own.
+    pub(crate) fn table_at(&mut self, guest: GuestIx, segment: &Segment) -> bool {
         let p = self.process(segment.exit, guest, segment.exit_cr3);
-        let seen = &mut self.processes[p.0].table;
+        let process = &mut self.processes[p.0];
+        let seen = &mut process.table;
         if segment.entry_cr3 != segment.exit_cr3 {
             seen.stays = seen.stays.saturating_add(1);
         }
-        if segment.user.is_none() {
-            return Table::Process;
-        }
-        if segment.is_hard() {
+        if segment.user.is_none() || segment.is_hard() {
             seen.user = seen.user.saturating_add(1);
+            process.lanes.iter_mut().for_each(|l| l.lane.believe());
         } else {
             seen.kernel = seen.kernel.saturating_add(1);
         }
-        seen.table()
+        process.table.is_kernel()
     }
 
     /// User code asked the processor for its vendor (CPUID leaf 0) at the end of `segment` on `g`.
@@ -239,7 +221,7 @@ impl<S: Sink> Model<S> {
         self.guests[guest.0].disk_waiters.retain(|&p| p != old);
         self.gcpus[g.0].waits.ended(old);
         if self.gcpus[g.0].who == Who::Process(old) {
-            self.gcpus[g.0].who = Who::Stranger;
+            self.gcpus[g.0].who = Who::Nobody;
         }
         self.end_process(old);
         let p = self.new_process(segment.exit, guest, segment.exit_cr3, generation);
