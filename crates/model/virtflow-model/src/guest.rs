@@ -404,7 +404,7 @@ impl<S: Sink> Model<S> {
 
     /// All is known of the exit at the end of `segment`.
     fn determined(&mut self, g: GcpuIx, segment: &Segment) {
-        if segment.may_be_start() && segment.cpuid == Some(0) {
+        if segment.may_be_start() && segment.cpuid.unwrap_or(0) == 0 {
             self.program_may_start(g, segment);
         }
         self.wait_exit(g, segment);
@@ -508,7 +508,7 @@ impl<S: Sink> Model<S> {
         seen.sort_unstable();
         for p in seen {
             let listed = list(&mut self.gcpus, g, p, LOST);
-            let process = &mut self.processes[p.0];
+                let process = &mut self.processes[p.0];
             let Process {
                 entity,
                 lanes,
@@ -547,7 +547,7 @@ impl<S: Sink> Model<S> {
         let mut here = lists.map(std::mem::take).concat();
         here.sort_unstable();
         for p in here {
-            let process = &mut self.processes[p.0];
+                let process = &mut self.processes[p.0];
             while let Some(at) = process.lanes.iter().position(|l| l.gcpu == g) {
                 let mut l = process.lanes.swap_remove(at);
                 explain_gaps(

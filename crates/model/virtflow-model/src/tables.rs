@@ -42,6 +42,10 @@ pub(crate) struct Use {
     stays: u32,
     /// When it was first seen, if its program was seen to start.
     pub(crate) started: Option<Timestamp>,
+    /// Whose page table was loaded when it was loaded last.
+    pub(crate) after: Option<ProcIx>,
+    /// Who forked it: before its program started it ran on a copy of that one's page table.
+    pub(crate) parent: Option<ProcIx>,
 }
 
 impl Use {
@@ -198,17 +202,19 @@ impl<S: Sink> Model<S> {
             return;
         }
         let waits = &self.gcpus[g.0].waits;
-        let came = if segment.entry_cr3 == segment.exit_cr3 {
-            waits.here_since(p).unwrap_or(segment.entry)
-        } else {
-            segment.entry
+        let (came, copy) = match waits.here_since(p) {
+            Some(came) => (came, self.processes[p.0].table.after),
+            None => (segment.entry, waits.current()),
         };
+        let parent = copy.and_then(|copy| self.processes[copy.0].table.after);
         let p = if fresh {
             p
         } else {
             self.reborn(g, p, segment, came)
         };
-        self.processes[p.0].table.started = Some(came);
+        let table = &mut self.processes[p.0].table;
+        table.started = Some(came);
+        table.parent = parent;
     }
 
     /// The page table of `old` is another process's since `came`.

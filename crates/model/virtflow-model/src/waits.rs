@@ -245,6 +245,11 @@ impl WaitCpu {
         (self.current == Some(p)).then_some(self.came)
     }
 
+    /// Who is here, by the page table.
+    pub(crate) const fn current(&self) -> Option<ProcIx> {
+        self.current
+    }
+
     /// What `p` was thought to do here since it came was not its doing.
     pub(crate) fn ended(&mut self, p: ProcIx) {
         if self.current == Some(p) {
@@ -506,6 +511,7 @@ impl<S: Sink> Model<S> {
         self.after_answers(guest, t);
         let waits = &mut self.gcpus[g.0].waits;
         if waits.current != Some(p) {
+            self.processes[p.0].table.after = waits.current;
             waits.current = Some(p);
             waits.came = t;
         }
@@ -622,13 +628,14 @@ impl<S: Sink> Model<S> {
             _ => None,
         };
         let child = match before {
-            Before::Process(q, _) => self.processes[q.0].table.started,
-            _ => None,
-        }
-        .is_some_and(|started| started >= span.start);
+            Before::Process(q, _) => {
+                let table = &self.processes[q.0].table;
+                table.started >= Some(span.start) && table.parent == Some(p)
+            }
+            _ => false,
+        };
         let waits = &mut self.processes[p.0].waits;
         waits.waits += 1;
-        let child = child && !waits.sleeper();
         if own_timer {
             waits.after_idle_timer += 1;
             return gap;
