@@ -508,7 +508,7 @@ impl<S: Sink> Model<S> {
         seen.sort_unstable();
         for p in seen {
             let listed = list(&mut self.gcpus, g, p, LOST);
-                let process = &mut self.processes[p.0];
+            let process = &mut self.processes[p.0];
             let Process {
                 entity,
                 lanes,
@@ -547,7 +547,7 @@ impl<S: Sink> Model<S> {
         let mut here = lists.map(std::mem::take).concat();
         here.sort_unstable();
         for p in here {
-                let process = &mut self.processes[p.0];
+            let process = &mut self.processes[p.0];
             while let Some(at) = process.lanes.iter().position(|l| l.gcpu == g) {
                 let mut l = process.lanes.swap_remove(at);
                 explain_gaps(

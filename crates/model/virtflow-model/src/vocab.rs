@@ -304,8 +304,8 @@ vocabulary! {
         AfterProcess = 41 "after-process",
         /// The process left at an interrupt without waiting.
         TimeSlice = 42 "time-slice",
-        /// A program that began during the wait ran until the process was back.
-        ChildEnd = 43 "child-end",
+        /// A program that the process had started during the wait ran right before it was back.
+        ChildThenRun = 43 "child-then-run",
     }
 }
 

@@ -644,7 +644,7 @@ impl<S: Sink> Model<S> {
             if child && matches!(announced, None | Some(Cause::Timer)) {
                 waits.by_task += 1;
                 gap.cause = Cause::Task;
-                gap.evidence = Evidence::ChildEnd;
+                gap.evidence = Evidence::ChildThenRun;
                 gap.waker = waker;
                 return gap;
             }
