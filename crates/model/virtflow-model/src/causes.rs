@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::nested::{NestedIx, injected_vector};
 use crate::vm::{VcpuIx, VmIx};
 use crate::vocab::{Cause, Confidence, Evidence, State};
+use crate::waits::is_device;
 use rustc_hash::FxHashMap;
 use virtflow_base::{Edge, Interval, Sink, Timestamp};
 use virtflow_events::{ApicAccept, KernelEvent as K};
@@ -500,6 +501,12 @@ impl<S: Sink> Model<S> {
             (Some(waker), Some((vector, evidence))) if waker == vector => {
                 self.counts.causes_agreed += 1;
                 (waker, Confidence::Proved, evidence)
+            }
+            // What a thread of the VMM worked for last is known less well than what its interrupts
+            // mean: they have the votes of all of its work.
+            (Some(waker), Some((vector, evidence))) if is_device(waker) && is_device(vector) => {
+                self.counts.causes_disagreed += 1;
+                (vector, Confidence::Likely, evidence)
             }
             (Some(waker), Some(_)) => {
                 // Something else arrived while the woken thread waited for the processor.

@@ -293,7 +293,8 @@ impl WaitCpu {
     }
 }
 
-const fn is_device(cause: Cause) -> bool {
+/// Whether a cause is a device of the virtual machine.
+pub(crate) const fn is_device(cause: Cause) -> bool {
     matches!(
         cause,
         Cause::Disk | Cause::Net | Cause::Console | Cause::Vfio
