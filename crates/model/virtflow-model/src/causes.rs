@@ -116,7 +116,8 @@ impl Vectors {
         self.doorbells.get(&address).and_then(Votes::device_class)
     }
 
-    /// A device of this class answers: it was the last one that was called.
+    /// The VMM worked for a device of this class, or the device answered: it was the last one that
+    /// was called.
     fn answers(&mut self, class: Option<Cause>) {
         let Some(address) = self.rung.take() else {
             return;
@@ -381,6 +382,14 @@ impl<S: Sink> Model<S> {
             && (vectors.lines.len() < GSIS_MAX || vectors.lines.contains_key(&line))
         {
             vectors.lines.entry(line).or_default().device(class);
+        }
+    }
+
+    /// A thread of the VMM works for a device.
+    pub(crate) fn works_for(&mut self, x: ThreadIx, class: Cause) {
+        self.threads[x.0].device = Some(class);
+        if let Some(vm) = self.vm_of_thread(x) {
+            self.vms[vm.0].vectors.answers(Some(class));
         }
     }
 

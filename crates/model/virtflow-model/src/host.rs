@@ -761,9 +761,9 @@ impl<S: Sink> Model<S> {
         if let (Current::Thread(x), false) = (cpu.current, in_irq) {
             match event {
                 K::BlockIssue(_) | K::BlockInsert(_) | K::BlockBioQueue(_) => {
-                    self.threads[x.0].device = Some(Cause::Disk);
+                    self.works_for(x, Cause::Disk);
                 }
-                K::NetReceive(_) => self.threads[x.0].device = Some(Cause::Net),
+                K::NetReceive(_) => self.works_for(x, Cause::Net),
                 _ => {}
             }
         }
