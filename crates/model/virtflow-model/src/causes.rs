@@ -23,12 +23,16 @@ const MSR_X2APIC_ICR: u32 = 0x830;
 /// `APIC_LVTT` (arch/x86/include/asm/apicdef.h).
 const APIC_LVTT: u32 = 0x320;
 /// Delivery modes as `kvm_apic_accept_irq` shows them (`APIC_DM_*`).
+const DM_LOWEST_PRIORITY: u16 = 0x100;
 const DM_REMOTE_READ: u16 = 0x300;
 const DM_NMI: u16 = 0x400;
 /// `KVM_HC_KICK_CPU` wakes with a remote-read delivery (arch/x86/kvm/x86.c `kvm_pv_kick_cpu_op`).
 const VECTORS: usize = 256;
 /// The most interrupt lines of one VM that are kept apart (`KVM_MAX_IRQ_ROUTES`).
 const GSIS_MAX: usize = 4096;
+/// Accepted interrupts without any injection after which a processor's are taken to be posted,
+/// where the tracer has no event for that.
+const POSTED_AFTER: u32 = 16;
 /// The most vectors that may be accepted and not injected at once.
 const ACCEPTED_MAX: usize = 32;
 
@@ -203,7 +207,7 @@ impl<S: Sink> Model<S> {
                     self.injected(t, v, vector, reinjected);
                 }
             }
-            K::KvmApicAccept(accept) => self.accepted(c, accept),
+            K::KvmApicAccept(accept) => self.accepted(t, c, accept),
             K::KvmApicIpi { icr_low, .. } => self.sent_ipi(t, c, event, icr_low),
             K::KvmMsr {
                 write: true,
@@ -288,19 +292,20 @@ impl<S: Sink> Model<S> {
         // What was not accepted since it was last injected is being injected again.
         let before = vcpu.accepted.len();
         vcpu.accepted.retain(|&accepted| accepted != vector);
-        let accepts_seen = vcpu.accepts_seen;
-        let fresh = reinjected != Some(true) && (vcpu.accepted.len() < before || !accepts_seen);
+        vcpu.injections = vcpu.injections.saturating_add(1);
+        let fresh = vcpu.accepted.len() < before || vcpu.accepts == 0;
+        let fresh = reinjected != Some(true) && fresh;
         if fresh {
             self.guest_injected(t, v, vector);
         }
     }
 
-    fn accepted(&mut self, c: CpuIx, accept: ApicAccept) {
+    fn accepted(&mut self, t: Timestamp, c: CpuIx, accept: ApicAccept) {
         let ApicAccept {
             apic_id,
             delivery_mode,
             vector,
-            ..
+            posted,
         } = accept;
         let Current::Thread(x) = self.cpus[c.0].current else {
             return;
@@ -314,7 +319,7 @@ impl<S: Sink> Model<S> {
             .copied()
             .find(|v| self.vcpus[v.0].number == apic_id);
         let own = self.threads[x.0].vcpu;
-        if delivery_mode == 0 || delivery_mode == 0x100 {
+        if matches!(delivery_mode, 0 | DM_LOWEST_PRIORITY) {
             let in_irq = !self.cpus[c.0].contexts.is_empty();
             match own {
                 Some(v) if Some(v) == target && !in_irq && !self.vcpus[v.0].sent_ipi => {
@@ -327,7 +332,8 @@ impl<S: Sink> Model<S> {
         }
         let Some(v) = target else { return };
         let vcpu = &mut self.vcpus[v.0];
-        vcpu.accepts_seen = true;
+        vcpu.accepts = vcpu.accepts.saturating_add(1);
+        let is_posted = posted || (vcpu.injections == 0 && vcpu.accepts >= POSTED_AFTER);
         if vcpu.accepted.len() < ACCEPTED_MAX && !vcpu.accepted.contains(&vector) {
             vcpu.accepted.push(vector);
         }
@@ -338,6 +344,10 @@ impl<S: Sink> Model<S> {
                 _ if pending.accepted.is_none() => pending.accepted = Some(vector),
                 _ => {}
             }
+        }
+        // The hardware gives it to the guest: nobody will tell of an injection.
+        if is_posted && matches!(delivery_mode, 0 | DM_LOWEST_PRIORITY) {
+            self.guest_posted(t, v, vector);
         }
     }
 

@@ -44,8 +44,8 @@ pub(crate) struct Guest {
     pub(crate) tables: Tables,
     /// Its processors.
     pub(crate) gcpus: Vec<GcpuIx>,
-    /// Processes that left with a disk request under way.
-    pub(crate) disk_waiters: Vec<ProcIx>,
+    /// Processes that left with a request under way.
+    pub(crate) device_waiters: Vec<ProcIx>,
 }
 
 /// Who has a guest's processor.
@@ -150,7 +150,7 @@ impl<S: Sink> Model<S> {
             processes: FxHashMap::default(),
             tables: Tables::default(),
             gcpus: Vec::new(),
-            disk_waiters: Vec::new(),
+            device_waiters: Vec::new(),
         });
         GuestIx(self.guests.len() - 1)
     }

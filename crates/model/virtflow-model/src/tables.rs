@@ -224,7 +224,7 @@ impl<S: Sink> Model<S> {
         // What was taken for its coming back was the other one's beginning.
         self.processes[old.0].gaps.retain(|gap| gap.on < came);
         self.processes[old.0].seen = came;
-        self.guests[guest.0].disk_waiters.retain(|&p| p != old);
+        self.guests[guest.0].device_waiters.retain(|&p| p != old);
         self.gcpus[g.0].waits.ended(old);
         if self.gcpus[g.0].who == Who::Process(old) {
             self.gcpus[g.0].who = Who::Nobody;

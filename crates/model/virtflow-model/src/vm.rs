@@ -94,8 +94,9 @@ pub(crate) struct Vcpu {
     pub(crate) nested: Nested,
     /// Vectors its APIC accepted and KVM has not injected yet.
     pub(crate) accepted: Vec<u8>,
-    /// Whether the trace has shown such accepts.
-    pub(crate) accepts_seen: bool,
+    /// How many it accepted, and how many were injected into it.
+    pub(crate) accepts: u32,
+    pub(crate) injections: u32,
     /// Whether it sent an interrupt since its last entry.
     pub(crate) sent_ipi: bool,
     /// The guest's processor that it is.
@@ -478,7 +479,8 @@ impl<S: Sink> Model<S> {
             pending: None,
             nested: Nested::default(),
             accepted: Vec::new(),
-            accepts_seen: false,
+            accepts: 0,
+            injections: 0,
             sent_ipi: false,
             gcpu,
             cr3: None,

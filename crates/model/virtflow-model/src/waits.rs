@@ -76,7 +76,7 @@ struct OpenGap {
     off: Timestamp,
     /// The device request that was under way when it began.
     request: Option<Cause>,
-    /// When a disk answered, and when something ran or halted after it.
+    /// When the device answered, and when something ran or halted after it.
     answered: Option<Timestamp>,
     after_answer: Option<Timestamp>,
 }
@@ -302,11 +302,18 @@ pub(crate) const fn is_device(cause: Cause) -> bool {
 }
 
 impl<S: Sink> Model<S> {
-    /// A vector was injected afresh into `v`'s own guest.
+    /// A vector was injected afresh into `v`'s own guest: an entry begins with its handler.
     pub(crate) fn guest_injected(&mut self, t: Timestamp, v: VcpuIx, vector: u8) {
         let class = self.vms[self.vcpus[v.0].vm.0].vectors.class(vector);
         let g = self.vcpus[v.0].gcpu;
         self.wait_injected(t, g, vector, class);
+    }
+
+    /// A vector was posted to `v`'s own guest, which takes it at no event and ends it at none.
+    pub(crate) fn guest_posted(&mut self, t: Timestamp, v: VcpuIx, vector: u8) {
+        let class = self.vms[self.vcpus[v.0].vm.0].vectors.class(vector);
+        let g = self.vcpus[v.0].gcpu;
+        self.wait_announced(t, g, class);
     }
 
     /// The guest's hypervisor injects a vector into its guest.
@@ -328,9 +335,17 @@ impl<S: Sink> Model<S> {
     }
 
     fn wait_injected(&mut self, t: Timestamp, g: GcpuIx, vector: u8, class: Option<Cause>) {
-        let guest = self.gcpus[g.0].guest;
         let waits = &mut self.gcpus[g.0].waits;
         waits.injected_now = Some(vector);
+        if class.is_some_and(is_device) {
+            waits.in_service = Some(vector);
+        }
+        self.wait_announced(t, g, class);
+    }
+
+    fn wait_announced(&mut self, t: Timestamp, g: GcpuIx, class: Option<Cause>) {
+        let guest = self.gcpus[g.0].guest;
+        let waits = &mut self.gcpus[g.0].waits;
         waits.last_injected = Some((t, class));
         let event = match class {
             Some(Cause::Timer) if waits.deadline.is_own() => Event::OwnTimer,
@@ -338,18 +353,17 @@ impl<S: Sink> Model<S> {
         };
         waits.push(t, event);
         if let Some(device) = class.filter(|c| is_device(*c)) {
-            waits.in_service = Some(vector);
             self.request_answered(t, guest, device);
         }
     }
 
     /// The oldest request of a device class is answered.
     fn request_answered(&mut self, t: Timestamp, guest: GuestIx, class: Cause) {
-        if class == Cause::Disk {
-            self.mark_disk_waiters(guest, |gap| {
+        self.mark_waiters(guest, |gap| {
+            if gap.request == Some(class) {
                 gap.answered.get_or_insert(t);
-            });
-        }
+            }
+        });
         for i in 0..self.guests[guest.0].gcpus.len() {
             let GcpuIx(g) = self.guests[guest.0].gcpus[i];
             let requests = &self.gcpus[g].waits.requests;
@@ -368,18 +382,17 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    /// Applies `mark` to the waits of `guest` that began with a disk request under way.
-    fn mark_disk_waiters(&mut self, guest: GuestIx, mark: impl Fn(&mut OpenGap)) {
-        for &p in &self.guests[guest.0].disk_waiters {
+    /// Applies `mark` to the waits of `guest` that began with a request under way.
+    fn mark_waiters(&mut self, guest: GuestIx, mark: impl Fn(&mut OpenGap)) {
+        for &p in &self.guests[guest.0].device_waiters {
             let open = self.processes[p.0].waits.open.iter_mut();
-            open.filter(|gap| gap.request == Some(Cause::Disk))
-                .for_each(&mark);
+            open.filter(|gap| gap.request.is_some()).for_each(&mark);
         }
     }
 
-    /// Something ran or halted: a wait whose disk has answered by now was over by then.
+    /// Something ran or halted: a wait whose device has answered by now was over by then.
     fn after_answers(&mut self, guest: GuestIx, t: Timestamp) {
-        self.mark_disk_waiters(guest, |gap| {
+        self.mark_waiters(guest, |gap| {
             if gap.answered.is_some() {
                 gap.after_answer.get_or_insert(t);
             }
@@ -441,9 +454,14 @@ impl<S: Sink> Model<S> {
         }
         let waits = &mut self.gcpus[g.0].waits;
         waits.idle = false;
-        if self.processes[p.0].waits.request.is_none() && waits.requests.len() < REQUESTS_MAX {
+        let request = &mut self.processes[p.0].waits.request;
+        if request.is_none() && waits.requests.len() < REQUESTS_MAX {
             waits.requests.push_back(p);
-            self.processes[p.0].waits.request = Some((t, class));
+            *request = Some((t, class));
+        } else if class == Cause::Disk
+            && let Some(request) = request
+        {
+            *request = (t, class);
         }
     }
 
@@ -538,8 +556,8 @@ impl<S: Sink> Model<S> {
             after_answer: None,
         };
         waits.open.push(gap);
-        let waiters = &mut self.guests[guest.0].disk_waiters;
-        if request == Some(Cause::Disk) && waiters.len() < REQUESTS_MAX {
+        let waiters = &mut self.guests[guest.0].device_waiters;
+        if request.is_some() && waiters.len() < REQUESTS_MAX {
             waiters.push(p);
         }
     }
@@ -566,16 +584,12 @@ impl<S: Sink> Model<S> {
             answered,
             after_answer,
         } = waits.open.remove(at);
-        if !waits
-            .open
-            .iter()
-            .any(|gap| gap.request == Some(Cause::Disk))
-        {
-            self.guests[guest.0].disk_waiters.retain(|&w| w != p);
+        if waits.open.iter().all(|gap| gap.request.is_none()) {
+            self.guests[guest.0].device_waiters.retain(|&w| w != p);
         }
-        if request == Some(Cause::Disk)
-            && let Some(answered) = answered
-        {
+        // What a disk answers was asked for; a packet may be for anybody.
+        let packet = request.filter(|&class| class != Cause::Disk && answered.is_some());
+        if let (Some(device @ Cause::Disk), Some(answered)) = (request, answered) {
             waits.by_device += 1;
             // If something ran or halted after the answer, this was not the end of the wait.
             let end = after_answer.filter(|&at| at > answered && at < from);
@@ -583,7 +597,7 @@ impl<S: Sink> Model<S> {
                 lane,
                 off,
                 on: end.unwrap_or(t),
-                cause: Cause::Disk,
+                cause: device,
                 confidence: Confidence::Likely,
                 evidence: Evidence::InjectedVector,
                 waker: None,
@@ -595,13 +609,22 @@ impl<S: Sink> Model<S> {
                 None => return,
             }
         }
-        let gap = self.judge(g, p, Span::new(off, t), from, how);
+        let gap = self.judge(g, p, Span::new(off, t), from, how, packet);
         self.gap_explained(p, Gap { lane, ..gap });
     }
 
     /// The cause of the wait of `p`, and the process that woke it, if one did. `from` is the
     /// earliest moment at which it can have been back.
-    fn judge(&mut self, g: GcpuIx, p: ProcIx, span: Span, from: Timestamp, how: How) -> Gap {
+    /// `packet`: what it had called, if that has sent something since.
+    fn judge(
+        &mut self,
+        g: GcpuIx,
+        p: ProcIx,
+        span: Span,
+        from: Timestamp,
+        how: How,
+        packet: Option<Cause>,
+    ) -> Gap {
         let cpu = &self.gcpus[g.0].waits;
         let until = if how == How::Changed {
             from
@@ -647,6 +670,14 @@ impl<S: Sink> Model<S> {
                 gap.cause = Cause::Task;
                 gap.evidence = Evidence::ChildThenRun;
                 gap.waker = waker;
+                return gap;
+            }
+            if let Some(device) = packet
+                && !announced.is_some_and(is_device)
+            {
+                waits.by_device += 1;
+                gap.cause = device;
+                gap.evidence = Evidence::InjectedVector;
                 return gap;
             }
             if matches!(announced, None | Some(Cause::Timer | Cause::Disk)) {
