@@ -64,7 +64,7 @@ pub fn analyze<S: Sink>(
     let coverage = recording.coverage(machine);
     let mut options = options.clone();
     let described = recording.described(machine);
-    options.nested_traced = described.iter().any(|name| is_nested_enter(name));
+    options.entry_probed = described.contains(&"vcpu_enter_guest");
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, threads());
     let mut model = Model::new(&coverage, options, sink);
@@ -110,19 +110,6 @@ fn problems_of<R: RecordSource>(events: &Merge<R>) -> Problems {
 /// Decoding threads: one per processor of this machine.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// The tracepoint by which KVM tells of a nested entry, in the forms that fire on kernels that
-/// have it: LTTng's unchanged probe of the old name never does (dossier on LTTng's probes), which
-/// is why a model that waits for it also takes the guest's own instructions.
-fn is_nested_enter(name: &str) -> bool {
-    matches!(
-        name,
-        "kvm_x86_nested_vmrun"
-            | "kvm_x86_nested_vmenter"
-            | "kvm_nested_vmrun"
-            | "kvm_nested_vmenter"
-    )
 }
 
 /// The beginning of a recording, held back until the tracer's state dump has told which threads

@@ -1,6 +1,6 @@
 //! Binding the kernel's events in one trace: names and fields looked up once.
 
-use crate::kernel::{KernelEvent, KernelRecord};
+use crate::kernel::{Context, KernelEvent, KernelRecord};
 use crate::shapes::{self, Shape, Slots};
 use std::sync::Arc;
 use virtflow_base::{CpuId, Tid};
@@ -18,7 +18,7 @@ enum Kind {
 
 struct BoundKind {
     kind: Kind,
-    /// The slot of the `tid` context field, after the event's own.
+    /// The slot of the `tid` context field, after the event's own; that of `pid` follows.
     context: usize,
 }
 
@@ -48,6 +48,7 @@ impl KernelBinding {
                 context: fields.len(),
             });
             fields.push(FieldPath::from("ctx.tid"));
+            fields.push(FieldPath::from("ctx.pid"));
             Some(Wanted { tag, fields })
         });
         Self {
@@ -130,13 +131,19 @@ impl Extract for KernelExtract {
                 ret: event.i64(0).unwrap_or(0),
             },
         };
-        let context_tid = event
-            .i64(bound.context)
-            .and_then(|tid| i32::try_from(tid).ok())
-            .map(Tid);
+        let id = |slot| {
+            event
+                .i64(slot)
+                .and_then(|id| i32::try_from(id).ok())
+                .map(Tid)
+        };
+        let context = id(bound.context).map(|tid| Context {
+            tid,
+            pid: id(bound.context + 1).unwrap_or(Tid(-1)),
+        });
         Some(KernelRecord {
             cpu: event.cpu().unwrap_or(CpuId(0)),
-            context_tid,
+            context,
             event: kernel_event,
         })
     }

@@ -12,9 +12,25 @@ pub struct KernelRecord {
     /// The processor on which it was recorded.
     pub cpu: CpuId,
     /// The thread in whose context it was recorded, where the tracer added it as a context field.
-    pub context_tid: Option<Tid>,
+    pub context: Option<Context>,
     /// The event.
     pub event: KernelEvent,
+}
+
+/// The context fields `tid` and `pid` of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The thread.
+    pub tid: Tid,
+    /// Its process; negative where it is not recorded.
+    pub pid: Tid,
+}
+
+impl Context {
+    /// The process, if it was recorded.
+    pub fn process(&self) -> Option<Tid> {
+        (self.pid.0 >= 0).then_some(self.pid)
+    }
 }
 
 /// What a vCPU thread does at a `kvm_exit` ([`KernelEvent::KvmExit`] and the nested forms).

@@ -36,6 +36,12 @@ const POSTED_AFTER: u32 = 16;
 /// The most vectors that may be accepted and not injected at once.
 const ACCEPTED_MAX: usize = 32;
 
+/// Where fewer than one vote in this many and one names a device, none is named.
+const OTHER_SHARE: u32 = 2;
+
+/// A device is proved where at most one vote in this many does not name it.
+const CLEAR_SHARE: u32 = 4;
+
 /// Votes on what one interrupt line or vector belongs to.
 #[derive(Clone, Copy, Debug, Default)]
 struct Votes {
@@ -59,8 +65,18 @@ impl Votes {
         *votes = votes.saturating_add(1);
     }
 
-    const fn device_class(&self) -> Option<Cause> {
-        if self.disk == 0 && self.net == 0 {
+    /// Whether hardly any vote speaks for anything but one device.
+    fn is_clear(&self) -> bool {
+        let most = self.disk.max(self.net);
+        let all = self
+            .disk
+            .saturating_add(self.net)
+            .saturating_add(self.other);
+        (all - most).saturating_mul(CLEAR_SHARE) <= all
+    }
+
+    fn device_class(&self) -> Option<Cause> {
+        if self.disk.max(self.net).saturating_mul(OTHER_SHARE) < self.other.max(1) {
             None
         } else if self.disk >= self.net {
             Some(Cause::Disk)
@@ -112,6 +128,13 @@ impl Vectors {
             return Some(Cause::Timer);
         }
         None
+    }
+
+    /// Whether what [`Self::class`] says of a vector is beyond doubt.
+    fn is_clear(&self, vector: u8) -> bool {
+        let votes = &self.votes[usize::from(vector)];
+        let line = votes.gsi.and_then(|gsi| self.lines.get(&gsi));
+        votes.msi == 0 || line.unwrap_or(votes).is_clear()
     }
 
     /// What device listens at an address; and notes that it was written.
@@ -512,6 +535,10 @@ impl<S: Sink> Model<S> {
             (None, Some(vector)) => vectors.class(vector).map(|c| (c, Evidence::InjectedVector)),
             (None, None) => None,
         };
+        let clear = pending
+            .accepted
+            .or(pending.injected)
+            .is_none_or(|vector| vectors.is_clear(vector));
         let by_waker = pending
             .wake
             .as_ref()
@@ -519,7 +546,12 @@ impl<S: Sink> Model<S> {
         match (by_waker, by_vector) {
             (Some(waker), Some((vector, evidence))) if waker == vector => {
                 self.counts.causes_agreed += 1;
-                (waker, Confidence::Proved, evidence)
+                let confidence = if clear {
+                    Confidence::Proved
+                } else {
+                    Confidence::Likely
+                };
+                (waker, confidence, evidence)
             }
             // What a thread of the VMM worked for last is known less well than what its interrupts
             // mean: they have the votes of all of its work.

@@ -404,7 +404,7 @@ impl<S: Sink> Model<S> {
 
     /// All is known of the exit at the end of `segment`.
     fn determined(&mut self, g: GcpuIx, segment: &Segment) {
-        if segment.may_be_start() && segment.cpuid.unwrap_or(0) == 0 {
+        if segment.may_be_start() {
             self.program_may_start(g, segment);
         }
         self.wait_exit(g, segment);

@@ -153,6 +153,8 @@ pub(crate) struct Thread {
     pub(crate) woken_running: bool,
     /// The interrupt line of a VM that it raised last.
     pub(crate) line: Option<u32>,
+    /// It entered a guest, and of which process's is not told yet.
+    pub(crate) entered: Option<(Timestamp, K)>,
 }
 
 impl<S: Sink> Model<S> {
@@ -194,8 +196,12 @@ impl<S: Sink> Model<S> {
             device: None,
             woken_running: false,
             line: None,
+            entered: None,
         });
         self.thread_by_tid.insert(tid, x);
+        if self.vm_by_pid.contains_key(&tid) {
+            self.set_pid(x, tid);
+        }
         x
     }
 

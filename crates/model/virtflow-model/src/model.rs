@@ -2,7 +2,7 @@
 
 use crate::causes::Timers;
 use crate::guest::{Guest, GuestCpu, Process};
-use crate::host::{Cpu, CpuIx, Thread, ThreadIx};
+use crate::host::{Cpu, CpuIx, Current, Thread, ThreadIx};
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vocab::{Cause, Evidence};
 use rustc_hash::FxHashMap;
@@ -19,9 +19,8 @@ const CPUS_MAX: u32 = 1 << 14;
 pub struct Options {
     /// Turn what is only likely into unknown.
     pub proved_only: bool,
-    /// Whether the trace has the tracepoints of nested entries (`kvm_nested_vmenter`); without
-    /// them levels are told by the guest hypervisor's own instructions.
-    pub nested_traced: bool,
+    /// Whether the trace has a probe that tells the VMM's process right after an entry.
+    pub entry_probed: bool,
 }
 
 /// What the model counted about its input.
@@ -65,8 +64,12 @@ pub struct Model<S: Sink> {
     pub(crate) covered_from: Timestamp,
     /// The end of the latest loss.
     pub(crate) lost_until: Timestamp,
-    /// Whether the trace describes the nested tracepoints.
+    /// Whether a tracepoint told of a nested entry (`kvm_nested_vmenter`). While none did, levels
+    /// are told by the guest hypervisor's own instructions: a tracer may describe events that
+    /// never come.
     pub(crate) nested_traced: bool,
+    /// Whether a probe tells of each entry whose it is.
+    pub(crate) entry_probed: bool,
     entities: u32,
     pub(crate) cpus: Vec<Cpu>,
     cpu_by_id: Vec<Option<CpuIx>>,
@@ -119,7 +122,8 @@ impl<S: Sink> Model<S> {
             begun: false,
             covered_from,
             lost_until: Timestamp::MIN,
-            nested_traced: options.nested_traced,
+            nested_traced: false,
+            entry_probed: options.entry_probed,
             entities: 0,
             cpus: Vec::new(),
             cpu_by_id: Vec::new(),
@@ -181,8 +185,13 @@ impl<S: Sink> Model<S> {
             return;
         }
         // Inside a loss it says nothing of who runs when the loss is over.
-        if let Some(tid) = record.context_tid.filter(|_| !self.cpus[c.0].lossy) {
-            self.context_tid(t, c, tid);
+        if let Some(context) = record.context.filter(|_| !self.cpus[c.0].lossy) {
+            self.context_tid(t, c, context.tid);
+            if let (Current::Thread(x), Some(pid)) = (self.cpus[c.0].current, context.process())
+                && self.threads[x.0].pid.is_none()
+            {
+                self.set_pid(x, pid);
+            }
         }
         self.dispatch(t, c, &record.event);
     }

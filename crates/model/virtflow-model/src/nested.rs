@@ -99,6 +99,7 @@ impl<S: Sink> Model<S> {
             K::KvmNestedEnter {
                 vmcb, event_inj, ..
             } => {
+                self.nested_traced = true;
                 let Some(n) = self.nested_vcpu(t, v, vmcb, None) else {
                     return;
                 };

@@ -91,7 +91,20 @@ impl Pti {
 pub(crate) struct Tables {
     pub(crate) pti: Pti,
     /// Where in a page the first CPUID of programs stands.
-    starts: Vec<u64>,
+    starts: Vec<(u64, Start)>,
+    /// The last CPUID of user code: the page table and the place.
+    last: Option<(u64, u64)>,
+}
+
+/// How sure it is that programs begin at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// A program that was new began there.
+    Possible,
+    /// It then asked for more elsewhere, as C libraries do.
+    Sure,
+    /// It asked there again: it is something that the program does over and over.
+    No,
 }
 
 impl Tables {
@@ -110,17 +123,38 @@ impl Tables {
         }
     }
 
+    /// User code on a page table executed CPUID at `rip`.
+    fn asked(&mut self, cr3: u64, rip: u64) {
+        let place = rip & PAGE_OFFSET;
+        let Some((before, first)) = self.last.replace((cr3, place)) else {
+            return;
+        };
+        let known = self.starts.iter_mut().find(|(known, _)| *known == first);
+        if let Some((_, start)) = known.filter(|_| before == cr3) {
+            match *start {
+                Start::Possible if place != first => *start = Start::Sure,
+                _ if place == first => *start = Start::No,
+                _ => {}
+            }
+        }
+    }
+
     /// Whether the CPUID at `rip` is one that programs begin with. `fresh`: nothing else was seen
     /// to run on its page table before, which is how such places are learnt.
     fn is_start(&mut self, rip: u64, fresh: bool) -> bool {
         let place = rip & PAGE_OFFSET;
-        if self.starts.contains(&place) {
-            return true;
+        let known = self.starts.iter().find(|(known, _)| *known == place);
+        match known {
+            Some((_, Start::No)) => false,
+            Some((_, Start::Sure)) => true,
+            Some((_, Start::Possible)) => fresh,
+            None => {
+                if fresh && self.starts.len() < STARTS_MAX {
+                    self.starts.push((place, Start::Possible));
+                }
+                fresh
+            }
         }
-        if fresh && self.starts.len() < STARTS_MAX {
-            self.starts.push(place);
-        }
-        fresh
     }
 }
 
@@ -191,11 +225,16 @@ impl<S: Sink> Model<S> {
         process.table.is_kernel()
     }
 
-    /// User code asked the processor for its vendor (CPUID leaf 0) at the end of `segment` on `g`.
-    /// If that is how programs begin, the page table is a new process's since it came.
+    /// User code executed CPUID at the end of `segment` on `g`. If it asked for the vendor (leaf 0),
+    /// and that is how programs begin, the page table is a new process's since it came.
     pub(crate) fn program_may_start(&mut self, g: GcpuIx, segment: &Segment) {
         let Some(rip) = segment.exit_rip else { return };
         let guest = self.gcpus[g.0].guest;
+        self.guests[guest.0].tables.asked(segment.exit_cr3, rip);
+        // Where the guest's own hypervisor handles it, the leaf is not told.
+        if segment.cpuid.is_some_and(|leaf| leaf != 0) {
+            return;
+        }
         let p = self.process(segment.exit, guest, segment.exit_cr3);
         let fresh = self.processes[p.0].table.user <= 1;
         if !self.guests[guest.0].tables.is_start(rip, fresh) {
@@ -245,10 +284,11 @@ mod tests {
     #[test]
     fn pti_needs_pairs_of_both_modes_and_no_contradiction() {
         let mut pti = Pti::default();
-        for _ in 0..Pti::PAIRS {
+        pti.sample(0x5000, true);
+        for i in 0..Pti::PAIRS {
             assert!(!pti.sure());
-            pti.sample(0x5000, true);
-            pti.sample(0x4000, false);
+            let user = i % 2 == 1;
+            pti.sample(if user { 0x5000 } else { 0x4000 }, user);
         }
         assert!(pti.sure());
         pti.sample(0x5000, false);
@@ -269,8 +309,21 @@ mod tests {
     fn a_program_starts_where_others_did() {
         let mut tables = Tables::default();
         assert!(!tables.is_start(0x7f00_0000_1abc, false));
+        tables.asked(0x1000, 0x7f00_0000_1abc);
         assert!(tables.is_start(0x7f00_0000_1abc, true));
+        assert!(!tables.is_start(0x7f12_3456_7abc, false), "not sure yet");
+        tables.asked(0x1000, 0x7f00_0000_1ac8);
+        tables.asked(0x2000, 0x7f12_3456_7abc);
         assert!(tables.is_start(0x7f12_3456_7abc, false));
         assert!(!tables.is_start(0x7f12_3456_7abd, false));
+    }
+
+    #[test]
+    fn what_a_program_does_over_and_over_is_no_start() {
+        let mut tables = Tables::default();
+        tables.asked(0x1000, 0x40_1abc);
+        assert!(tables.is_start(0x40_1abc, true));
+        tables.asked(0x1000, 0x40_1abc);
+        assert!(!tables.is_start(0x40_1abc, true));
     }
 }

@@ -108,7 +108,7 @@ fn process(tid: Tid, pid: Tid) -> K {
 fn record(event: K) -> KernelRecord {
     KernelRecord {
         cpu: CpuId(0),
-        context_tid: None,
+        context: None,
         event,
     }
 }
@@ -137,7 +137,7 @@ fn run(end: i64, events: &[(i64, K)]) -> Collected {
     run_with(
         Vec::new(),
         Options {
-            nested_traced: true,
+            entry_probed: false,
             ..Options::default()
         },
         end,
@@ -344,8 +344,8 @@ fn a_process_that_changed_inside_a_segment_is_only_likely() {
     let nobody = run_with(
         Vec::new(),
         Options {
+            entry_probed: false,
             proved_only: true,
-            nested_traced: true,
         },
         200,
         &events,
@@ -436,7 +436,6 @@ fn a_loss_hides_its_processor_and_nothing_is_continued_over_it() {
         (130, switch(OTHER, 1, VCPU)),
     ];
     let options = Options {
-        nested_traced: true,
         ..Options::default()
     };
     let found = run_with(vec![loss], options, 150, &events);

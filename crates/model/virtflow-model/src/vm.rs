@@ -365,6 +365,13 @@ impl<S: Sink> Model<S> {
             self.was_in_kernel(v, event);
             return Some(v);
         }
+        // A probe will tell in a moment whose entry it is.
+        let unnamed = self.threads[x.0].pid.is_none();
+        if self.entry_probed && unnamed && matches!(event, K::KvmEntry { .. }) {
+            self.threads[x.0].entered = Some((t, *event));
+            return None;
+        }
+        let entered = self.threads[x.0].entered.take();
         let (vcpu, pid) = match *event {
             K::KvmEntry { .. } => (None, None),
             K::KvmExit(ExitInfo { vcpu, .. }) => (vcpu, None),
@@ -373,7 +380,12 @@ impl<S: Sink> Model<S> {
             K::AddonsVcpuEnterGuest { vcpu, .. } => (Some(vcpu), None),
             _ => return None,
         };
-        self.new_vcpu(t, x, vcpu, pid)
+        let Some((at, entry)) = entered else {
+            return self.new_vcpu(t, x, vcpu, pid);
+        };
+        let v = self.new_vcpu(at, x, vcpu, pid)?;
+        self.entry(at, v, &entry);
+        Some(v)
     }
 
     /// After a loss, which vCPU an event tells of although nothing tells who runs: the one its
@@ -554,6 +566,9 @@ impl<S: Sink> Model<S> {
             nested_by_block: FxHashMap::default(),
         });
         self.vm_by_pid.insert(pid, vm);
+        if let Some(x) = leader.filter(|x| self.threads[x.0].pid.is_none()) {
+            self.set_pid(x, pid);
+        }
         vm
     }
 
