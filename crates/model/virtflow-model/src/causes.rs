@@ -1,13 +1,9 @@
-//! Why a virtual processor slept: what vectors mean, learnt per VM, and who woke it.
-//!
-//! No vector number decides alone. A vector is a device's when an MSI carried it, an IPI when a
-//! guest wrote it to the interrupt command register, the timer's when a virtual processor accepts
-//! it for itself in its own thread without having sent it. What a device is follows from what the
-//! delivering thread was doing. The rules and how often they err are in docs/method.md.
+//! Why a virtual processor slept: the interrupt that ended it (what vectors mean is learnt in
+//! `vectors.rs`), and who woke it. The rules and how often they err are in docs/method.md.
 
 use crate::host::{Context, CpuIx, Current, ThreadIx, Wake};
 use crate::model::Model;
-use crate::nested::{NestedIx, injected_vector};
+use crate::nested::injected_vector;
 use crate::vm::{VcpuIx, VmIx};
 use crate::vocab::{Cause, Confidence, Evidence, State};
 use crate::waits::is_device;
@@ -26,136 +22,11 @@ const APIC_LVTT: u32 = 0x320;
 const DM_LOWEST_PRIORITY: u16 = 0x100;
 const DM_REMOTE_READ: u16 = 0x300;
 const DM_NMI: u16 = 0x400;
-/// `KVM_HC_KICK_CPU` wakes with a remote-read delivery (arch/x86/kvm/x86.c `kvm_pv_kick_cpu_op`).
-const VECTORS: usize = 256;
-/// The most interrupt lines of one VM that are kept apart (`KVM_MAX_IRQ_ROUTES`).
-const GSIS_MAX: usize = 4096;
 /// Accepted interrupts without any injection after which a processor's are taken to be posted,
 /// where the tracer has no event for that.
 const POSTED_AFTER: u32 = 16;
 /// The most vectors that may be accepted and not injected at once.
 const ACCEPTED_MAX: usize = 32;
-
-/// Where fewer than one vote in this many and one names a device, none is named.
-const OTHER_SHARE: u32 = 2;
-
-/// A device is proved where at most one vote in this many does not name it.
-const CLEAR_SHARE: u32 = 4;
-
-/// Votes on what one interrupt line or vector belongs to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Votes {
-    disk: u32,
-    net: u32,
-    other: u32,
-    ipi: u32,
-    timer: u32,
-    /// The interrupt line whose MSI carries the vector.
-    gsi: Option<u32>,
-    msi: u32,
-}
-
-impl Votes {
-    fn device(&mut self, class: Option<Cause>) {
-        let votes = match class {
-            Some(Cause::Disk) => &mut self.disk,
-            Some(Cause::Net) => &mut self.net,
-            _ => &mut self.other,
-        };
-        *votes = votes.saturating_add(1);
-    }
-
-    /// Whether hardly any vote speaks for anything but one device.
-    fn is_clear(&self) -> bool {
-        let most = self.disk.max(self.net);
-        let all = self
-            .disk
-            .saturating_add(self.net)
-            .saturating_add(self.other);
-        (all - most).saturating_mul(CLEAR_SHARE) <= all
-    }
-
-    fn device_class(&self) -> Option<Cause> {
-        if self.disk.max(self.net).saturating_mul(OTHER_SHARE) < self.other.max(1) {
-            None
-        } else if self.disk >= self.net {
-            Some(Cause::Disk)
-        } else {
-            Some(Cause::Net)
-        }
-    }
-}
-
-/// What a VM's vectors mean, as far as is learnt.
-#[derive(Debug)]
-pub(crate) struct Vectors {
-    votes: Box<[Votes; VECTORS]>,
-    lines: FxHashMap<u32, Votes>,
-    /// Guest-physical addresses and ports that the guest writes before a device answers.
-    doorbells: FxHashMap<u64, Votes>,
-    rung: Option<u64>,
-    /// What nested VMs' own hypervisor injects: timer unless learnt otherwise is not assumed.
-    nested: Box<[u32; VECTORS]>,
-}
-
-impl Default for Vectors {
-    fn default() -> Self {
-        Self {
-            votes: Box::new([Votes::default(); VECTORS]),
-            lines: FxHashMap::default(),
-            doorbells: FxHashMap::default(),
-            rung: None,
-            nested: Box::new([0; VECTORS]),
-        }
-    }
-}
-
-impl Vectors {
-    /// What a vector announces; `None` while nothing was learnt about it.
-    pub(crate) fn class(&self, vector: u8) -> Option<Cause> {
-        let votes = &self.votes[usize::from(vector)];
-        if votes.msi > 0 {
-            let line = votes.gsi.and_then(|gsi| self.lines.get(&gsi));
-            return line
-                .and_then(Votes::device_class)
-                .or(votes.device_class())
-                .or(Some(Cause::Console));
-        }
-        if votes.ipi > 0 {
-            return Some(Cause::Task);
-        }
-        if votes.timer > 0 {
-            return Some(Cause::Timer);
-        }
-        None
-    }
-
-    /// Whether what [`Self::class`] says of a vector is beyond doubt.
-    fn is_clear(&self, vector: u8) -> bool {
-        let votes = &self.votes[usize::from(vector)];
-        let line = votes.gsi.and_then(|gsi| self.lines.get(&gsi));
-        votes.msi == 0 || line.unwrap_or(votes).is_clear()
-    }
-
-    /// What device listens at an address; and notes that it was written.
-    pub(crate) fn doorbell(&mut self, address: u64) -> Option<Cause> {
-        self.rung = Some(address);
-        self.doorbells.get(&address).and_then(Votes::device_class)
-    }
-
-    /// The VMM worked for a device of this class, or the device answered: it was the last one that
-    /// was called.
-    fn answers(&mut self, class: Option<Cause>) {
-        let Some(address) = self.rung.take() else {
-            return;
-        };
-        if class.is_some()
-            && (self.doorbells.len() < GSIS_MAX || self.doorbells.contains_key(&address))
-        {
-            self.doorbells.entry(address).or_default().device(class);
-        }
-    }
-}
 
 /// What of the host's timers was learnt.
 #[derive(Debug, Default)]
@@ -346,10 +217,9 @@ impl<S: Sink> Model<S> {
             let in_irq = !self.cpus[c.0].contexts.is_empty();
             match own {
                 Some(v) if Some(v) == target && !in_irq && !self.vcpus[v.0].sent_ipi => {
-                    let votes = &mut self.vms[vm.0].vectors.votes[usize::from(vector)];
-                    votes.timer = votes.timer.saturating_add(1);
+                    self.vms[vm.0].vectors.is_timer(vector);
                 }
-                None if !in_irq => self.learn_device(vm, x, vector),
+                None if !in_irq => self.learn_device(vm, x, apic_id, vector),
                 _ => {}
             }
         }
@@ -380,16 +250,12 @@ impl<S: Sink> Model<S> {
         };
         self.vcpus[v.0].sent_ipi = true;
         let vm = self.vcpus[v.0].vm;
-        let vector = usize::try_from(icr_low & 0xff).unwrap_or_default();
-        let votes = &mut self.vms[vm.0].vectors.votes[vector];
-        votes.ipi = votes.ipi.saturating_add(1);
+        self.vms[vm.0].vectors.is_ipi(low8(icr_low.into()));
     }
 
     fn learn_timer(&mut self, v: VcpuIx, lvtt: u64) {
         let vm = self.vcpus[v.0].vm;
-        let vector = usize::try_from(lvtt & 0xff).unwrap_or_default();
-        let votes = &mut self.vms[vm.0].vectors.votes[vector];
-        votes.timer = votes.timer.saturating_add(1);
+        self.vms[vm.0].vectors.is_timer(low8(lvtt));
     }
 
     /// An MSI: its vector belongs to the interrupt line the same thread raised just before.
@@ -402,38 +268,34 @@ impl<S: Sink> Model<S> {
         };
         let line = self.threads[x.0].line.take();
         let class = self.device_of(x);
-        let vector = usize::try_from(data & 0xff).unwrap_or_default();
-        let vectors = &mut self.vms[vm.0].vectors;
-        let votes = &mut vectors.votes[vector];
-        votes.msi = votes.msi.saturating_add(1);
-        votes.device(class);
-        if let Some(line) = line {
-            votes.gsi = Some(line);
-        }
-        vectors.answers(class);
-        if let Some(line) = line
-            && (vectors.lines.len() < GSIS_MAX || vectors.lines.contains_key(&line))
-        {
-            vectors.lines.entry(line).or_default().device(class);
-        }
+        let msi = self.vms[vm.0].vectors.raised(low8(data), line, class);
+        self.threads[x.0].msi = Some(msi);
     }
 
     /// A thread of the VMM works for a device.
     pub(crate) fn works_for(&mut self, x: ThreadIx, class: Cause) {
         self.threads[x.0].device = Some(class);
         if let Some(vm) = self.vm_of_thread(x) {
-            self.vms[vm.0].vectors.answers(Some(class));
+            self.vms[vm.0].vectors.answered(Some(class));
         }
     }
 
-    /// A vector that a thread of the VMM delivers without an MSI event of its own.
-    fn learn_device(&mut self, vm: VmIx, x: ThreadIx, vector: u8) {
+    /// A thread of the VMM delivered a vector to one of its APICs.
+    fn learn_device(&mut self, vm: VmIx, x: ThreadIx, apic: u32, vector: u8) {
+        let msi = self.threads[x.0].msi.take();
         let class = self.device_of(x);
-        if class.is_some() {
-            let votes = &mut self.vms[vm.0].vectors.votes[usize::from(vector)];
-            votes.msi = votes.msi.saturating_add(1);
-            votes.device(class);
+        let vectors = &mut self.vms[vm.0].vectors;
+        match (msi.filter(|msi| msi.vector == vector), class) {
+            (Some(msi), _) => vectors.accepted(apic, msi),
+            (None, Some(class)) => vectors.delivered(apic, vector, class),
+            (None, None) => {}
         }
+    }
+
+    /// What a vector announces to `v`.
+    pub(crate) fn class_of(&self, v: VcpuIx, vector: u8) -> Option<Cause> {
+        let vcpu = &self.vcpus[v.0];
+        self.vms[vcpu.vm.0].vectors.class(vcpu.number, vector)
     }
 
     /// What device a thread of a VMM is working for.
@@ -528,17 +390,17 @@ impl<S: Sink> Model<S> {
         if pending.nmi {
             return (Cause::Nmi, Confidence::Proved, Evidence::AcceptedVector);
         }
-        let vm = self.vcpus[v.0].vm;
+        let (vm, apic) = (self.vcpus[v.0].vm, self.vcpus[v.0].number);
         let vectors = &self.vms[vm.0].vectors;
         let by_vector = match (pending.accepted, pending.injected) {
-            (Some(vector), _) => vectors.class(vector).map(|c| (c, Evidence::AcceptedVector)),
-            (None, Some(vector)) => vectors.class(vector).map(|c| (c, Evidence::InjectedVector)),
+            (Some(vector), _) => vectors.class(apic, vector).map(|c| (c, Evidence::AcceptedVector)),
+            (None, Some(vector)) => vectors.class(apic, vector).map(|c| (c, Evidence::InjectedVector)),
             (None, None) => None,
         };
         let clear = pending
             .accepted
             .or(pending.injected)
-            .is_none_or(|vector| vectors.is_clear(vector));
+            .is_none_or(|vector| vectors.is_clear(apic, vector));
         let by_waker = pending
             .wake
             .as_ref()
@@ -670,11 +532,8 @@ impl<S: Sink> Model<S> {
     /// What a vector that a guest's hypervisor injects into its guest announces. Nothing of the
     /// nested guest's devices can be seen from the host, so only what the outer guest's vectors
     /// mean for the nested one is used: a guest's timer is the timer of all guests like it.
-    pub(crate) fn nested_cause(&mut self, vm: VmIx, _n: NestedIx, vector: u8) -> Cause {
-        let vectors = &mut self.vms[vm.0].vectors;
-        let seen = &mut vectors.nested[usize::from(vector)];
-        *seen = seen.saturating_add(1);
-        match vectors.class(vector) {
+    pub(crate) fn nested_cause(&self, v: VcpuIx, vector: u8) -> Cause {
+        match self.class_of(v, vector) {
             Some(Cause::Timer) => Cause::Timer,
             Some(Cause::Task) => Cause::Task,
             _ => Cause::Ambiguous,
@@ -684,6 +543,10 @@ impl<S: Sink> Model<S> {
 
 /// `KVM_TRACE_MMIO_WRITE` (include/trace/events/kvm.h).
 const KVM_TRACE_MMIO_WRITE: u32 = 2;
+
+fn low8(v: u64) -> u8 {
+    u8::try_from(v & 0xff).unwrap_or_default()
+}
 
 fn low32(v: u64) -> u32 {
     u32::try_from(v & 0xffff_ffff).unwrap_or_default()

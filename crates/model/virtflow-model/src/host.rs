@@ -2,6 +2,7 @@
 
 use crate::lane::{Lane, Status};
 use crate::model::Model;
+use crate::vectors::Msi;
 use crate::vm::{VcpuIx, VmIx};
 use crate::vocab::{Cause, Evidence, Kind, State};
 use virtflow_base::{CpuId, Entity, EntityId, Sink, Span, Tid, Timestamp};
@@ -153,6 +154,8 @@ pub(crate) struct Thread {
     pub(crate) woken_running: bool,
     /// The interrupt line of a VM that it raised last.
     pub(crate) line: Option<u32>,
+    /// The MSI that it raised last.
+    pub(crate) msi: Option<Msi>,
     /// It entered a guest, and of which process's is not told yet.
     pub(crate) entered: Option<(Timestamp, K)>,
 }
@@ -196,6 +199,7 @@ impl<S: Sink> Model<S> {
             device: None,
             woken_running: false,
             line: None,
+            msi: None,
             entered: None,
         });
         self.thread_by_tid.insert(tid, x);

@@ -17,6 +17,7 @@ mod nested;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod vectors;
 mod vm;
 mod vocab;
 mod waits;

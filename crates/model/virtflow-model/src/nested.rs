@@ -211,7 +211,7 @@ impl<S: Sink> Model<S> {
         let vm = self.vcpus[v.0].vm;
         let vector = injected_vector(event_inj);
         self.nested_guest_injected(t, v, n, vector);
-        let cause = vector.map_or(Cause::NoEvidence, |vector| self.nested_cause(vm, n, vector));
+        let cause = vector.map_or(Cause::NoEvidence, |vector| self.nested_cause(v, vector));
         let Some(lane) = &mut self.vms[vm.0].nested[n.0].lane else {
             return;
         };

@@ -4,13 +4,14 @@
 //! `kvm_exit.vcpu_id`, else from the thread's name, else from the order of appearance. The number
 //! in `kvm_entry` is never believed: LTTng's stock probe records half of a pointer there.
 
-use crate::causes::{Pending, Vectors};
+use crate::causes::Pending;
 use crate::exits;
 use crate::guest::{GcpuIx, GuestIx};
 use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::nested::{Nested, NestedIx, NestedVcpu};
+use crate::vectors::Vectors;
 use crate::vocab::{Cause, Evidence, Kind, State};
 use rustc_hash::FxHashMap;
 use virtflow_base::{Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};

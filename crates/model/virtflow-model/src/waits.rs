@@ -304,14 +304,14 @@ pub(crate) const fn is_device(cause: Cause) -> bool {
 impl<S: Sink> Model<S> {
     /// A vector was injected afresh into `v`'s own guest: an entry begins with its handler.
     pub(crate) fn guest_injected(&mut self, t: Timestamp, v: VcpuIx, vector: u8) {
-        let class = self.vms[self.vcpus[v.0].vm.0].vectors.class(vector);
+        let class = self.class_of(v, vector);
         let g = self.vcpus[v.0].gcpu;
         self.wait_injected(t, g, vector, class);
     }
 
     /// A vector was posted to `v`'s own guest, which takes it at no event and ends it at none.
     pub(crate) fn guest_posted(&mut self, t: Timestamp, v: VcpuIx, vector: u8) {
-        let class = self.vms[self.vcpus[v.0].vm.0].vectors.class(vector);
+        let class = self.class_of(v, vector);
         let g = self.vcpus[v.0].gcpu;
         self.wait_announced(t, g, class);
     }
@@ -326,7 +326,7 @@ impl<S: Sink> Model<S> {
     ) {
         let Some(vector) = vector else { return };
         let vm = self.vcpus[v.0].vm;
-        let class = match self.vms[vm.0].vectors.class(vector) {
+        let class = match self.class_of(v, vector) {
             Some(class @ (Cause::Timer | Cause::Task)) => Some(class),
             _ => None,
         };
@@ -434,7 +434,7 @@ impl<S: Sink> Model<S> {
     /// The guest wrote where a device listens.
     pub(crate) fn guest_doorbell(&mut self, t: Timestamp, v: VcpuIx, address: u64) {
         let vm = self.vcpus[v.0].vm;
-        let class = self.vms[vm.0].vectors.doorbell(address);
+        let class = self.vms[vm.0].vectors.rung(address);
         let g = self.gcpu_of(v);
         let Some(class) = class else { return };
         let gcpu = &mut self.gcpus[g.0];
