@@ -85,6 +85,7 @@ impl<S: Sink> Model<S> {
             self.timers.vote(function);
         }
         self.guest_woken(v, t);
+        self.accepted_in_interrupt(v, t);
         let Some(pending) = &mut self.vcpus[v.0].pending else {
             return;
         };
@@ -140,6 +141,19 @@ impl<S: Sink> Model<S> {
             K::KvmSetIrq { gsi, level } if level != 0 => {
                 if let Current::Thread(x) = self.cpus[c.0].current {
                     self.threads[x.0].line = Some(gsi);
+                }
+            }
+            K::KvmPiIrteUpdate {
+                vcpu,
+                vector,
+                set: true,
+                ..
+            } => {
+                if let Current::Thread(x) = self.cpus[c.0].current
+                    && let Some(vm) = self.vm_of_thread(x)
+                {
+                    let vector = low8(vector.into());
+                    self.vms[vm.0].vectors.delivered(vcpu, vector, Cause::Vfio);
                 }
             }
             K::KvmMsiSetIrq { data, .. } => self.msi(c, data),
@@ -201,6 +215,12 @@ impl<S: Sink> Model<S> {
             vector,
             posted,
         } = accept;
+        let context = self.cpus[c.0].contexts.last();
+        if context.is_some_and(|context| !matches!(context, Context::Hrtimer(_))) {
+            // Whoever runs here has nothing to do with it.
+            self.cpus[c.0].accepted = Some((apic_id, vector));
+            return;
+        }
         let Current::Thread(x) = self.cpus[c.0].current else {
             return;
         };
@@ -223,7 +243,61 @@ impl<S: Sink> Model<S> {
                 _ => {}
             }
         }
-        let Some(v) = target else { return };
+        if let Some(v) = target {
+            self.accepted_by(t, v, delivery_mode, vector, posted);
+        }
+    }
+
+    /// `v` was woken from an interrupt in which somebody's APIC accepted a vector: it was its.
+    fn accepted_in_interrupt(&mut self, v: VcpuIx, t: Timestamp) {
+        let Some(Wake {
+            cpu,
+            context: Some(_),
+            device,
+            ..
+        }) = self.threads[self.vcpus[v.0].thread.0].wake
+        else {
+            return;
+        };
+        let (vm, number) = (self.vcpus[v.0].vm, self.vcpus[v.0].number);
+        let accepted = &mut self.cpus[cpu.0].accepted;
+        let Some((_, vector)) = accepted.take_if(|(apic, _)| *apic == number) else {
+            return;
+        };
+        if let Some(device) = device {
+            self.vms[vm.0].vectors.delivered(number, vector, device);
+        }
+        self.accepted_by(t, v, 0, vector, false);
+    }
+
+    /// KVM returned to the VMM: a sleep that no interrupt ended was ended by the VMM's own kick.
+    pub(crate) fn returned_to_vmm(&mut self, v: VcpuIx, t: Timestamp) {
+        let Some(pending) = self.vcpus[v.0].pending else {
+            return;
+        };
+        let waker = match pending.wake {
+            Some(Wake {
+                waker: Current::Thread(x),
+                context: None,
+                ..
+            }) => x,
+            _ => return,
+        };
+        let interrupted = pending.accepted.or(pending.injected).is_some();
+        let own = self.vm_of_thread(waker) == Some(self.vcpus[v.0].vm);
+        if pending.judged.is_some() || interrupted || !own || self.threads[waker.0].vcpu.is_some() {
+            return;
+        }
+        let (confidence, evidence) = (Confidence::Likely, Evidence::WakerContext);
+        self.injection_edge(v, t, &pending, confidence, evidence);
+        self.vcpus[v.0].pending = None;
+        if pending.halted {
+            self.explain_halted(v, Cause::VmmKick, confidence, evidence);
+        }
+    }
+
+    /// The APIC of `v` accepted a vector.
+    fn accepted_by(&mut self, t: Timestamp, v: VcpuIx, mode: u16, vector: u8, posted: bool) {
         let vcpu = &mut self.vcpus[v.0];
         vcpu.accepts = vcpu.accepts.saturating_add(1);
         let is_posted = posted || (vcpu.injections == 0 && vcpu.accepts >= POSTED_AFTER);
@@ -231,7 +305,7 @@ impl<S: Sink> Model<S> {
             vcpu.accepted.push(vector);
         }
         if let Some(pending) = &mut vcpu.pending {
-            match delivery_mode {
+            match mode {
                 DM_REMOTE_READ => pending.kicked = true,
                 DM_NMI => pending.nmi = true,
                 _ if pending.accepted.is_none() => pending.accepted = Some(vector),
@@ -239,7 +313,7 @@ impl<S: Sink> Model<S> {
             }
         }
         // The hardware gives it to the guest: nobody will tell of an injection.
-        if is_posted && matches!(delivery_mode, 0 | DM_LOWEST_PRIORITY) {
+        if is_posted && matches!(mode, 0 | DM_LOWEST_PRIORITY) {
             self.guest_posted(t, v, vector);
         }
     }
@@ -393,8 +467,12 @@ impl<S: Sink> Model<S> {
         let (vm, apic) = (self.vcpus[v.0].vm, self.vcpus[v.0].number);
         let vectors = &self.vms[vm.0].vectors;
         let by_vector = match (pending.accepted, pending.injected) {
-            (Some(vector), _) => vectors.class(apic, vector).map(|c| (c, Evidence::AcceptedVector)),
-            (None, Some(vector)) => vectors.class(apic, vector).map(|c| (c, Evidence::InjectedVector)),
+            (Some(vector), _) => vectors
+                .class(apic, vector)
+                .map(|c| (c, Evidence::AcceptedVector)),
+            (None, Some(vector)) => vectors
+                .class(apic, vector)
+                .map(|c| (c, Evidence::InjectedVector)),
             (None, None) => None,
         };
         let clear = pending
@@ -437,21 +515,24 @@ impl<S: Sink> Model<S> {
         if let Some(Context::Hrtimer(_)) = wake.context {
             return Some(Cause::Timer);
         }
+        let own = self.vcpus[v.0].vm;
         if wake.context.is_some() {
-            return wake.device;
+            // A device of the VM's own interrupts the host only to wake it (VT-d's posted
+            // interrupts, the GA log of AMD's IOMMU): no event tells which.
+            let assigned = self.vms[own.0].vectors.is_assigned(self.vcpus[v.0].number);
+            return wake.device.or(assigned.then_some(Cause::Vfio));
         }
         let Current::Thread(x) = wake.waker else {
             return None;
         };
-        let own = self.vcpus[v.0].vm;
         if self.threads[x.0].vcpu.is_some() {
             return (self.threads[x.0].vm == Some(own)).then_some(Cause::Task);
         }
         if self.vm_of_thread(x) == Some(own) {
-            self.device_of(x)
-        } else {
-            None
+            return self.device_of(x);
         }
+        let assigned = self.vms[own.0].vectors.is_assigned(self.vcpus[v.0].number);
+        assigned.then_some(Cause::Vfio)
     }
 
     fn injection_edge(

@@ -603,12 +603,14 @@ impl<S: Sink> Model<S> {
                 self.close_segment(v, cr3, Some(cpl == 3));
             }
             K::AddonsVcpuEnterGuest { cr3, rip, .. } => {
+                self.nested_entry(v, t);
                 self.nested_cr3_seen(t, v, cr3);
                 // No guest code ran since the exit: this is the CR3 of the exit as well.
                 self.close_segment(v, cr3, None);
                 self.vcpus[v.0].next_cr3 = Some((cr3, rip));
                 if self.vcpus[v.0].nested.current().is_none() {
                     self.vcpus[v.0].cr3 = Some(cr3);
+                    self.nested_l1_process(t, v, cr3);
                 }
             }
             _ => {}
@@ -678,9 +680,21 @@ impl<S: Sink> Model<S> {
         self.wait_entry(g, at, entry_cr3);
     }
 
+    /// The level of `g` was left: the CR3 that is read next is not its own.
+    pub(crate) fn left_level(&mut self, v: VcpuIx, g: GcpuIx) {
+        if let Some(open) = self.gcpus[g.0].open
+            && open.is_left()
+        {
+            self.close_segment_of(v, g, open.entry_cr3, None);
+        }
+    }
+
     fn close_segment(&mut self, v: VcpuIx, cr3: u64, user: Option<bool>) {
         self.vcpus[v.0].probed |= user.is_some();
-        let g = self.gcpu_of(v);
+        self.close_segment_of(v, self.gcpu_of(v), cr3, user);
+    }
+
+    fn close_segment_of(&mut self, v: VcpuIx, g: GcpuIx, cr3: u64, user: Option<bool>) {
         let guest = self.gcpus[g.0].guest;
         if let Some(user) = user {
             self.guests[guest.0].tables.sample(cr3, user);

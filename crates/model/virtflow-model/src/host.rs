@@ -34,6 +34,8 @@ const UNINTERRUPTIBLE: u32 = 0x2;
 /// `EXIT_DEAD`, `EXIT_ZOMBIE` and `TASK_DEAD` as they show in `prev_state`.
 const DEAD_STATES: u32 = 0x10 | 0x20 | 0x80;
 /// LTTng's statedump: the process waits (`enum lttng_process_status`, lttng-statedump-impl.c).
+/// What the handlers of devices given to VMs are called (drivers/vfio/pci/vfio_pci_intrs.c).
+const VFIO: &[u8] = b"vfio";
 const STATEDUMP_WAIT: u32 = 5;
 
 /// Who runs on a processor.
@@ -70,6 +72,9 @@ pub(crate) struct Cpu {
     pub(crate) lossy: bool,
     /// What the host's devices did last on this processor, for telling wake-ups apart.
     pub(crate) device: Option<Cause>,
+    /// The vector that some VM's APIC accepted in the interrupt that runs here: whose it is, the
+    /// wake-up that follows tells.
+    pub(crate) accepted: Option<(u32, u8)>,
 }
 
 impl Cpu {
@@ -85,6 +90,7 @@ impl Cpu {
             losses: 0,
             lossy: false,
             device: None,
+            accepted: None,
         }
     }
 
@@ -112,6 +118,8 @@ pub(crate) enum Sched {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wake {
     pub(crate) at: Timestamp,
+    /// The processor on which it was woken.
+    pub(crate) cpu: CpuIx,
     pub(crate) waker: Current,
     pub(crate) context: Option<Context>,
     /// What a device did just before in the same context.
@@ -496,6 +504,7 @@ impl<S: Sink> Model<S> {
         let cpu = &self.cpus[c.0];
         let wake = Wake {
             at: t,
+            cpu: c,
             waker: cpu.current,
             context: cpu.contexts.last().copied(),
             device: cpu.device,
@@ -730,7 +739,13 @@ impl<S: Sink> Model<S> {
         }
         if contexts.len() == 1 {
             self.cpus[c.0].device = None;
+            self.cpus[c.0].accepted = None;
             self.vcpu_stolen(t, c, context);
+        }
+        if let K::IrqEntry { name, .. } = event
+            && name.as_bytes().starts_with(VFIO)
+        {
+            self.cpus[c.0].device = Some(Cause::Vfio);
         }
     }
 
@@ -751,6 +766,7 @@ impl<S: Sink> Model<S> {
         }
         if contexts.is_empty() {
             self.cpus[c.0].device = None;
+            self.cpus[c.0].accepted = None;
             self.vcpu_given_back(t, c);
         }
     }

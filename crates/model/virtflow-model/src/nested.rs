@@ -26,6 +26,8 @@ const NESTED_MAX: usize = 1 << 14;
 enum Phase {
     /// Its context is loaded: it runs, or the host's hypervisor handles its exit.
     Loaded,
+    /// The host's hypervisor gives its exit to the guest's, or enters it for that one.
+    Reflected,
     /// The guest's hypervisor has the exit.
     InL1,
     /// It halted and the guest's hypervisor knows.
@@ -61,8 +63,9 @@ pub(crate) struct Nested {
     current: Option<(EntityId, NestedIx)>,
     /// Whose hypervisor ran last on this vCPU.
     last: Option<NestedIx>,
-    /// The guest's hypervisor asked for a nested entry, and no tracepoint has told of it.
-    asked: bool,
+    /// The guest's hypervisor asked for a nested entry, and no tracepoint has told of it; with the
+    /// CR3 that it had at its last entry.
+    asked: Option<Option<u64>>,
 }
 
 impl Nested {
@@ -88,7 +91,7 @@ impl Nested {
     pub(crate) const fn forget(&mut self) {
         self.current = None;
         self.last = None;
-        self.asked = false;
+        self.asked = None;
     }
 }
 
@@ -111,7 +114,11 @@ impl<S: Sink> Model<S> {
                     open.reflected = true;
                 }
                 let isa = isa.unwrap_or(exits::ISA_SVM);
-                self.nested_reflect(t, v, exits::class(isa, exit) == Cause::ExitHlt);
+                let phase = match exits::class(isa, exit) {
+                    Cause::ExitHlt => Phase::Halted,
+                    _ => Phase::Reflected,
+                };
+                self.nested_reflect(t, v, phase);
             }
             _ => {}
         }
@@ -121,13 +128,14 @@ impl<S: Sink> Model<S> {
     fn nested_load(&mut self, t: Timestamp, v: VcpuIx, n: NestedIx) {
         let vm = self.vcpus[v.0].vm;
         let entity = self.vms[vm.0].nested[n.0].entity.id;
+        self.left_level(v, self.vcpus[v.0].gcpu);
         let nested = &mut self.vcpus[v.0].nested;
         let last = nested.last.replace(n);
         nested.current = Some((entity, n));
-        nested.asked = false;
+        nested.asked = None;
         if let Some(other) = last.filter(|&other| other != n) {
             self.nested_phase(t, vm, other, |phase| match phase {
-                Phase::InL1 => Phase::PreemptedL1(Some(entity)),
+                Phase::InL1 | Phase::Reflected => Phase::PreemptedL1(Some(entity)),
                 other => other,
             });
         }
@@ -136,18 +144,16 @@ impl<S: Sink> Model<S> {
     }
 
     /// The host's hypervisor gave an exit of the nested guest to the guest's.
-    fn nested_reflect(&mut self, t: Timestamp, v: VcpuIx, halted: bool) {
+    fn nested_reflect(&mut self, t: Timestamp, v: VcpuIx, phase: Phase) {
         let vm = self.vcpus[v.0].vm;
         let Some((_, n)) = self.vcpus[v.0].nested.current.take() else {
             return;
         };
-        self.nested_phase(
-            t,
-            vm,
-            n,
-            |_| if halted { Phase::Halted } else { Phase::InL1 },
-        );
-        if halted && let Some(lane) = &mut self.vms[vm.0].nested[n.0].lane {
+        self.left_level(v, self.vms[vm.0].nested[n.0].gcpu);
+        self.nested_phase(t, vm, n, |_| phase);
+        if phase == Phase::Halted
+            && let Some(lane) = &mut self.vms[vm.0].nested[n.0].lane
+        {
             lane.hold();
         }
     }
@@ -181,14 +187,17 @@ impl<S: Sink> Model<S> {
 
     fn nested_to(&mut self, t: Timestamp, vm: VmIx, n: NestedIx, host: Status) {
         let nested = &mut self.vms[vm.0].nested[n.0];
-        let loaded = nested.phase == Phase::Loaded;
+        if nested.phase == Phase::Reflected && host.state == State::Guest {
+            nested.phase = Phase::InL1;
+        }
+        let own = matches!(nested.phase, Phase::Loaded | Phase::Reflected);
         let (state, evidence) = match (nested.phase, host.state) {
             (_, State::Unknown) => (State::Unknown, host.evidence),
             (Phase::Halted, _) => (State::Halted, Evidence::NestedInject),
             (Phase::PreemptedL1(_), _) => (State::PreemptedL1, Evidence::Cr3Entry),
             (_, State::Preempted | State::Runnable) => (State::PreemptedL0, host.evidence),
             (Phase::Loaded, State::Guest) => (State::Guest, Evidence::NestedEnter),
-            _ if loaded => (State::L0Handling, Evidence::KvmExit),
+            _ if own => (State::L0Handling, Evidence::KvmExit),
             _ => (State::L1Handling, Evidence::NestedInject),
         };
         let mut status = Status::new(state, evidence).level(2);
@@ -232,10 +241,13 @@ impl<S: Sink> Model<S> {
 
     /// Called before an entry: without tracepoints, what the guest's hypervisor asked for decides.
     pub(crate) fn nested_entry(&mut self, v: VcpuIx, t: Timestamp) {
-        let nested = &mut self.vcpus[v.0].nested;
-        if nested.asked && nested.current.is_none() && !self.nested_traced {
-            nested.asked = false;
-            if let Some(n) = self.nested_vcpu(t, v, 0, None) {
+        let vcpu = &mut self.vcpus[v.0];
+        // A probe that tells more comes with the entry.
+        if self.nested_traced || vcpu.probed || vcpu.nested.current.is_some() {
+            return;
+        }
+        if let Some(cr3) = vcpu.nested.asked.take() {
+            if let Some(n) = self.nested_vcpu(t, v, 0, cr3) {
                 self.nested_load(t, v, n);
             }
         }
@@ -245,15 +257,26 @@ impl<S: Sink> Model<S> {
     pub(crate) fn nested_exit(&mut self, v: VcpuIx, t: Timestamp, isa: u32, reason: u32) {
         let class = exits::class(isa, reason);
         if exits::starts_nested(isa, reason) {
-            if self.vcpus[v.0].nested.current.is_none() {
-                self.vcpus[v.0].nested.asked = true;
+            let cr3 = self.guest_cr3(v);
+            let nested = &mut self.vcpus[v.0].nested;
+            if nested.current.is_none() {
+                nested.asked = Some(cr3);
+                let (vm, last) = (self.vcpus[v.0].vm, self.vcpus[v.0].nested.last);
+                if let Some(n) = last {
+                    // The host's hypervisor does what is asked for.
+                    self.nested_phase(t, vm, n, |phase| match phase {
+                        Phase::InL1 => Phase::Reflected,
+                        other => other,
+                    });
+                }
             }
-        } else if class == Cause::ExitNested
-            && !self.nested_traced
-            && self.vcpus[v.0].nested.current.is_some()
-        {
-            // Only the guest's hypervisor executes these.
-            self.nested_reflect(t, v, false);
+        } else if !self.nested_traced && self.vcpus[v.0].nested.current.is_some() {
+            // Only the guest's hypervisor executes its instructions, and it takes its guest's halts.
+            match class {
+                Cause::ExitNested => self.nested_reflect(t, v, Phase::InL1),
+                Cause::ExitHlt => self.nested_reflect(t, v, Phase::Halted),
+                _ => {}
+            }
         }
     }
 
@@ -267,6 +290,12 @@ impl<S: Sink> Model<S> {
         l1_cr3: u64,
     ) {
         let current = self.vcpus[v.0].nested.current();
+        // It tells of what has been since the entry.
+        let t = if self.vcpus[v.0].mode == Mode::Guest {
+            self.vcpus[v.0].entered_at
+        } else {
+            t
+        };
         if guest_mode {
             let Some(n) = self.nested_vcpu(t, v, block, Some(l1_cr3)) else {
                 return;
@@ -276,7 +305,7 @@ impl<S: Sink> Model<S> {
                 self.relevel(t, v);
             }
         } else if current.is_some() {
-            self.nested_reflect(t, v, false);
+            self.nested_reflect(t, v, Phase::InL1);
             self.relevel(t, v);
         }
     }
@@ -292,7 +321,7 @@ impl<S: Sink> Model<S> {
             return;
         };
         if self.vms[vm.0].nested[n.0].hypervisor_cr3 == Some(self.canonical(vm, cr3)) {
-            self.nested_reflect(t, v, false);
+            self.nested_reflect(t, v, Phase::Reflected);
         }
     }
 
@@ -325,7 +354,7 @@ impl<S: Sink> Model<S> {
         };
         let cr3 = self.canonical(vm, cr3);
         match phase {
-            Phase::InL1 if cr3 != own => {
+            Phase::InL1 | Phase::Reflected if cr3 != own => {
                 let guest = self.vms[vm.0].guest;
                 let process = self.process(t, guest, cr3);
                 let by = Some(self.processes[process.0].entity);

@@ -196,6 +196,12 @@ impl Vectors {
         }
     }
 
+    /// Whether a device of the host was given to the VM and interrupts this APIC.
+    pub(crate) fn is_assigned(&self, apic: u32) -> bool {
+        let mut all = self.devices.iter();
+        all.any(|((on, _), votes)| *on == apic && votes.class() == Some(Cause::Vfio))
+    }
+
     /// The guest wrote to an address: what device listens there, if that is known.
     pub(crate) fn rung(&mut self, address: u64) -> Option<Cause> {
         self.rung = Some(address);

@@ -591,6 +591,7 @@ impl<S: Sink> Model<S> {
             }
             K::KvmUserspaceExit { reason, .. } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
+                    self.returned_to_vmm(v, t);
                     self.vcpu_mode(v, t, Mode::Vmm(vmm_reason(reason)));
                 }
             }
@@ -599,7 +600,9 @@ impl<S: Sink> Model<S> {
                     && load
                     && matches!(self.vcpus[v.0].mode, Mode::Vmm(_) | Mode::Unknown)
                 {
-                    self.vcpu_mode(v, t, Mode::Hypervisor(Cause::ExitOther));
+                    // KVM goes on with what it had returned for.
+                    let class = self.vcpus[v.0].last_exit.map_or(Cause::ExitOther, |e| e.0);
+                    self.vcpu_mode(v, t, Mode::Hypervisor(class));
                 }
             }
             K::VcpuEnterGuest { .. } | K::VcpuExitGuest { .. } | K::AddonsVcpuEnterGuest { .. } => {
@@ -697,15 +700,13 @@ const fn vmm_reason(reason: u32) -> Cause {
 
 /// What a host thread's state says about the vCPU it turned out to be.
 fn as_vcpu(status: Status) -> Status {
-    let state = match status.state {
-        State::Running => State::Vmm,
-        State::Sleeping => State::BlockedOnHost,
-        other => other,
-    };
-    let cause = match state {
-        State::Vmm => Cause::VmmOther,
-        State::BlockedOnHost => Cause::NoEvidence,
-        _ => status.cause,
+    // That it ran before the first switch that was seen does not say where.
+    let seen = status.evidence != Evidence::FirstEvent;
+    let (state, cause) = match status.state {
+        State::Running if seen => (State::Vmm, Cause::VmmOther),
+        State::Running => (State::Unknown, Cause::NoEvidence),
+        State::Sleeping => (State::BlockedOnHost, Cause::NoEvidence),
+        other => (other, status.cause),
     };
     Status {
         state,
