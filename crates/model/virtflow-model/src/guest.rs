@@ -29,6 +29,10 @@ pub(crate) struct GcpuIx(pub(crate) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProcIx(pub(crate) usize);
 
+/// Intervals of all guest processes together that are held until their waits are explained.
+const HELD_MAX: usize = 1 << 20;
+/// How many of them one process may have in any case.
+const HELD_MIN: usize = 256;
 /// How many explained gaps of a process wait for the identity rules to reach them.
 const GAPS_MAX: usize = 96;
 /// Host states between undecided segments that are kept before a decision is forced.
@@ -362,12 +366,14 @@ impl<S: Sink> Model<S> {
             return;
         }
         self.seen_again(g, p);
+        let held_max = (HELD_MAX / self.processes.len()).clamp(HELD_MIN, Lane::HELD_MAX / 2);
         let process = &mut self.processes[p.0];
         if let Some(l) = process.lanes.iter_mut().find(|l| l.gcpu == g) {
             l.lane.to(t, status, &mut self.sink);
             // A process whose ways are not known yet is explained when they are.
             let known = process.waits.is_known() || process.gaps.len() >= GAPS_MAX / 2;
-            if l.lane.is_holding() && (known || l.lane.is_crowded()) {
+
+            if l.lane.is_holding() && (known || l.lane.held() > held_max) {
                 explain_gaps(
                     l,
                     process.entity,

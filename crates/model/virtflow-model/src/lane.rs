@@ -69,8 +69,9 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// How many intervals wait for an explanation before it is given up: a virtual processor that
-    /// is woken enters its guest within a few.
-    const HELD_MAX: usize = 512;
+    /// is woken enters its guest within a few, a guest process shows what it waits for in some
+    /// tens of waits, between which it may run for long.
+    pub(crate) const HELD_MAX: usize = 4096;
 
     pub(crate) const fn new(
         entity: EntityId,
@@ -175,9 +176,9 @@ impl Lane {
         self.holding
     }
 
-    /// Whether more intervals wait than an explanation is likely to be worth.
-    pub(crate) const fn is_crowded(&self) -> bool {
-        self.held.len() > Self::HELD_MAX / 2
+    /// How many intervals wait.
+    pub(crate) const fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Explains the held intervals that are in `state`, and the present one if it is, and lets all

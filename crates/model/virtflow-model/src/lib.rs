@@ -17,6 +17,7 @@ mod nested;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod ticks;
 mod vectors;
 mod vm;
 mod vocab;

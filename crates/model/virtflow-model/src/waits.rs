@@ -11,6 +11,7 @@ use crate::guest::{GcpuIx, GuestIx, ProcIx};
 use crate::ident::Segment;
 use crate::model::Model;
 use crate::nested::NestedIx;
+use crate::ticks::Deadline;
 use crate::vm::VcpuIx;
 use crate::vocab::{Cause, Confidence, Evidence};
 use std::collections::VecDeque;
@@ -18,12 +19,17 @@ use virtflow_base::{EntityId, Sink, Span, Timestamp};
 
 /// Events since something else ran that are kept; more of them say nothing new.
 const TAIL_MAX: usize = 64;
+/// Timers of processes that are remembered until they ring.
+const SET_MAX: usize = 32;
 /// Device requests under way in one guest that are owned.
 const REQUESTS_MAX: usize = 256;
 /// Waits after idle that make a process a sleeper.
 const SLEEPER_AFTER_IDLE: u32 = 2;
 /// Waits of any kind after which one timer wait after idle is enough.
 const SLEEPER_HISTORY: u32 = 3;
+
+/// A sleeper's waits end by its own timers, as far as can be seen, at least once in this many.
+const OWN_SHARE: u32 = 8;
 
 /// Contested waits that say whether timers end them, if fewer than one in `SILENT_SHARE` of them
 /// ended without any interrupt.
@@ -91,8 +97,12 @@ pub(crate) struct LaneWaits {
     request: Option<(Timestamp, Cause)>,
     by_task: u32,
     by_device: u32,
+    /// Waits at whose end a timer rang that was no tick.
+    own_timers: u32,
     after_idle_timer: u32,
     after_idle_other: u32,
+    /// When its own timer rang last.
+    rang: Option<Timestamp>,
     /// Waits so far, and those that ended while another process had the processor.
     waits: u32,
     contested: u32,
@@ -115,7 +125,10 @@ impl LaneWaits {
     const fn sleeper(&self) -> bool {
         let never_silent =
             self.contested >= CONTESTED_MIN && self.by_task * SILENT_SHARE < self.contested;
+        let mostly_timers =
+            self.own_timers >= SLEEPER_AFTER_IDLE && self.own_timers * OWN_SHARE >= self.waits;
         never_silent
+            || mostly_timers
             || self.after_idle_timer >= SLEEPER_AFTER_IDLE
             || (self.after_idle_timer > 0
                 && self.after_idle_timer + self.by_device + self.after_idle_other
@@ -127,55 +140,10 @@ impl LaneWaits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Injected(Option<Cause>),
-    /// The guest's timer, at a moment that is no tick's: somebody's own.
-    OwnTimer,
+    /// The guest's timer, at a moment that is no tick's: somebody's own, and whose if it was seen to
+    /// be set.
+    OwnTimer(Option<ProcIx>),
     ArmedTimer,
-}
-
-/// The moment for which a guest armed its clock (TSC-deadline mode), and the grid of its ticks.
-///
-/// A timer that is no tick is armed off the grid: what it wakes waited for that timer.
-#[derive(Clone, Copy, Debug, Default)]
-struct Deadline {
-    last: u64,
-    /// A deadline on the grid, and the grid's period in the guest's TSC.
-    tick: u64,
-    period: u64,
-    votes: u32,
-    own: bool,
-}
-
-impl Deadline {
-    /// Votes for a period that make it sure.
-    const VOTES: u32 = 8;
-    const VOTES_MAX: u32 = 64;
-    /// Ticks are this share of their period late or early, at most.
-    const PERIOD_SHARE: u64 = 64;
-
-    fn armed(&mut self, tsc: u64) {
-        let since = tsc.wrapping_sub(self.last);
-        self.last = tsc;
-        if since.abs_diff(self.period) < self.period / Self::PERIOD_SHARE {
-            self.votes = (self.votes + 1).min(Self::VOTES_MAX);
-            self.tick = tsc;
-        } else if self.votes == 0 && since < 1 << 62 {
-            self.period = since;
-            self.tick = tsc;
-            self.votes = 1;
-        } else {
-            self.votes = self.votes.saturating_sub(1);
-        }
-        self.own = self.votes >= Self::VOTES && !self.on_grid(tsc);
-    }
-
-    fn on_grid(&self, tsc: u64) -> bool {
-        let off = tsc.abs_diff(self.tick) % self.period.max(1);
-        off.min(self.period - off) <= self.period / Self::PERIOD_SHARE
-    }
-
-    const fn is_own(&self) -> bool {
-        self.own
-    }
 }
 
 /// What ended the tail of events before: nothing yet, a halt, or another process.
@@ -209,6 +177,11 @@ pub(crate) struct WaitCpu {
     before: Before,
     last_injected: Option<(Timestamp, Option<Cause>)>,
     deadline: Deadline,
+    /// Deadlines that processes set, and the one that the clock is armed for now.
+    set: VecDeque<(u64, ProcIx)>,
+    armed_for: u64,
+    /// A timer interrupt came, whose handler will arm the clock.
+    in_timer: bool,
     /// The vector the next entry injects.
     pub(crate) injected_now: Option<u8>,
     /// Device requests under way, oldest first.
@@ -229,6 +202,9 @@ impl Default for WaitCpu {
             before: Before::Nothing,
             last_injected: None,
             deadline: Deadline::default(),
+            set: VecDeque::new(),
+            armed_for: 0,
+            in_timer: false,
             injected_now: None,
             requests: VecDeque::new(),
         }
@@ -257,6 +233,43 @@ impl WaitCpu {
         }
     }
 
+    /// The guest armed its clock. What is not a handler's doing is that of whoever has the
+    /// processor: a timer of its own.
+    fn armed(&mut self, t: Timestamp, tsc: u64) {
+        self.deadline.armed(t, tsc);
+        self.armed_for = tsc;
+        let handler = std::mem::take(&mut self.in_timer);
+        if handler || self.idle || !self.deadline.is_own() {
+            return;
+        }
+        if let Some(p) = self.current {
+            if self.set.len() >= SET_MAX {
+                self.set.pop_front();
+            }
+            self.set.push_back((tsc, p));
+        }
+    }
+
+    /// Whose timer the clock was armed for, which has rung.
+    fn rang(&mut self) -> Option<ProcIx> {
+        let at = self
+            .set
+            .iter()
+            .position(|(tsc, _)| *tsc == self.armed_for)?;
+        self.set.remove(at).map(|(_, p)| p)
+    }
+
+    /// The guest went to sleep: what it armed its clock for on the way is nobody's.
+    fn halted(&mut self) {
+        if self
+            .set
+            .back()
+            .is_some_and(|(tsc, _)| *tsc == self.armed_for)
+        {
+            self.set.pop_back();
+        }
+    }
+
     fn push(&mut self, t: Timestamp, event: Event) {
         if self.tail.len() >= TAIL_MAX {
             self.tail.pop_front();
@@ -266,7 +279,7 @@ impl WaitCpu {
 
     /// What the events up to `until` announce, and whether that is a timer which is no tick: a device whose interrupt made the guest leave idle
     /// (a clock write before the next interrupt), else the last interrupt.
-    fn announced(&self, until: Timestamp) -> (Option<Cause>, bool) {
+    fn announced(&self, p: ProcIx, until: Timestamp) -> (Option<Cause>, bool) {
         let mut last = (None, false);
         let mut device = None;
         for &(t, event) in &self.tail {
@@ -278,7 +291,9 @@ impl WaitCpu {
                     last = (class, false);
                     device = class.filter(|c| is_device(*c));
                 }
-                Event::OwnTimer => {
+                // Another one's.
+                Event::OwnTimer(Some(whose)) if whose != p => {}
+                Event::OwnTimer(_) => {
                     last = (Some(Cause::Timer), true);
                     device = None;
                 }
@@ -347,11 +362,15 @@ impl<S: Sink> Model<S> {
         let guest = self.gcpus[g.0].guest;
         let waits = &mut self.gcpus[g.0].waits;
         waits.last_injected = Some((t, class));
+        waits.in_timer |= class == Some(Cause::Timer);
         let event = match class {
-            Some(Cause::Timer) if waits.deadline.is_own() => Event::OwnTimer,
+            Some(Cause::Timer) if waits.deadline.is_own() => Event::OwnTimer(waits.rang()),
             class => Event::Injected(class),
         };
         waits.push(t, event);
+        if let Event::OwnTimer(Some(p)) = event {
+            self.processes[p.0].waits.rang = Some(t);
+        }
         if let Some(device) = class.filter(|c| is_device(*c)) {
             self.request_answered(t, guest, device);
         }
@@ -427,7 +446,7 @@ impl<S: Sink> Model<S> {
         }
         if msr == crate::causes::MSR_TSC_DEADLINE {
             gcpu.waits.push(t, Event::ArmedTimer);
-            gcpu.waits.deadline.armed(data);
+            gcpu.waits.armed(t, data);
         }
     }
 
@@ -516,6 +535,7 @@ impl<S: Sink> Model<S> {
             self.gone(g, p, t);
             self.after_answers(guest, t);
             let waits = &mut self.gcpus[g.0].waits;
+            waits.halted();
             waits.idle = true;
             waits.woken = None;
             waits.tail.clear();
@@ -631,7 +651,7 @@ impl<S: Sink> Model<S> {
         } else {
             Timestamp::MAX
         };
-        let (announced, own_timer) = cpu.announced(until);
+        let (announced, own_timer) = cpu.announced(p, until);
         let last = cpu
             .last_injected
             .filter(|(t, _)| *t >= span.start)
@@ -660,8 +680,13 @@ impl<S: Sink> Model<S> {
         };
         let waits = &mut self.processes[p.0].waits;
         waits.waits += 1;
-        if own_timer {
-            waits.after_idle_timer += 1;
+        let rang = waits.rang.take().is_some_and(|at| at >= span.start);
+        if rang {
+            gap.cause = Cause::Timer;
+        }
+        if own_timer || rang {
+            waits.after_idle_timer += u32::from(rang);
+            waits.own_timers += 1;
             return gap;
         }
         if waker.is_some() {
