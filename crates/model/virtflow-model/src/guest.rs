@@ -834,9 +834,11 @@ fn explain_gaps(
 fn as_process(host: Status, level: u8) -> Option<Status> {
     let state = match host.state {
         State::Guest if host.level == level => return None,
-        State::Preempted | State::Runnable | State::PreemptedL0 | State::PreemptedL1 => {
-            State::PreemptedOnHost
-        }
+        State::Preempted
+        | State::Runnable
+        | State::Throttled
+        | State::PreemptedL0
+        | State::PreemptedL1 => State::PreemptedOnHost,
         State::Unknown => return None,
         _ => State::RunHypervisor,
     };

@@ -326,6 +326,17 @@ impl<S: Sink> Model<S> {
         }
     }
 
+    /// `c` has nothing to run although threads that were pre-empted are in its queue: they have
+    /// used up what their group may use (`throttle_cfs_rq`, kernel/sched/fair.c).
+    fn throttled(&mut self, t: Timestamp, c: CpuIx) {
+        for i in 0..self.cpus[c.0].waiters.len() {
+            let x = self.cpus[c.0].waiters[i];
+            if self.threads[x.0].sched == Sched::Preempted {
+                self.vcpu_throttled(t, x);
+            }
+        }
+    }
+
     /// Who holds processor `c`, as an entity; `None` when it idles or is not known.
     pub(crate) fn occupant(&self, c: CpuIx) -> Option<EntityId> {
         match self.cpus[c.0].current {
@@ -373,6 +384,9 @@ impl<S: Sink> Model<S> {
             self.switch_in(t, c, x);
         }
         self.occupant_changed(t, c);
+        if next.0 == 0 {
+            self.throttled(t, c);
+        }
     }
 
     /// The stream of `c` begins.

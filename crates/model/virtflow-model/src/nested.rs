@@ -195,7 +195,9 @@ impl<S: Sink> Model<S> {
             (_, State::Unknown) => (State::Unknown, host.evidence),
             (Phase::Halted, _) => (State::Halted, Evidence::NestedInject),
             (Phase::PreemptedL1(_), _) => (State::PreemptedL1, Evidence::Cr3Entry),
-            (_, State::Preempted | State::Runnable) => (State::PreemptedL0, host.evidence),
+            (_, State::Preempted | State::Runnable | State::Throttled) => {
+                (State::PreemptedL0, host.evidence)
+            }
             (Phase::Loaded, State::Guest) => (State::Guest, Evidence::NestedEnter),
             _ if own => (State::L0Handling, Evidence::KvmExit),
             _ => (State::L1Handling, Evidence::NestedInject),

@@ -227,8 +227,21 @@ impl<S: Sink> Model<S> {
             return;
         };
         let status = lane.status();
-        if matches!(status.state, State::Runnable | State::Preempted) {
-            self.vcpu_to(v, t, status.by(by));
+        match status.state {
+            State::Runnable | State::Preempted => self.vcpu_to(v, t, status.by(by)),
+            State::Throttled => {
+                let status = Status::new(State::Preempted, Evidence::SchedSwitch);
+                self.vcpu_to(v, t, status.by(by));
+            }
+            _ => {}
+        }
+    }
+
+    /// Nobody has the processor, and yet a vCPU's thread that wants it does not get it.
+    pub(crate) fn vcpu_throttled(&mut self, t: Timestamp, x: ThreadIx) {
+        if let Some(v) = self.vcpu_of(x) {
+            let status = Status::new(State::Throttled, Evidence::SchedSwitch);
+            self.vcpu_to(v, t, status.likely());
         }
     }
 

@@ -1,5 +1,7 @@
 //! The machines on sequences a person can read: events in, states out.
 
+mod sleeps;
+
 use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
 use virtflow_base::{CpuId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};
 use virtflow_events::{ApicAccept, Comm, ExitInfo, KernelEvent as K, KernelRecord, NamespaceKind};
