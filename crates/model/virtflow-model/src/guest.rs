@@ -804,12 +804,17 @@ fn explain_gaps(
         while let Some(gap) = inside.next() {
             let next = inside.peek().map(|gap| gap.off);
             let until = if next.is_some() { gap.on.min(end) } else { end };
+            let state = match gap.preempted {
+                Some(_) => State::ReadyInGuest,
+                None => State::Waiting,
+            };
             let part = Interval {
                 span: Span::new(start, until),
+                state: state.code(),
                 cause: gap.cause.code(),
                 confidence: gap.confidence.code(),
                 evidence: gap.evidence.code(),
-                by: gap.waker.map(|(waker, _)| waker),
+                by: gap.preempted.or(gap.waker.map(|(waker, _)| waker)),
                 ..interval
             };
             if until > start {

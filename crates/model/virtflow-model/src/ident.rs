@@ -47,12 +47,12 @@ pub(crate) struct Segment {
     pub(crate) halted: bool,
     /// The guest's hypervisor executed one of its own instructions.
     nested_instruction: bool,
-    msr_write: bool,
+    pub(crate) msr_write: bool,
     /// The exit interrupted the delivery of an event.
     delivering: bool,
     /// The exit was by a host interrupt or by memory.
     asynchronous: bool,
-    level: u8,
+    pub(crate) level: u8,
     injected: Option<u8>,
     pub(crate) ended: [Option<u8>; 4],
     /// What the write of a register wrote to.

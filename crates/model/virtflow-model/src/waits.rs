@@ -19,6 +19,13 @@ use virtflow_base::{EntityId, Sink, Span, Timestamp};
 
 /// Events since something else ran that are kept; more of them say nothing new.
 const TAIL_MAX: usize = 64;
+/// Whoever was pre-empted by a tick and is back within this time was not seen to wait between
+/// (nanoseconds): a slice of Linux's fair scheduler (`sched_slice`, kernel/sched/fair.c) for few.
+const SLICE: i64 = 4_000_000;
+/// A process that was pre-empted this often, and left otherwise not once in so many times, does
+/// not wait at all.
+const TAKEN_MIN: u32 = 8;
+const LEFT_SHARE: u32 = 16;
 /// Timers of processes that are remembered until they ring.
 const SET_MAX: usize = 32;
 /// Device requests under way in one guest that are owned.
@@ -49,6 +56,8 @@ pub(crate) struct Gap {
     pub(crate) confidence: Confidence,
     pub(crate) evidence: Evidence,
     pub(crate) waker: Option<(EntityId, Timestamp)>,
+    /// It waited for nothing but the processor, which this one had taken.
+    pub(crate) preempted: Option<EntityId>,
     /// Whether the process's other waits decide between a timer and `waker`, and whether no
     /// interrupt at all announced its end.
     open: Option<Silent>,
@@ -85,6 +94,8 @@ struct OpenGap {
     /// When the device answered, and when something ran or halted after it.
     answered: Option<Timestamp>,
     after_answer: Option<Timestamp>,
+    /// It lost the processor to this one, and wants it.
+    preempted: Option<EntityId>,
 }
 
 /// What a process's waits were so far, and those that are under way.
@@ -103,6 +114,9 @@ pub(crate) struct LaneWaits {
     after_idle_other: u32,
     /// When its own timer rang last.
     rang: Option<Timestamp>,
+    /// How often it lost a processor right after a tick, and otherwise.
+    taken: u32,
+    left: u32,
     /// Waits so far, and those that ended while another process had the processor.
     waits: u32,
     contested: u32,
@@ -118,6 +132,11 @@ impl LaneWaits {
     /// Whether enough is known of its waits to tell sleepers from those that wait for others.
     pub(crate) const fn is_known(&self) -> bool {
         self.sleeper() || self.waits >= KNOWN_AFTER
+    }
+
+    /// Whether it hardly ever gives a processor up but when it is taken: it does not wait.
+    const fn never_waits(&self) -> bool {
+        self.taken >= TAKEN_MIN && self.left * LEFT_SHARE < self.taken
     }
 
     /// Whether timers end its waits: it came back by one straight after idle, or there was hardly
@@ -180,8 +199,12 @@ pub(crate) struct WaitCpu {
     /// Deadlines that processes set, and the one that the clock is armed for now.
     set: VecDeque<(u64, ProcIx)>,
     armed_for: u64,
+    /// When it halted last.
+    halted_at: Timestamp,
     /// A timer interrupt came, whose handler will arm the clock.
     in_timer: bool,
+    /// The last exit was the end of that handler: whoever was interrupted can be pre-empted now.
+    ticked: bool,
     /// The vector the next entry injects.
     pub(crate) injected_now: Option<u8>,
     /// Device requests under way, oldest first.
@@ -204,7 +227,9 @@ impl Default for WaitCpu {
             deadline: Deadline::default(),
             set: VecDeque::new(),
             armed_for: 0,
+            halted_at: Timestamp::MIN,
             in_timer: false,
+            ticked: false,
             injected_now: None,
             requests: VecDeque::new(),
         }
@@ -239,6 +264,7 @@ impl WaitCpu {
         self.deadline.armed(t, tsc);
         self.armed_for = tsc;
         let handler = std::mem::take(&mut self.in_timer);
+        self.ticked |= handler;
         if handler || self.idle || !self.deadline.is_own() {
             return;
         }
@@ -510,12 +536,20 @@ impl<S: Sink> Model<S> {
     pub(crate) fn wait_exit(&mut self, g: GcpuIx, segment: &Segment) {
         let (guest, t) = (self.gcpus[g.0].guest, segment.exit);
         let p = self.process(t, guest, segment.exit_cr3);
-        let waits = &self.gcpus[g.0].waits;
+        let waits = &mut self.gcpus[g.0].waits;
         let (current, last_entry, idle, woken) =
             (waits.current, waits.last_entry, waits.idle, waits.woken);
+        let ticked = std::mem::take(&mut waits.ticked);
+        // Where the guest's own hypervisor handles it, only that a register was written is told.
+        if segment.level > 1 && segment.msr_write && std::mem::take(&mut waits.in_timer) {
+            waits.ticked = true;
+        }
         if current != Some(p) {
             if let Some(current) = current {
                 self.gone(g, current, last_entry);
+                if ticked && !idle {
+                    self.preempted_in_guest(g, current, p);
+                }
             }
             self.back(g, p, last_entry, t, How::Changed);
             self.ran(g, p, last_entry);
@@ -536,6 +570,7 @@ impl<S: Sink> Model<S> {
             self.after_answers(guest, t);
             let waits = &mut self.gcpus[g.0].waits;
             waits.halted();
+            waits.halted_at = t;
             waits.idle = true;
             waits.woken = None;
             waits.tail.clear();
@@ -567,6 +602,7 @@ impl<S: Sink> Model<S> {
             return;
         };
         waits.running.swap_remove(at);
+        waits.left += 1;
         let request = waits.request.map(|(_, class)| class);
         let gap = OpenGap {
             lane: g,
@@ -574,11 +610,24 @@ impl<S: Sink> Model<S> {
             request,
             answered: None,
             after_answer: None,
+            preempted: None,
         };
         waits.open.push(gap);
         let waiters = &mut self.guests[guest.0].device_waiters;
         if request.is_some() && waiters.len() < REQUESTS_MAX {
             waiters.push(p);
+        }
+    }
+
+    /// `p` has just gone: right after a tick, so it did not wait for anything.
+    fn preempted_in_guest(&mut self, g: GcpuIx, p: ProcIx, by: ProcIx) {
+        let by = self.processes[by.0].entity;
+        let mut open = self.processes[p.0].waits.open.iter_mut();
+        if let Some(gap) = open.rfind(|gap| gap.lane == g) {
+            gap.preempted = Some(by);
+            let waits = &mut self.processes[p.0].waits;
+            waits.taken += 1;
+            waits.left -= 1;
         }
     }
 
@@ -603,9 +652,29 @@ impl<S: Sink> Model<S> {
             request,
             answered,
             after_answer,
+            preempted,
         } = waits.open.remove(at);
         if waits.open.iter().all(|gap| gap.request.is_none()) {
             self.guests[guest.0].device_waiters.retain(|&w| w != p);
+        }
+        // Whoever is ready gets an idle processor at once, and a busy one before long. If it did
+        // not, it was back and went to wait unseen.
+        let halted = self.gcpus[g.0].waits.halted_at > off;
+        let waits = &mut self.processes[p.0].waits;
+        let soon = waits.never_waits() || t.since(off) < SLICE;
+        if preempted.is_some() && !halted && soon {
+            let gap = Gap {
+                lane,
+                off,
+                on: t,
+                cause: Cause::None,
+                confidence: Confidence::Likely,
+                evidence: Evidence::TimeSlice,
+                waker: None,
+                preempted,
+                open: None,
+            };
+            return self.gap_explained(p, gap);
         }
         // What a disk answers was asked for; a packet may be for anybody.
         let packet = request.filter(|&class| class != Cause::Disk && answered.is_some());
@@ -621,6 +690,7 @@ impl<S: Sink> Model<S> {
                 confidence: Confidence::Likely,
                 evidence: Evidence::InjectedVector,
                 waker: None,
+                preempted: None,
                 open: None,
             };
             self.gap_explained(p, gap);
@@ -665,6 +735,7 @@ impl<S: Sink> Model<S> {
             confidence: Confidence::Likely,
             evidence: Evidence::VectorThenRun,
             waker: None,
+            preempted: None,
             open: None,
         };
         let waker = match before {
