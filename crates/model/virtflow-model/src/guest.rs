@@ -796,6 +796,7 @@ fn explain_gaps(
         let mut start = begin;
         let mut inside = gaps
             .iter()
+            .copied()
             .filter(|gap| gap.off < end && gap.on > begin)
             .peekable();
         if inside.peek().is_none() {
@@ -818,7 +819,7 @@ fn explain_gaps(
                 ..interval
             };
             if until > start {
-                sink.interval(&part);
+                ready_after(&part, &gap, sink);
                 start = until;
             }
             if let Some(next) = next.filter(|next| *next > start) {
@@ -833,6 +834,28 @@ fn explain_gaps(
         }
     });
     gaps.retain(|gap| gap.lane != on.gcpu);
+}
+
+/// Tells a wait, and from when on it was one for the processor alone.
+fn ready_after(part: &Interval, gap: &Gap, sink: &mut impl Sink) {
+    let Span { start, end } = part.span;
+    let Some((since, by)) = gap.ready.filter(|(since, _)| *since < end) else {
+        return sink.interval(part);
+    };
+    let since = since.max(start);
+    if since > start {
+        sink.interval(&Interval {
+            span: Span::new(start, since),
+            ..*part
+        });
+    }
+    sink.interval(&Interval {
+        span: Span::new(since, end),
+        state: State::ReadyInGuest.code(),
+        cause: Cause::None.code(),
+        by: Some(by),
+        ..*part
+    });
 }
 
 /// What the host's state of a vCPU means for whatever its guest had on it; `None` in the guest.

@@ -58,6 +58,8 @@ pub(crate) struct Gap {
     pub(crate) waker: Option<(EntityId, Timestamp)>,
     /// It waited for nothing but the processor, which this one had taken.
     pub(crate) preempted: Option<EntityId>,
+    /// Since when it wanted the processor, and who had it, where its end was announced.
+    pub(crate) ready: Option<(Timestamp, EntityId)>,
     /// Whether the process's other waits decide between a timer and `waker`, and whether no
     /// interrupt at all announced its end.
     open: Option<Silent>,
@@ -75,6 +77,7 @@ impl Gap {
         if task {
             self.cause = Cause::Task;
             self.evidence = Evidence::AfterProcess;
+            self.ready = None;
         } else {
             self.cause = Cause::Timer;
             self.evidence = Evidence::VectorThenRun;
@@ -236,6 +239,15 @@ impl Default for WaitCpu {
     }
 }
 
+/// What announced the end of a wait, and when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Announced {
+    cause: Option<Cause>,
+    /// A timer that is no tick.
+    own_timer: bool,
+    at: Option<Timestamp>,
+}
+
 impl WaitCpu {
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
@@ -303,29 +315,37 @@ impl WaitCpu {
         self.tail.push_back((t, event));
     }
 
-    /// What the events up to `until` announce, and whether that is a timer which is no tick: a device whose interrupt made the guest leave idle
+    /// What the events up to `until` announce: a device whose interrupt made the guest leave idle
     /// (a clock write before the next interrupt), else the last interrupt.
-    fn announced(&self, p: ProcIx, until: Timestamp) -> (Option<Cause>, bool) {
-        let mut last = (None, false);
+    fn announced(&self, p: ProcIx, until: Timestamp) -> Announced {
+        let mut last = Announced::default();
         let mut device = None;
         for &(t, event) in &self.tail {
             if t > until {
                 break;
             }
             match event {
-                Event::Injected(class) => {
-                    last = (class, false);
-                    device = class.filter(|c| is_device(*c));
+                Event::Injected(cause) => {
+                    last = Announced {
+                        cause,
+                        own_timer: false,
+                        at: Some(t),
+                    };
+                    device = cause.filter(|c| is_device(*c)).map(|_| last);
                 }
                 // Another one's.
                 Event::OwnTimer(Some(whose)) if whose != p => {}
                 Event::OwnTimer(_) => {
-                    last = (Some(Cause::Timer), true);
+                    last = Announced {
+                        cause: Some(Cause::Timer),
+                        own_timer: true,
+                        at: Some(t),
+                    };
                     device = None;
                 }
                 Event::ArmedTimer => {
-                    if device.is_some() {
-                        return (device, false);
+                    if let Some(device) = device {
+                        return device;
                     }
                 }
             }
@@ -672,6 +692,7 @@ impl<S: Sink> Model<S> {
                 evidence: Evidence::TimeSlice,
                 waker: None,
                 preempted,
+                ready: None,
                 open: None,
             };
             return self.gap_explained(p, gap);
@@ -691,6 +712,7 @@ impl<S: Sink> Model<S> {
                 evidence: Evidence::InjectedVector,
                 waker: None,
                 preempted: None,
+                ready: None,
                 open: None,
             };
             self.gap_explained(p, gap);
@@ -721,7 +743,11 @@ impl<S: Sink> Model<S> {
         } else {
             Timestamp::MAX
         };
-        let (announced, own_timer) = cpu.announced(p, until);
+        let Announced {
+            cause: announced,
+            own_timer,
+            at: announced_at,
+        } = cpu.announced(p, until);
         let last = cpu
             .last_injected
             .filter(|(t, _)| *t >= span.start)
@@ -736,12 +762,15 @@ impl<S: Sink> Model<S> {
             evidence: Evidence::VectorThenRun,
             waker: None,
             preempted: None,
+            ready: None,
             open: None,
         };
         let waker = match before {
             Before::Process(q, at) if q != p => Some((self.processes[q.0].entity, at)),
             _ => None,
         };
+        // Whoever had the processor at the announcement kept it from `p` until then.
+        gap.ready = announced_at.zip(waker.map(|(q, _)| q));
         let child = match before {
             Before::Process(q, _) => {
                 let table = &self.processes[q.0].table;
@@ -751,12 +780,13 @@ impl<S: Sink> Model<S> {
         };
         let waits = &mut self.processes[p.0].waits;
         waits.waits += 1;
-        let rang = waits.rang.take().is_some_and(|at| at >= span.start);
-        if rang {
+        let rang = waits.rang.take().filter(|&at| at >= span.start);
+        if rang.is_some() {
             gap.cause = Cause::Timer;
+            gap.ready = rang.zip(waker.map(|(q, _)| q));
         }
-        if own_timer || rang {
-            waits.after_idle_timer += u32::from(rang);
+        if own_timer || rang.is_some() {
+            waits.after_idle_timer += u32::from(rang.is_some());
             waits.own_timers += 1;
             return gap;
         }
@@ -766,6 +796,7 @@ impl<S: Sink> Model<S> {
                 gap.cause = Cause::Task;
                 gap.evidence = Evidence::ChildThenRun;
                 gap.waker = waker;
+                gap.ready = None;
                 return gap;
             }
             if let Some(device) = packet
@@ -774,6 +805,7 @@ impl<S: Sink> Model<S> {
                 waits.by_device += 1;
                 gap.cause = device;
                 gap.evidence = Evidence::InjectedVector;
+                gap.ready = None;
                 return gap;
             }
             if matches!(announced, None | Some(Cause::Timer | Cause::Disk)) {

@@ -166,9 +166,13 @@ pub(crate) fn process_waits(case: &Case, confusion: &mut Confusion) {
             if row.start < ours.begin() {
                 continue;
             }
-            let Some(at) = ours.at(row.end - 1) else {
+            let Some(mut at) = ours.at(row.end - 1) else {
                 continue;
             };
+            // Ready from the interrupt on that announces the end: its handler ends the wait.
+            if at.state == "ready-in-guest" && at.start > row.start {
+                at = ours.at(at.start - 1).unwrap_or(at);
+            }
             let name = if at.state == "waiting" {
                 at.cause
             } else {
