@@ -10,8 +10,8 @@ use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::tables::{Tables, Use};
 use crate::vm::{Mode, VcpuIx};
-use crate::vocab::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
-use crate::waits::{Gap, LaneWaits, WaitCpu};
+use crate::vocab::{Cause, Confidence, Evidence, Kind, State};
+use crate::waits::{Gap, LaneWaits, Source, WaitCpu};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use virtflow_base::{Edge, Entity, EntityId, Interval, Sink, Span, Timestamp};
@@ -48,6 +48,9 @@ pub(crate) struct Guest {
     pub(crate) tables: Tables,
     /// Its processors.
     pub(crate) gcpus: Vec<GcpuIx>,
+    /// Who rang for the network last, and the packet of another guest that comes in.
+    pub(crate) sent: Option<Source>,
+    pub(crate) packet: Option<Source>,
     /// Processes that left with a request under way.
     pub(crate) device_waiters: Vec<ProcIx>,
 }
@@ -154,6 +157,8 @@ impl<S: Sink> Model<S> {
             processes: FxHashMap::default(),
             tables: Tables::default(),
             gcpus: Vec::new(),
+            sent: None,
+            packet: None,
             device_waiters: Vec::new(),
         });
         GuestIx(self.guests.len() - 1)
@@ -779,13 +784,13 @@ fn explain_gaps(
     let here = |gap: &Gap| gap.lane == on.gcpu;
     for gap in gaps.iter_mut().filter(|gap| here(gap)) {
         *gap = gap.decided(waits);
-        if let Some((from, from_time)) = gap.waker {
+        if let Some(Source { kind, from, at }) = gap.by {
             sink.edge(&Edge {
                 from,
-                from_time,
+                from_time: at,
                 to: entity,
                 to_time: gap.on,
-                kind: EdgeKind::WakeUp.code(),
+                kind: kind.code(),
                 confidence: gap.confidence.code(),
                 evidence: gap.evidence.code(),
             });
@@ -815,7 +820,7 @@ fn explain_gaps(
                 cause: gap.cause.code(),
                 confidence: gap.confidence.code(),
                 evidence: gap.evidence.code(),
-                by: gap.preempted.or(gap.waker.map(|(waker, _)| waker)),
+                by: gap.taken_by(),
                 ..interval
             };
             if until > start {

@@ -4,6 +4,7 @@ use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::vectors::Msi;
 use crate::vm::{VcpuIx, VmIx};
+use crate::waits::Source;
 use crate::vocab::{Cause, Evidence, Kind, State};
 use virtflow_base::{CpuId, Entity, EntityId, Sink, Span, Tid, Timestamp};
 use virtflow_events::{Comm, KernelEvent as K, NamespaceKind};
@@ -72,6 +73,8 @@ pub(crate) struct Cpu {
     pub(crate) lossy: bool,
     /// What the host's devices did last on this processor, for telling wake-ups apart.
     pub(crate) device: Option<Cause>,
+    /// A packet that a VMM's thread has just given to the host's network, and of which VM.
+    pub(crate) packet: Option<(VmIx, Source)>,
     /// The vector that some VM's APIC accepted in the interrupt that runs here: whose it is, the
     /// wake-up that follows tells.
     pub(crate) accepted: Option<(u32, u8)>,
@@ -90,6 +93,7 @@ impl Cpu {
             losses: 0,
             lossy: false,
             device: None,
+            packet: None,
             accepted: None,
         }
     }
@@ -359,6 +363,7 @@ impl<S: Sink> Model<S> {
         };
         self.cpus[c.0].contexts.clear();
         self.cpus[c.0].device = None;
+        self.cpus[c.0].packet = None;
         if prev.0 != 0 {
             let x = self.thread(*prev, prev_comm);
             self.check_current(t, c, x);
@@ -538,6 +543,11 @@ impl<S: Sink> Model<S> {
         }
         self.threads[x.0].wake = Some(wake);
         self.threads[x.0].device = self.device_of_wake(x, &wake);
+        if let Some((from, sender)) = self.cpus[c.0].packet
+            && let Some(vm) = self.vm_of_thread(x).filter(|&vm| vm != from)
+        {
+            self.packet_comes(vm, sender);
+        }
         let target = self.cpu(target).or(self.threads[x.0].cpu);
         if let Some(target) = target.filter(|target| self.cpus[target.0].lossy) {
             self.threads[x.0].cpu = Some(target);
@@ -803,7 +813,12 @@ impl<S: Sink> Model<S> {
                 K::BlockIssue(_) | K::BlockInsert(_) | K::BlockBioQueue(_) => {
                     self.works_for(x, Cause::Disk);
                 }
-                K::NetReceive(_) => self.works_for(x, Cause::Net),
+                K::NetReceive(_) => {
+                    self.works_for(x, Cause::Net);
+                    // What the VMM passes on is what its guest sent; whom it reaches wakes up next.
+                    let vm = self.threads[x.0].vm;
+                    self.cpus[c.0].packet = vm.and_then(|vm| Some((vm, self.sender(vm)?)));
+                }
                 _ => {}
             }
         }

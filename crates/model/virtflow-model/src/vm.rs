@@ -12,9 +12,9 @@ use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::nested::{Nested, NestedIx, NestedVcpu};
 use crate::vectors::Vectors;
-use crate::vocab::{Cause, Evidence, Kind, State};
+use crate::vocab::{Cause, EdgeKind, Evidence, Kind, State};
 use rustc_hash::FxHashMap;
-use virtflow_base::{Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};
+use virtflow_base::{Edge, Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};
 use virtflow_events::{Comm, ExitInfo, KernelEvent as K};
 
 /// A VM's place in the model.
@@ -206,8 +206,28 @@ impl<S: Sink> Model<S> {
             exit.account(t, vcpu.mode, false);
         }
         vcpu.on_cpu = true;
+        self.steal_edge(v, t);
         let status = self.status_of(v);
         self.vcpu_to(v, t, status);
+    }
+
+    /// `v` has the processor again, and whoever had it until now kept it from it.
+    fn steal_edge(&mut self, v: VcpuIx, t: Timestamp) {
+        let Some(lane) = &self.vcpus[v.0].lane else {
+            return;
+        };
+        let status = lane.status();
+        if let (State::Preempted | State::Runnable, Some(from)) = (status.state, status.by) {
+            self.sink.edge(&Edge {
+                from,
+                from_time: lane.since(),
+                to: self.vcpus[v.0].entity.id,
+                to_time: t,
+                kind: EdgeKind::Steal.code(),
+                confidence: status.confidence.code(),
+                evidence: Evidence::SchedSwitch.code(),
+            });
+        }
     }
 
     pub(crate) fn vcpu_woken(&mut self, t: Timestamp, x: ThreadIx, by: Option<EntityId>) {

@@ -12,8 +12,8 @@ use crate::ident::Segment;
 use crate::model::Model;
 use crate::nested::NestedIx;
 use crate::ticks::Deadline;
-use crate::vm::VcpuIx;
-use crate::vocab::{Cause, Confidence, Evidence};
+use crate::vm::{VcpuIx, VmIx};
+use crate::vocab::{Cause, Confidence, EdgeKind, Evidence};
 use std::collections::VecDeque;
 use virtflow_base::{EntityId, Sink, Span, Timestamp};
 
@@ -45,6 +45,24 @@ const SILENT_SHARE: u32 = 10;
 /// Waits after which a process that is no sleeper by then is taken for none.
 const KNOWN_AFTER: u32 = 32;
 
+/// Who ended a wait, by what, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) kind: EdgeKind,
+    pub(crate) from: EntityId,
+    pub(crate) at: Timestamp,
+}
+
+impl Source {
+    const fn wake_up((from, at): (EntityId, Timestamp)) -> Self {
+        Self {
+            kind: EdgeKind::WakeUp,
+            from,
+            at,
+        }
+    }
+}
+
 /// A wait of a process: from when it was last there to when it was back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gap {
@@ -55,7 +73,8 @@ pub(crate) struct Gap {
     pub(crate) cause: Cause,
     pub(crate) confidence: Confidence,
     pub(crate) evidence: Evidence,
-    pub(crate) waker: Option<(EntityId, Timestamp)>,
+    /// What ended it: who did what, and when.
+    pub(crate) by: Option<Source>,
     /// It waited for nothing but the processor, which this one had taken.
     pub(crate) preempted: Option<EntityId>,
     /// Since when it wanted the processor, and who had it, where its end was announced.
@@ -69,6 +88,12 @@ pub(crate) struct Gap {
 type Silent = bool;
 
 impl Gap {
+    /// Who woke it, or has its processor; nobody where a device answered its own request.
+    pub(crate) fn taken_by(&self) -> Option<EntityId> {
+        let woken = self.by.filter(|by| by.kind != EdgeKind::Disk);
+        self.preempted.or(woken.map(|by| by.from))
+    }
+
     /// The gap as the process's waits so far explain it.
     pub(crate) const fn decided(mut self, waits: &LaneWaits) -> Self {
         let Some(silent) = self.open else { return self };
@@ -81,7 +106,7 @@ impl Gap {
         } else {
             self.cause = Cause::Timer;
             self.evidence = Evidence::VectorThenRun;
-            self.waker = None;
+            self.by = None;
         }
         self
     }
@@ -92,8 +117,8 @@ impl Gap {
 struct OpenGap {
     lane: GcpuIx,
     off: Timestamp,
-    /// The device request that was under way when it began.
-    request: Option<Cause>,
+    /// The device request that was under way when it began, and since when.
+    request: Option<(Timestamp, Cause)>,
     /// When the device answered, and when something ran or halted after it.
     answered: Option<Timestamp>,
     after_answer: Option<Timestamp>,
@@ -425,7 +450,7 @@ impl<S: Sink> Model<S> {
     /// The oldest request of a device class is answered.
     fn request_answered(&mut self, t: Timestamp, guest: GuestIx, class: Cause) {
         self.mark_waiters(guest, |gap| {
-            if gap.request == Some(class) {
+            if gap.request.is_some_and(|(_, asked)| asked == class) {
                 gap.answered.get_or_insert(t);
             }
         });
@@ -496,6 +521,22 @@ impl<S: Sink> Model<S> {
         }
     }
 
+    /// Who last rang for the network in `vm`: the sender of what its VMM passes on.
+    pub(crate) fn sender(&self, vm: VmIx) -> Option<Source> {
+        self.guests[self.vms[vm.0].guest.0].sent
+    }
+
+    /// A packet of somebody else's is on its way into `vm`.
+    pub(crate) fn packet_comes(&mut self, vm: VmIx, sender: Source) {
+        let guest = self.vms[vm.0].guest;
+        self.guests[guest.0].packet = Some(sender);
+    }
+
+    /// The packet that ended a wait which began at `off`.
+    fn packet_for(&mut self, guest: GuestIx, off: Timestamp) -> Option<Source> {
+        self.guests[guest.0].packet.take().filter(|packet| packet.at > off)
+    }
+
     /// The guest wrote where a device listens.
     pub(crate) fn guest_doorbell(&mut self, t: Timestamp, v: VcpuIx, address: u64) {
         let vm = self.vcpus[v.0].vm;
@@ -513,6 +554,14 @@ impl<S: Sink> Model<S> {
             }
         }
         let Some(p) = gcpu.waits.current else { return };
+        let guest = gcpu.guest;
+        if class == Cause::Net {
+            self.guests[guest.0].sent = Some(Source {
+                kind: EdgeKind::Packet,
+                from: self.processes[p.0].entity,
+                at: t,
+            });
+        }
         if !self.processes[p.0].waits.running.contains(&g) {
             let from = self.gcpus[g.0].waits.woken.unwrap_or(t);
             self.back(g, p, from, t, How::Doorbell);
@@ -623,7 +672,7 @@ impl<S: Sink> Model<S> {
         };
         waits.running.swap_remove(at);
         waits.left += 1;
-        let request = waits.request.map(|(_, class)| class);
+        let request = waits.request;
         let gap = OpenGap {
             lane: g,
             off: t,
@@ -690,7 +739,7 @@ impl<S: Sink> Model<S> {
                 cause: Cause::None,
                 confidence: Confidence::Likely,
                 evidence: Evidence::TimeSlice,
-                waker: None,
+                by: None,
                 preempted,
                 ready: None,
                 open: None,
@@ -698,8 +747,12 @@ impl<S: Sink> Model<S> {
             return self.gap_explained(p, gap);
         }
         // What a disk answers was asked for; a packet may be for anybody.
-        let packet = request.filter(|&class| class != Cause::Disk && answered.is_some());
-        if let (Some(device @ Cause::Disk), Some(answered)) = (request, answered) {
+        let packet = request
+            .map(|(_, class)| class)
+            .filter(|&class| class != Cause::Disk && answered.is_some());
+        let entity = self.processes[p.0].entity;
+        let waits = &mut self.processes[p.0].waits;
+        if let (Some((asked, device @ Cause::Disk)), Some(answered)) = (request, answered) {
             waits.by_device += 1;
             // If something ran or halted after the answer, this was not the end of the wait.
             let end = after_answer.filter(|&at| at > answered && at < from);
@@ -710,7 +763,11 @@ impl<S: Sink> Model<S> {
                 cause: device,
                 confidence: Confidence::Likely,
                 evidence: Evidence::InjectedVector,
-                waker: None,
+                by: Some(Source {
+                    kind: EdgeKind::Disk,
+                    from: entity,
+                    at: asked,
+                }),
                 preempted: None,
                 ready: None,
                 open: None,
@@ -721,7 +778,10 @@ impl<S: Sink> Model<S> {
                 None => return,
             }
         }
-        let gap = self.judge(g, p, Span::new(off, t), from, how, packet);
+        let mut gap = self.judge(g, p, Span::new(off, t), from, how, packet);
+        if gap.cause == Cause::Net {
+            gap.by = self.packet_for(guest, gap.off);
+        }
         self.gap_explained(p, Gap { lane, ..gap });
     }
 
@@ -760,7 +820,7 @@ impl<S: Sink> Model<S> {
             cause: announced.unwrap_or(Cause::Task),
             confidence: Confidence::Likely,
             evidence: Evidence::VectorThenRun,
-            waker: None,
+            by: None,
             preempted: None,
             ready: None,
             open: None,
@@ -795,7 +855,7 @@ impl<S: Sink> Model<S> {
                 waits.by_task += 1;
                 gap.cause = Cause::Task;
                 gap.evidence = Evidence::ChildThenRun;
-                gap.waker = waker;
+                gap.by = waker.map(Source::wake_up);
                 gap.ready = None;
                 return gap;
             }
@@ -811,7 +871,7 @@ impl<S: Sink> Model<S> {
             if matches!(announced, None | Some(Cause::Timer | Cause::Disk)) {
                 waits.by_task += u32::from(announced.is_none());
                 waits.contested += 1;
-                gap.waker = waker;
+                gap.by = waker.map(Source::wake_up);
                 gap.open = Some(announced.is_none());
             }
             return gap;
