@@ -248,10 +248,10 @@ impl<S: Sink> Model<S> {
         if self.nested_traced || vcpu.probed || vcpu.nested.current.is_some() {
             return;
         }
-        if let Some(cr3) = vcpu.nested.asked.take() {
-            if let Some(n) = self.nested_vcpu(t, v, 0, cr3) {
-                self.nested_load(t, v, n);
-            }
+        if let Some(cr3) = vcpu.nested.asked.take()
+            && let Some(n) = self.nested_vcpu(t, v, 0, cr3)
+        {
+            self.nested_load(t, v, n);
         }
     }
 

@@ -21,6 +21,7 @@ const WITH_DUMP: u8 = 1 << 2;
 const WITH_NESTED: u8 = 1 << 3;
 const PROVED_ONLY: u8 = 1 << 4;
 const LARGE_PACKETS: u8 = 1 << 5;
+const ENTRY_PROBED: u8 = 1 << 6;
 
 /// Intervals, edges and exits that one event may make, at the most, on average: everything there
 /// is may change with every event, but nothing may grow faster than that.
@@ -35,7 +36,7 @@ pub fn pipeline(input: &[u8]) {
     let recording = Recording::open(dir.path()).expect("what the writer writes can be opened");
     let choices = model::Options {
         proved_only: options.flags & PROVED_ONLY != 0,
-        nested_traced: options.flags & WITH_NESTED != 0,
+        entry_probed: options.flags & ENTRY_PROBED != 0,
     };
     for machine in machines(&recording) {
         let range = range(options.range);
