@@ -106,7 +106,8 @@ impl Raw {
             .entry(cpu)
             .and_modify(|seen| seen.end = at)
             .or_insert(Span::new(at, at));
-        if let Some(what) = event(name, rest) {
+        // Context fields stand before the event's own, and may be called as they are.
+        if let Some(what) = event(name, &rest[last(rest, b"}, {").unwrap_or(0)..]) {
             self.events.push(Event { at, cpu, what });
         }
     }
@@ -154,6 +155,11 @@ fn stamp(line: &[u8]) -> Option<(Ns, &[u8])> {
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     text.windows(needle.len())
         .position(|window| window == needle)
+}
+
+fn last(text: &[u8], needle: &[u8]) -> Option<usize> {
+    text.windows(needle.len())
+        .rposition(|window| window == needle)
 }
 
 /// The decimal number at the start of `text`; not a number otherwise.

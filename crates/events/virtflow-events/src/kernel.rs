@@ -288,6 +288,11 @@ pub enum KernelEvent {
     KvmFastMmio {
         gpa: u64,
     },
+    /// An access whose address KVM remembered, before it is carried out.
+    KvmMatchMmio {
+        gpa: u64,
+        write: bool,
+    },
     KvmCpuid {
         function: u32,
     },
@@ -404,13 +409,14 @@ pub enum KernelEvent {
         l1_cr3: u64,
         vmcb12: u64,
         vm_pid: Tid,
+        stack: GuestStack,
     },
     /// The original's tracepoint, before the injection.
     AddonsVcpuEnterGuest {
         vcpu: u32,
         cr3: u64,
-        rsp: u64,
         rip: Option<u64>,
+        stack: GuestStack,
     },
     /// The test bed's tracepoint, right after the exit.
     VcpuExitGuest {
@@ -418,6 +424,7 @@ pub enum KernelEvent {
         cr3: u64,
         cpl: u8,
         guest_mode: bool,
+        stack: GuestStack,
     },
     // LTTng's dump of what was there when tracing started
     StatedumpStart,
@@ -458,6 +465,67 @@ pub enum KernelEvent {
     },
 }
 
+/// What a probe read of a guest's registers that tells the threads of its processes apart: the
+/// base of FS, which Linux programs keep their thread pointer in (it is 0 in kernel threads), and
+/// the stack pointer, of which only an address in the kernel tells anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct GuestStack(u64);
+
+impl GuestStack {
+    /// Nothing was read, or nothing that tells.
+    pub const NONE: Self = Self(0);
+    /// FS has no base, and the stack is not the kernel's.
+    const NO_POINTER: Self = Self(1);
+    /// Cleared in a kernel's stack pointer where FS is known to have no base.
+    const NO_POINTER_BIT: u64 = 1 << 62;
+
+    /// From the registers, as far as they were recorded.
+    pub const fn new(rsp: Option<u64>, fs_base: Option<u64>) -> Self {
+        match (rsp, fs_base) {
+            (_, Some(fs)) if fs != 0 => Self(fs & !(1 << 63)),
+            (Some(rsp), fs) if rsp >> 47 == 0x1ffff => match fs {
+                Some(_) => Self(rsp & !Self::NO_POINTER_BIT),
+                None => Self(rsp),
+            },
+            (_, Some(_)) => Self::NO_POINTER,
+            _ => Self::NONE,
+        }
+    }
+
+    /// The thread pointer of a user thread.
+    pub const fn thread_pointer(self) -> Option<u64> {
+        if self.0 >> 63 == 0 && self.0 > Self::NO_POINTER.0 {
+            Some(self.0)
+        } else {
+            None
+        }
+    }
+
+    /// Whether FS was read and has no base.
+    pub const fn has_no_thread_pointer(self) -> bool {
+        self.0 == Self::NO_POINTER.0 || (self.0 >> 63 == 1 && self.0 & Self::NO_POINTER_BIT == 0)
+    }
+
+    /// The kernel's stack pointer.
+    pub const fn kernel(self) -> Option<u64> {
+        if self.0 >> 63 == 1 {
+            Some(self.0 | Self::NO_POINTER_BIT)
+        } else {
+            None
+        }
+    }
+}
+
+impl std::fmt::Debug for GuestStack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.thread_pointer(), self.kernel()) {
+            (Some(fs), _) => write!(f, "fs {fs:#x}"),
+            (_, Some(rsp)) => write!(f, "kernel {rsp:#x}"),
+            _ => f.write_str("none"),
+        }
+    }
+}
+
 /// A kind of namespace, as LTTng's state dump names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the kernel's own names")]
@@ -476,3 +544,24 @@ const _: () = assert!(
     size_of::<KernelRecord>() <= 80,
     "an event stays within a cache line or so"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_tells_a_thread_by_fs_or_by_the_kernels_stack() {
+        const RSP: u64 = 0xffff_c900_0012_3f58;
+        let told = |rsp, fs| {
+            let stack = GuestStack::new(rsp, fs);
+            let (pointer, none) = (stack.thread_pointer(), stack.has_no_thread_pointer());
+            (pointer, none, stack.kernel())
+        };
+        assert_eq!(told(None, None), (None, false, None));
+        assert_eq!(told(Some(0x7ffe_1234), None), (None, false, None));
+        assert_eq!(told(Some(RSP), None), (None, false, Some(RSP)));
+        assert_eq!(told(Some(RSP), Some(0)), (None, true, Some(RSP)));
+        assert_eq!(told(Some(0x7ffe_1234), Some(0)), (None, true, None));
+        assert_eq!(told(Some(RSP), Some(0x7f00)), (Some(0x7f00), false, None));
+    }
+}

@@ -15,7 +15,8 @@ mod text;
 pub use any::AnyEvent;
 pub use bind::{KernelBinding, KernelExtract};
 pub use kernel::{
-    ApicAccept, BlockRequest, ExitInfo, KernelEvent, KernelRecord, NamespaceKind, NetPacket,
+    ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
+    NetPacket,
 };
 pub use merge::Merge;
 pub use open::{

@@ -6,7 +6,7 @@
 //! `timer_hrtimer_*`) and LTTng's before that.
 
 use crate::kernel::{
-    ApicAccept, BlockRequest, ExitInfo, KernelEvent as K, NamespaceKind, NetPacket,
+    ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent as K, NamespaceKind, NetPacket,
 };
 use crate::text::Text;
 use virtflow_base::{CpuId, Tid};
@@ -64,6 +64,9 @@ impl Slots<'_, '_> {
     }
     fn text<const N: usize>(&self, slot: usize) -> Text<N> {
         self.0.bytes(slot).map_or_else(Text::default, Text::new)
+    }
+    fn stack(&self, rsp: usize, fs_base: usize) -> GuestStack {
+        GuestStack::new(self.u64_opt(rsp), self.u64_opt(fs_base))
     }
     fn exit(&self) -> ExitInfo {
         ExitInfo {
@@ -484,6 +487,16 @@ const KVM: &[Shape] = &[
     shape!(["kvm_fast_mmio"], ["gpa"], |s| Some(K::KvmFastMmio {
         gpa: s.u64(0)
     })),
+    shape!(
+        ["kvm_x86_vcpu_match_mmio", "vcpu_match_mmio"],
+        ["gpa", "write"],
+        |s| {
+            Some(K::KvmMatchMmio {
+                gpa: s.u64(0),
+                write: s.flag(1),
+            })
+        }
+    ),
     shape!(["kvm_x86_cpuid", "kvm_cpuid"], ["function"], |s| Some(
         K::KvmCpuid { function: s.u32(0) }
     )),
@@ -685,7 +698,9 @@ const KVM: &[Shape] = &[
             "guest_mode",
             "l1_cr3",
             "vmcb12",
-            "vm_pid"
+            "vm_pid",
+            "?rsp",
+            "?fs_base"
         ],
         |s| {
             Some(K::VcpuEnterGuest {
@@ -696,30 +711,38 @@ const KVM: &[Shape] = &[
                 l1_cr3: s.u64(4),
                 vmcb12: s.u64(5),
                 vm_pid: s.tid(6),
+                stack: s.stack(7, 8),
             })
         }
     ),
     shape!(
         ["addons_vcpu_enter_guest"],
-        ["vcpuID|vcpu_id", "cr3tmp|cr3", "sptmp|rsp", "?iptmp|rip"],
+        [
+            "vcpuID|vcpu_id",
+            "cr3tmp|cr3",
+            "?sptmp|rsp",
+            "?iptmp|rip",
+            "?fs_base"
+        ],
         |s| {
             Some(K::AddonsVcpuEnterGuest {
                 vcpu: s.u32(0),
                 cr3: s.u64(1),
-                rsp: s.u64(2),
                 rip: s.u64_opt(3),
+                stack: s.stack(2, 4),
             })
         }
     ),
     shape!(
         ["vcpu_exit_guest"],
-        ["vcpu_id", "cr3", "cpl", "guest_mode"],
+        ["vcpu_id", "cr3", "cpl", "guest_mode", "?rsp", "?fs_base"],
         |s| {
             Some(K::VcpuExitGuest {
                 vcpu: s.u32(0),
                 cr3: s.u64(1),
                 cpl: s.u8(2),
                 guest_mode: s.flag(3),
+                stack: s.stack(4, 5),
             })
         }
     ),

@@ -165,6 +165,14 @@ impl<S: Sink> Model<S> {
                     self.guest_doorbell(t, v, gpa);
                 }
             }
+            K::KvmMatchMmio { gpa, write: true } => {
+                if let Some(v) = self.running_vcpu(t, c, event)
+                    && self.vcpus[v.0].rang != Some(gpa)
+                {
+                    self.guest_doorbell(t, v, gpa);
+                    self.vcpus[v.0].rang = Some(gpa);
+                }
+            }
             K::KvmFastMmio { gpa } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.guest_doorbell(t, v, gpa);

@@ -34,7 +34,7 @@ const HELD_MAX: usize = 1 << 20;
 /// How many of them one process may have in any case.
 const HELD_MIN: usize = 256;
 /// How many explained gaps of a process wait for the identity rules to reach them.
-const GAPS_MAX: usize = 96;
+const GAPS_MAX: usize = 192;
 /// Host states between undecided segments that are kept before a decision is forced.
 const PIECES_MAX: usize = 256;
 /// One guest: what its processes are.
@@ -51,6 +51,8 @@ pub(crate) struct Guest {
     /// Who rang for the network last, and the packet of another guest that comes in.
     pub(crate) sent: Option<Source>,
     pub(crate) packet: Option<Source>,
+    /// Whether a disk's doorbell was ever seen to be rung.
+    pub(crate) calls_disks: bool,
     /// Processes that left with a request under way.
     pub(crate) device_waiters: Vec<ProcIx>,
 }
@@ -159,6 +161,7 @@ impl<S: Sink> Model<S> {
             gcpus: Vec::new(),
             sent: None,
             packet: None,
+            calls_disks: false,
             device_waiters: Vec::new(),
         });
         GuestIx(self.guests.len() - 1)
@@ -597,10 +600,7 @@ impl<S: Sink> Model<S> {
             } => {
                 self.nested_probe(t, v, guest_mode, vmcb12, l1_cr3);
                 self.open_segment(v, cr3, Some(rip));
-                if !guest_mode {
-                    self.vcpus[v.0].cr3 = Some(cr3);
-                    self.nested_l1_process(t, v, cr3);
-                }
+                self.nested_cr3_seen(t, v, cr3, true);
             }
             K::VcpuExitGuest {
                 cr3,
@@ -608,21 +608,18 @@ impl<S: Sink> Model<S> {
                 guest_mode,
                 ..
             } => {
-                if !guest_mode {
-                    self.vcpus[v.0].cr3 = Some(cr3);
+                if guest_mode == self.vcpus[v.0].nested.current().is_some() {
+                    self.nested_cr3_seen(t, v, cr3, false);
                 }
                 self.close_segment(v, cr3, Some(cpl == 3));
             }
             K::AddonsVcpuEnterGuest { cr3, rip, .. } => {
                 self.nested_entry(v, t);
-                self.nested_cr3_seen(t, v, cr3);
+                self.nested_cr3_before(t, v, cr3);
                 // No guest code ran since the exit: this is the CR3 of the exit as well.
                 self.close_segment(v, cr3, None);
                 self.vcpus[v.0].next_cr3 = Some((cr3, rip));
-                if self.vcpus[v.0].nested.current().is_none() {
-                    self.vcpus[v.0].cr3 = Some(cr3);
-                    self.nested_l1_process(t, v, cr3);
-                }
+                self.nested_cr3_seen(t, v, cr3, true);
             }
             _ => {}
         }
@@ -871,7 +868,8 @@ fn as_process(host: Status, level: u8) -> Option<Status> {
         | State::Runnable
         | State::Throttled
         | State::PreemptedL0
-        | State::PreemptedL1 => State::PreemptedOnHost,
+        | State::PreemptedL1
+        | State::PreemptedL2 => State::PreemptedOnHost,
         State::Unknown => return None,
         _ => State::RunHypervisor,
     };

@@ -4,8 +4,8 @@ use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::vectors::Msi;
 use crate::vm::{VcpuIx, VmIx};
-use crate::waits::Source;
 use crate::vocab::{Cause, Evidence, Kind, State};
+use crate::waits::Source;
 use virtflow_base::{CpuId, Entity, EntityId, Sink, Span, Tid, Timestamp};
 use virtflow_events::{Comm, KernelEvent as K, NamespaceKind};
 

@@ -71,7 +71,7 @@ impl Lane {
     /// How many intervals wait for an explanation before it is given up: a virtual processor that
     /// is woken enters its guest within a few, a guest process shows what it waits for in some
     /// tens of waits, between which it may run for long.
-    pub(crate) const HELD_MAX: usize = 4096;
+    pub(crate) const HELD_MAX: usize = 1 << 14;
 
     pub(crate) const fn new(
         entity: EntityId,

@@ -10,7 +10,7 @@ use crate::guest::{GcpuIx, GuestIx};
 use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
-use crate::nested::{Nested, NestedIx, NestedVcpu};
+use crate::nested::{Block, Nested, NestedIx, NestedVcpu};
 use crate::vectors::Vectors;
 use crate::vocab::{Cause, EdgeKind, Evidence, Kind, State};
 use rustc_hash::FxHashMap;
@@ -45,8 +45,8 @@ pub(crate) struct Vm {
     pub(crate) guest: GuestIx,
     pub(crate) vectors: Vectors,
     pub(crate) nested: Vec<NestedVcpu>,
-    /// Nested vCPUs by the address of their control block.
-    pub(crate) nested_by_block: FxHashMap<u64, NestedIx>,
+    /// Nested vCPUs by their control block.
+    pub(crate) nested_by_block: FxHashMap<Block, NestedIx>,
 }
 
 /// An exit that no entry has ended yet.

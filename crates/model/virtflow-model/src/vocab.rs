@@ -98,6 +98,10 @@ vocabulary! {
         PreemptedL0 = 22 "preempted-l0",
         /// Nested: the guest's hypervisor runs somebody else.
         PreemptedL1 = 23 "preempted-l1",
+        /// Nested in a nested VM: the hypervisor in that one handles an exit of this one.
+        L2Handling = 24 "l2-handling",
+        /// Nested in a nested VM: that one runs another process than this one's hypervisor.
+        PreemptedL2 = 25 "preempted-l2",
         /// A guest process runs its own code.
         RunUser = 30 "run-user",
         /// A guest process runs in the guest's kernel, or the guest's kernel runs for itself.

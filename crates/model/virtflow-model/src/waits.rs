@@ -43,7 +43,7 @@ const OWN_SHARE: u32 = 8;
 const CONTESTED_MIN: u32 = 24;
 const SILENT_SHARE: u32 = 10;
 /// Waits after which a process that is no sleeper by then is taken for none.
-const KNOWN_AFTER: u32 = 32;
+const KNOWN_AFTER: u32 = 96;
 
 /// Who ended a wait, by what, and when.
 #[derive(Clone, Copy, Debug)]
@@ -233,6 +233,8 @@ pub(crate) struct WaitCpu {
     in_timer: bool,
     /// The last exit was the end of that handler: whoever was interrupted can be pre-empted now.
     ticked: bool,
+    /// It was so before the last exit: if that was the switch itself, it is seen at the entry.
+    ticked_before: bool,
     /// The vector the next entry injects.
     pub(crate) injected_now: Option<u8>,
     /// Device requests under way, oldest first.
@@ -258,6 +260,7 @@ impl Default for WaitCpu {
             halted_at: Timestamp::MIN,
             in_timer: false,
             ticked: false,
+            ticked_before: false,
             injected_now: None,
             requests: VecDeque::new(),
         }
@@ -497,6 +500,7 @@ impl<S: Sink> Model<S> {
         let gcpu = &mut self.gcpus[g.0];
         if gcpu.waits.in_service == Some(vector) {
             gcpu.waits.in_service = None;
+            gcpu.waits.ticked = true;
         }
         if let Some(open) = &mut gcpu.open {
             open.ended(vector);
@@ -534,7 +538,10 @@ impl<S: Sink> Model<S> {
 
     /// The packet that ended a wait which began at `off`.
     fn packet_for(&mut self, guest: GuestIx, off: Timestamp) -> Option<Source> {
-        self.guests[guest.0].packet.take().filter(|packet| packet.at > off)
+        self.guests[guest.0]
+            .packet
+            .take()
+            .filter(|packet| packet.at > off)
     }
 
     /// The guest wrote where a device listens.
@@ -548,6 +555,7 @@ impl<S: Sink> Model<S> {
             return;
         }
         if class == Cause::Disk {
+            self.guests[gcpu.guest.0].calls_disks = true;
             let open = gcpu.open.as_mut().filter(|open| open.is_left());
             if let Some(segment) = open.or(gcpu.ident.last_mut()) {
                 segment.disk_doorbell = true;
@@ -590,9 +598,13 @@ impl<S: Sink> Model<S> {
         let p = self.process(t, guest, cr3);
         let waits = &self.gcpus[g.0].waits;
         let (current, last_exit) = (waits.current, waits.last_exit);
+        let (ticked, idle) = (waits.ticked_before, waits.idle);
         if current != Some(p) {
             if let Some(current) = current {
                 self.gone(g, current, last_exit);
+                if ticked && !idle {
+                    self.preempted_in_guest(g, current, p);
+                }
             }
             self.back(g, p, last_exit, t, How::Changed);
             self.ran(g, p, t);
@@ -609,6 +621,7 @@ impl<S: Sink> Model<S> {
         let (current, last_entry, idle, woken) =
             (waits.current, waits.last_entry, waits.idle, waits.woken);
         let ticked = std::mem::take(&mut waits.ticked);
+        waits.ticked_before = ticked;
         // Where the guest's own hypervisor handles it, only that a register was written is told.
         if segment.level > 1 && segment.msr_write && std::mem::take(&mut waits.in_timer) {
             waits.ticked = true;
@@ -797,6 +810,7 @@ impl<S: Sink> Model<S> {
         how: How,
         packet: Option<Cause>,
     ) -> Gap {
+        let calls_disks = self.guests[self.gcpus[g.0].guest.0].calls_disks;
         let cpu = &self.gcpus[g.0].waits;
         let until = if how == How::Changed {
             from
@@ -868,7 +882,13 @@ impl<S: Sink> Model<S> {
                 gap.ready = None;
                 return gap;
             }
-            if matches!(announced, None | Some(Cause::Timer | Cause::Disk)) {
+            // Whoever called no disk was not woken by one, where calls are seen.
+            let contested = match announced {
+                None | Some(Cause::Timer) => true,
+                Some(Cause::Disk) => calls_disks,
+                _ => false,
+            };
+            if contested {
                 waits.by_task += u32::from(announced.is_none());
                 waits.contested += 1;
                 gap.by = waker.map(Source::wake_up);

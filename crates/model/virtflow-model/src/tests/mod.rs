@@ -4,7 +4,9 @@ mod sleeps;
 
 use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
 use virtflow_base::{CpuId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};
-use virtflow_events::{ApicAccept, Comm, ExitInfo, KernelEvent as K, KernelRecord, NamespaceKind};
+use virtflow_events::{
+    ApicAccept, Comm, ExitInfo, GuestStack, KernelEvent as K, KernelRecord, NamespaceKind,
+};
 
 const QEMU: Tid = Tid(100);
 const VCPU: Tid = Tid(101);
@@ -83,6 +85,7 @@ fn enter(cr3: u64) -> K {
         l1_cr3: cr3,
         vmcb12: 0,
         vm_pid: QEMU,
+        stack: GuestStack::NONE,
     }
 }
 
@@ -92,6 +95,7 @@ fn left(cr3: u64, cpl: u8) -> K {
         cr3,
         cpl,
         guest_mode: false,
+        stack: GuestStack::NONE,
     }
 }
 
