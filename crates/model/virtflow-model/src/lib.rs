@@ -10,14 +10,11 @@ mod collect;
 pub mod exits;
 mod guest;
 mod host;
-mod ident;
 mod lane;
 mod model;
 mod nested;
-mod tables;
 #[cfg(test)]
 mod tests;
-mod ticks;
 mod vectors;
 mod vm;
 mod vocab;

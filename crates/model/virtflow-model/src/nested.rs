@@ -537,8 +537,8 @@ impl<S: Sink> Model<S> {
         if let Some((outer, passed_on)) = self.vcpus[v.0].nested.deeper {
             let nested = &self.vms[vm.0].nested;
             let around = |n: &NestedIx| nested[n.0].parent;
-            let through = std::iter::successors(around(&outer), around)
-                .find(|n| nested[n.0].block == block);
+            let through =
+                std::iter::successors(around(&outer), around).find(|n| nested[n.0].block == block);
             let resumed = nested[outer.0].block == block;
             if passed_on && (!resumed || nested[outer.0].level > 2) && through.is_none() {
                 self.vcpus[v.0].nested.deeper = None;
@@ -572,9 +572,10 @@ impl<S: Sink> Model<S> {
         let vm = self.vcpus[v.0].vm;
         let NestedVcpu { guest, cr3, .. } = self.vms[vm.0].nested[outer.0];
         let cr3 = cr3.map(|cr3| self.canonical_in(guest, cr3));
-        let known = self.vms[vm.0].nested.iter().position(|n| {
-            n.parent == Some(outer) && n.block == block && n.hypervisor_cr3 == cr3
-        });
+        let known = self.vms[vm.0]
+            .nested
+            .iter()
+            .position(|n| n.parent == Some(outer) && n.block == block && n.hypervisor_cr3 == cr3);
         match known.map(NestedIx) {
             Some(n) => {
                 self.vms[vm.0].nested_by_block.insert(block, n);
@@ -657,8 +658,15 @@ impl<S: Sink> Model<S> {
         }
         let name = cr3.unwrap_or(block.name(0));
         let outer = parent.map_or(&self.vms[vm.0].entity, |n| &all[n.0].vm);
-        let (key, parent, pid) = (format!("{}/L{level}:{name:x}", outer.key), outer.id, outer.pid);
-        let label = format!("{}/L{level}:{name:x}", String::from_utf8_lossy(&outer.label));
+        let (key, parent, pid) = (
+            format!("{}/L{level}:{name:x}", outer.key),
+            outer.id,
+            outer.pid,
+        );
+        let label = format!(
+            "{}/L{level}:{name:x}",
+            String::from_utf8_lossy(&outer.label)
+        );
         let mut entity = self.new_entity(Kind::NestedVm, key);
         entity.label = label.into_bytes();
         entity.parent = Some(parent);

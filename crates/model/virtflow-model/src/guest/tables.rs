@@ -6,8 +6,8 @@
 //! once, at their start (glibc: `init_cpu_features`, sysdeps/x86/cpu-features.c), and CPUID always
 //! exits. It also begins where the page table was not seen for a long time.
 
+use crate::guest::ident::Segment;
 use crate::guest::{GcpuIx, GuestIx, ProcIx, Process, Who};
-use crate::ident::Segment;
 use crate::model::Model;
 use crate::vm::VmIx;
 use crate::vocab::Kind;

@@ -1,0 +1,135 @@
+//! Threads of the host begin and end, and what the tracer's state dump says of them.
+
+use super::{STATEDUMP_WAIT, Sched, ThreadIx};
+use crate::lane::Status;
+use crate::model::Model;
+use crate::vocab::{Evidence, Kind, State};
+use virtflow_base::{Sink, Tid, Timestamp};
+use virtflow_events::{Comm, NamespaceKind};
+
+impl<S: Sink> Model<S> {
+    #[expect(clippy::too_many_arguments, reason = "the fields of the event")]
+    pub(crate) fn fork(
+        &mut self,
+        t: Timestamp,
+        parent: Tid,
+        parent_pid: Option<Tid>,
+        child: Tid,
+        child_pid: Option<Tid>,
+        comm: &Comm,
+        ns: Option<u32>,
+    ) {
+        if child.0 == 0 {
+            return;
+        }
+        if let Some(&old) = self.thread_by_tid.get(&child) {
+            self.end_thread(t, old);
+        }
+        let x = self.new_thread(child, comm, t, Sched::Sleeping);
+        let status = Status::new(State::Sleeping, Evidence::Fork);
+        if let Some(lane) = &mut self.threads[x.0].lane {
+            lane.amend(|s| *s = status);
+        }
+        if let Some(pid) = child_pid {
+            self.set_pid(x, pid);
+        }
+        if let Some(&p) = self.thread_by_tid.get(&parent) {
+            if let Some(pid) = parent_pid.filter(|_| self.threads[p.0].pid.is_none()) {
+                self.set_pid(p, pid);
+            }
+            self.threads[x.0].vm = self.threads[p.0].vm;
+            // A thread outside all containers has the namespace of the one that forked it.
+            let container = match (ns, self.threads[p.0].container) {
+                (Some(ns), _) if Some(ns) != self.host_namespace => Some(ns),
+                (None, parent) => parent,
+                _ => None,
+            };
+            if let Some(inum) = container {
+                self.put_in_container(x, inum);
+            }
+        }
+    }
+
+    pub(crate) fn exec(&mut self, tid: Tid, old_tid: Tid) {
+        if tid == old_tid {
+            return;
+        }
+        // A thread that was not the leader takes the leader's number.
+        if let Some(x) = self.thread_by_tid.remove(&old_tid) {
+            self.threads[x.0].tid = tid;
+            self.thread_by_tid.insert(tid, x);
+        }
+    }
+
+    pub(crate) fn exiting(&mut self, tid: Tid) {
+        if let Some(x) = self.thread_by_tid.get(&tid) {
+            self.threads[x.0].exiting = true;
+        }
+    }
+
+    pub(crate) fn freed(&mut self, t: Timestamp, tid: Tid) {
+        if let Some(&x) = self.thread_by_tid.get(&tid)
+            && self.threads[x.0].exiting
+        {
+            self.end_thread(t, x);
+        }
+    }
+
+    /// Ends a thread's life.
+    pub(super) fn end_thread(&mut self, t: Timestamp, x: ThreadIx) {
+        self.vcpu_ended(t, x);
+        self.wait_on(x, None);
+        let thread = &mut self.threads[x.0];
+        if let Some(lane) = thread.lane.take() {
+            lane.finish(t, &mut self.sink);
+        }
+        thread.past = Vec::new();
+        if self.thread_by_tid.get(&thread.tid) == Some(&x) {
+            self.thread_by_tid.remove(&thread.tid);
+        }
+        self.list(x);
+    }
+
+    pub(crate) fn statedump(&mut self, tid: Tid, pid: Tid, status: u32, comm: &Comm) {
+        if tid.0 == 0 {
+            return;
+        }
+        let x = self.thread(tid, comm);
+        self.threads[x.0].statedump_waits = status == STATEDUMP_WAIT;
+        self.set_pid(x, pid);
+    }
+
+    /// Notes that a thread lives in a pid namespace other than the host's: a container, named
+    /// after the first thread seen in it.
+    pub(super) fn put_in_container(&mut self, x: ThreadIx, inum: u32) {
+        if self.threads[x.0].container == Some(inum) {
+            return;
+        }
+        self.threads[x.0].container = Some(inum);
+        let entity = match self.containers.get(&inum) {
+            Some(&entity) => entity,
+            None => {
+                let mut entity = self.new_entity(Kind::Container, format!("container:{inum}"));
+                entity.label = self.threads[x.0].entity.label.clone();
+                self.sink.entity(&entity);
+                self.containers.insert(inum, entity.id);
+                entity.id
+            }
+        };
+        let thread = &mut self.threads[x.0];
+        thread.entity.parent = Some(entity);
+        self.sink.entity(&thread.entity);
+    }
+
+    pub(crate) fn namespace(&mut self, tid: Tid, kind: NamespaceKind, inum: u32, level: u32) {
+        if kind == NamespaceKind::Pid && level == 0 {
+            self.host_namespace = Some(inum);
+        }
+        if kind == NamespaceKind::Pid
+            && level > 0
+            && let Some(&x) = self.thread_by_tid.get(&tid)
+        {
+            self.put_in_container(x, inum);
+        }
+    }
+}

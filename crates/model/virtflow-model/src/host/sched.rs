@@ -1,0 +1,356 @@
+//! The host's scheduler: switches, wake-ups, migrations.
+
+use super::{
+    CpuIx, Current, DEAD_STATES, SLEEPING_STATES, Sched, ThreadIx, UNINTERRUPTIBLE, WAITERS_MAX,
+    Wake,
+};
+use crate::lane::Status;
+use crate::model::Model;
+use crate::vocab::{Cause, Evidence, State};
+use virtflow_base::{CpuId, EntityId, Sink, Tid, Timestamp};
+use virtflow_events::{Comm, KernelEvent as K};
+
+impl<S: Sink> Model<S> {
+    /// The first event about a thread since it was lost sight of says what it did until now.
+    pub(super) fn resolve(&mut self, x: ThreadIx, status: Status) {
+        let thread = &mut self.threads[x.0];
+        if thread.sched != Sched::Unresolved {
+            return;
+        }
+        if let Some(lane) = &mut thread.lane {
+            if lane.since() < self.covered_from {
+                lane.amend(|s| *s = Status::unknown(Cause::NotRecorded, Evidence::Coverage));
+                lane.to(self.covered_from.min(self.now), status, &mut self.sink);
+            } else {
+                lane.amend(|s| *s = status);
+            }
+        }
+        self.vcpu_resolved(x, status);
+    }
+
+    /// Notes which processor a thread wants.
+    pub(super) fn wait_on(&mut self, x: ThreadIx, c: Option<CpuIx>) {
+        let before = std::mem::replace(&mut self.threads[x.0].waits_for, c);
+        if before == c {
+            return;
+        }
+        if let Some(before) = before {
+            self.cpus[before.0].waiters.retain(|&w| w != x);
+        }
+        if let Some(c) = c
+            && self.cpus[c.0].waiters.len() < WAITERS_MAX
+        {
+            self.cpus[c.0].waiters.push(x);
+        }
+    }
+
+    /// Somebody else has processor `c` now: those who want it wait for somebody else.
+    pub(super) fn occupant_changed(&mut self, t: Timestamp, c: CpuIx) {
+        for i in 0..self.cpus[c.0].waiters.len() {
+            let x = self.cpus[c.0].waiters[i];
+            self.still_waiting(t, x, c);
+        }
+    }
+
+    pub(super) fn still_waiting(&mut self, t: Timestamp, x: ThreadIx, c: CpuIx) {
+        let by = self.occupant(c);
+        let Some(lane) = &self.threads[x.0].lane else {
+            return;
+        };
+        let status = lane.status();
+        if matches!(status.state, State::Runnable | State::Preempted) && status.by != by {
+            let sched = self.threads[x.0].sched;
+            self.thread_to(x, t, sched, status.by(by));
+            self.vcpu_still_waits(t, x, by);
+        }
+    }
+
+    /// `c` has nothing to run although threads that were pre-empted are in its queue: they have
+    /// used up what their group may use (`throttle_cfs_rq`, kernel/sched/fair.c).
+    pub(super) fn throttled(&mut self, t: Timestamp, c: CpuIx) {
+        for i in 0..self.cpus[c.0].waiters.len() {
+            let x = self.cpus[c.0].waiters[i];
+            if self.threads[x.0].sched == Sched::Preempted {
+                self.vcpu_throttled(t, x);
+            }
+        }
+    }
+
+    /// Who holds processor `c`, as an entity; `None` when it idles or is not known.
+    pub(crate) fn occupant(&self, c: CpuIx) -> Option<EntityId> {
+        match self.cpus[c.0].current {
+            Current::Thread(x) => Some(self.threads[x.0].entity.id),
+            Current::Idle | Current::Unknown => None,
+        }
+    }
+
+    pub(crate) fn sched_switch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+        let K::SchedSwitch {
+            prev,
+            next,
+            prev_state,
+            prev_comm,
+            next_comm,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.cpus[c.0].contexts.clear();
+        self.cpus[c.0].device = None;
+        self.cpus[c.0].packet = None;
+        if prev.0 != 0 {
+            let x = self.thread(*prev, prev_comm);
+            self.check_current(t, c, x);
+            let next = (next.0 != 0).then(|| self.thread(*next, next_comm));
+            self.switch_out(t, c, x, *prev_state, next);
+        } else if let Current::Thread(x) = self.cpus[c.0].current {
+            self.counts.contradictions += 1;
+            self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
+        } else if self.cpus[c.0].current == Current::Unknown {
+            // The idle thread ran since the processor could be seen.
+            if let Some(lane) = &mut self.cpus[c.0].lane
+                && lane.status().cause != Cause::NotRecorded
+            {
+                lane.amend(|s| *s = Status::new(State::Idle, Evidence::FirstEvent));
+            }
+        }
+        if next.0 == 0 {
+            self.cpus[c.0].current = Current::Idle;
+            let status = Status::new(State::Idle, Evidence::SchedSwitch);
+            self.cpus[c.0].to(t, status, &mut self.sink);
+        } else {
+            let x = self.thread(*next, next_comm);
+            self.switch_in(t, c, x);
+        }
+        self.occupant_changed(t, c);
+        if next.0 == 0 {
+            self.throttled(t, c);
+        }
+    }
+
+    /// Sees to it that `x` is known to run on `c`.
+    pub(super) fn check_current(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
+        let current = self.cpus[c.0].current;
+        if current == Current::Thread(x) {
+            return;
+        }
+        if let Current::Thread(other) = current {
+            self.counts.contradictions += 1;
+            self.lose_thread(t, other, Cause::NoEvidence, Evidence::SchedSwitch);
+        }
+        let running = Status::new(State::Running, Evidence::FirstEvent);
+        match self.threads[x.0].sched {
+            Sched::Unresolved => self.resolve(x, running),
+            Sched::Running(_) => {}
+            _ => {
+                self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
+                self.counts.contradictions += 1;
+            }
+        }
+        self.threads[x.0].sched = Sched::Running(c);
+        self.threads[x.0].cpu = Some(c);
+        self.list(x);
+        let by = Some(self.threads[x.0].entity.id);
+        if let Some(lane) = &mut self.cpus[c.0].lane
+            && lane.status().state == State::Unknown
+            && lane.status().cause != Cause::NotRecorded
+        {
+            lane.amend(|s| *s = running.by(by));
+        }
+        self.cpus[c.0].current = Current::Thread(x);
+    }
+
+    pub(super) fn switch_out(
+        &mut self,
+        t: Timestamp,
+        c: CpuIx,
+        x: ThreadIx,
+        prev_state: u32,
+        next: Option<ThreadIx>,
+    ) {
+        self.threads[x.0].cpu = Some(c);
+        let by = next.map(|n| self.threads[n.0].entity.id);
+        if self.threads[x.0].exiting && prev_state & DEAD_STATES != 0 {
+            self.end_thread(t, x);
+            return;
+        }
+        if prev_state & SLEEPING_STATES == 0 {
+            self.wait_on(x, Some(c));
+            let status = Status::new(State::Preempted, Evidence::SchedSwitch).by(by);
+            self.thread_to(x, t, Sched::Preempted, status);
+        } else {
+            let mut status = Status::new(State::Sleeping, Evidence::SchedSwitch);
+            if prev_state & UNINTERRUPTIBLE != 0 {
+                status = status.because(Cause::Uninterruptible);
+            }
+            self.thread_to(x, t, Sched::Sleeping, status);
+        }
+        self.vcpu_switched_out(t, x, prev_state & SLEEPING_STATES != 0, by);
+        let wake = self.threads[x.0].wake;
+        if std::mem::take(&mut self.threads[x.0].woken_running) && prev_state & SLEEPING_STATES != 0
+        {
+            let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
+            self.threads[x.0].wake = wake;
+            self.wait_on(x, Some(c));
+            self.thread_to(x, t, Sched::Runnable, status);
+            self.vcpu_woken(t, x, by);
+        }
+    }
+
+    pub(super) fn switch_in(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
+        match self.threads[x.0].sched {
+            Sched::Sleeping => self.wake_unseen(x),
+            Sched::Unresolved => {
+                self.resolve(
+                    x,
+                    Status::new(State::Runnable, Evidence::FirstEvent).likely(),
+                );
+            }
+            Sched::Running(other) if other != c => {
+                self.counts.contradictions += 1;
+                if self.cpus[other.0].current == Current::Thread(x) {
+                    self.cpus[other.0].current = Current::Unknown;
+                }
+            }
+            _ => {}
+        }
+        self.wait_on(x, None);
+        self.cpus[c.0].current = Current::Thread(x);
+        let by = Some(self.threads[x.0].entity.id);
+        let running = Status::new(State::Running, Evidence::SchedSwitch);
+        self.cpus[c.0].to(t, running.by(by), &mut self.sink);
+        self.threads[x.0].cpu = Some(c);
+        self.threads[x.0].woken_running = false;
+        self.thread_to(x, t, Sched::Running(c), running);
+        self.vcpu_switched_in(t, x);
+    }
+
+    /// A sleeping thread runs and nothing told of its wake-up. If events were lost meanwhile, so
+    /// was the wake-up, and with it what the thread did since.
+    pub(super) fn wake_unseen(&mut self, x: ThreadIx) {
+        let Some(lane) = &mut self.threads[x.0].lane else {
+            return;
+        };
+        if self.lost_until <= lane.since() {
+            return;
+        }
+        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter);
+        lane.amend(|s| *s = lost);
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = &mut self.vcpus[v.0].lane
+        {
+            lane.amend(|s| *s = lost);
+        }
+    }
+
+    pub(crate) fn waking(&mut self, t: Timestamp, c: CpuIx, tid: Tid, target: CpuId, comm: &Comm) {
+        if tid.0 == 0 {
+            return;
+        }
+        let x = self.thread(tid, comm);
+        let cpu = &self.cpus[c.0];
+        let wake = Wake {
+            at: t,
+            cpu: c,
+            waker: cpu.current,
+            context: cpu.contexts.last().copied(),
+            device: cpu.device,
+        };
+        match self.threads[x.0].sched {
+            Sched::Unresolved => {
+                self.resolve(x, Status::new(State::Sleeping, Evidence::FirstEvent));
+            }
+            Sched::Sleeping | Sched::Lost => {}
+            Sched::Running(_) => {
+                // Woken on its way to sleep: it will be runnable as soon as it is off.
+                self.threads[x.0].wake = Some(wake);
+                self.threads[x.0].woken_running = true;
+                return;
+            }
+            Sched::Runnable | Sched::Preempted => return,
+        }
+        self.threads[x.0].wake = Some(wake);
+        self.threads[x.0].device = self.device_of_wake(x, &wake);
+        if let Some((from, sender)) = self.cpus[c.0].packet
+            && let Some(vm) = self.vm_of_thread(x).filter(|&vm| vm != from)
+        {
+            self.packet_comes(vm, sender);
+        }
+        let target = self.cpu(target).or(self.threads[x.0].cpu);
+        if let Some(target) = target.filter(|target| self.cpus[target.0].lossy) {
+            self.threads[x.0].cpu = Some(target);
+            self.lose_thread(t, x, Cause::Lost, Evidence::LossCounter);
+            return;
+        }
+        self.wait_on(x, target);
+        let by = target.and_then(|target| self.occupant(target));
+        let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
+        self.thread_to(x, t, Sched::Runnable, status);
+        self.vcpu_woken(t, x, by);
+    }
+
+    /// What device a thread was woken for: one that was at work in the waker's context, or the
+    /// one its waker, a helper in the same process, works for.
+    pub(super) fn device_of_wake(&self, x: ThreadIx, wake: &Wake) -> Option<Cause> {
+        if wake.device.is_some() {
+            return wake.device;
+        }
+        let Current::Thread(waker) = wake.waker else {
+            return None;
+        };
+        let (waker, woken) = (&self.threads[waker.0], &self.threads[x.0]);
+        let helper = wake.context.is_none() && waker.vcpu.is_none() && waker.pid == woken.pid;
+        if helper && waker.pid.is_some() {
+            waker.device
+        } else {
+            None
+        }
+    }
+
+    /// `sched_wakeup`: says where the thread was put; where there is no `sched_waking` it is one.
+    pub(crate) fn woken(&mut self, t: Timestamp, c: CpuIx, tid: Tid, target: CpuId, comm: &Comm) {
+        let known = self
+            .thread_by_tid
+            .get(&tid)
+            .map(|x| self.threads[x.0].sched);
+        match known {
+            Some(Sched::Runnable) => self.migrate(t, tid, target),
+            Some(Sched::Running(_)) => {
+                if let Some(&x) = self.thread_by_tid.get(&tid) {
+                    self.threads[x.0].woken_running = false;
+                }
+            }
+            Some(Sched::Preempted) => {}
+            Some(Sched::Sleeping | Sched::Lost | Sched::Unresolved) | None => {
+                self.waking(t, c, tid, target, comm);
+            }
+        }
+    }
+
+    pub(crate) fn migrate(&mut self, t: Timestamp, tid: Tid, dest: CpuId) {
+        let Some(&x) = self.thread_by_tid.get(&tid) else {
+            return;
+        };
+        let Some(dest) = self.cpu(dest) else { return };
+        if matches!(self.threads[x.0].sched, Sched::Runnable | Sched::Preempted) {
+            self.wait_on(x, Some(dest));
+            self.still_waiting(t, x, dest);
+        }
+    }
+
+    /// A context field says who runs.
+    pub(crate) fn context_tid(&mut self, t: Timestamp, c: CpuIx, tid: Tid) {
+        if self.cpus[c.0].current != Current::Unknown {
+            return;
+        }
+        if tid.0 == 0 {
+            self.cpus[c.0].current = Current::Idle;
+            let status = Status::new(State::Idle, Evidence::FirstEvent);
+            self.cpus[c.0].to(t, status, &mut self.sink);
+        } else {
+            let x = self.thread(tid, &Comm::default());
+            self.check_current(t, c, x);
+        }
+    }
+}
