@@ -504,7 +504,7 @@ impl<S: Sink> Model<S> {
         let phase = nested[inner.0].phase;
         let cr3 = self.canonical_in(guest, cr3);
         let other = match (phase, current) {
-            (Phase::InL1 | Phase::Reflected, None) | (Phase::InOwn, Some(_)) => cr3 != own,
+            (Phase::InL1 | Phase::Reflected, None) | (Phase::InOwn, Some(_)) if cr3 != own => true,
             (Phase::PreemptedL1(_), None) | (Phase::PreemptedL2(_), Some(_)) if cr3 == own => false,
             _ => return,
         };
@@ -520,9 +520,7 @@ impl<S: Sink> Model<S> {
                 }
             }
         };
-        if phase != self.vms[vm.0].nested[inner.0].phase {
-            self.nested_phase(t, vm, inner, |_| phase);
-        }
+        self.nested_phase(t, vm, inner, |_| phase);
     }
 
     /// The nested vCPU of `v`'s VM with this control block, made known if it was not.

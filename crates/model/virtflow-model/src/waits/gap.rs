@@ -19,7 +19,7 @@ const OWN_SHARE: u32 = 8;
 const CONTESTED_MIN: u32 = 24;
 const SILENT_SHARE: u32 = 10;
 /// Waits after which a process that is no sleeper by then is taken for none.
-const KNOWN_AFTER: u32 = 96;
+const KNOWN_AFTER: u32 = 32;
 
 /// Who ended a wait, by what, and when.
 #[derive(Clone, Copy, Debug)]
