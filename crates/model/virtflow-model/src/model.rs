@@ -1,6 +1,7 @@
 //! The machine: one host's state, moved on by one event at a time.
 
 use crate::causes::Timers;
+use crate::guest::stacks::GuestThread;
 use crate::guest::{Guest, GuestCpu, Process};
 use crate::host::{Cpu, CpuIx, Current, Thread, ThreadIx};
 use crate::vm::{Vcpu, Vm, VmIx};
@@ -84,6 +85,7 @@ pub struct Model<S: Sink> {
     pub(crate) guests: Vec<Guest>,
     pub(crate) gcpus: Vec<GuestCpu>,
     pub(crate) processes: Vec<Process>,
+    pub(crate) gthreads: Vec<GuestThread>,
     pub(crate) timers: Timers,
     bounds: VecDeque<(Timestamp, CpuId, Bound)>,
 }
@@ -137,6 +139,7 @@ impl<S: Sink> Model<S> {
             guests: Vec::new(),
             gcpus: Vec::new(),
             processes: Vec::new(),
+            gthreads: Vec::new(),
             timers: Timers::default(),
             bounds: bounds.into(),
         }
@@ -335,6 +338,7 @@ impl<S: Sink> Model<S> {
         }
         let end = self.now;
         self.finish_vcpus(end);
+        self.finish_threads(end);
         self.finish_host(end);
         (self.sink, self.counts)
     }

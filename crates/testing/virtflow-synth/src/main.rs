@@ -19,8 +19,8 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Words apart by commas, each changing one thing of the test bed's dialect: testbed, vmx,
-    /// svm, old-names, posted, pti, pcid, shadow, no-probe, original-probe, no-nested-events,
-    /// no-waking, stock, no-noise, contexts, big-endian, compact, freq=HZ, offset-s=SECONDS,
+    /// svm, old-names, posted, pti, pcid, shadow, no-probe, original-probe, stacks,
+    /// no-nested-events, no-waking, stock, no-noise, contexts, big-endian, compact, freq=HZ, offset-s=SECONDS,
     /// offset=CYCLES, start=CYCLES
     #[arg(long, default_value = "testbed")]
     dialect: Dialect,
@@ -42,6 +42,9 @@ struct Args {
     /// Guest processes of each virtual processor
     #[arg(long, default_value_t = 5)]
     processes: u32,
+    /// How many of these have a second thread
+    #[arg(long, default_value_t = 0)]
+    threads: u32,
     /// Host threads that burn processor time
     #[arg(long, default_value_t = 1)]
     hogs: u32,
@@ -84,6 +87,7 @@ impl Args {
             vms: self.vms,
             vcpus: self.vcpus,
             processes: self.processes,
+            threads: self.threads,
             hogs: self.hogs,
             nested: self.nested,
             pinned: self.pinned,

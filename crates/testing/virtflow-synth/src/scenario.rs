@@ -22,6 +22,8 @@ pub struct Scenario {
     pub vcpus: u32,
     /// Guest processes of each virtual processor.
     pub processes: u32,
+    /// How many of the processes of each virtual processor have a second thread.
+    pub threads: u32,
     /// Host threads that burn processor time.
     pub hogs: u32,
     /// How many of the VMs run a nested VM (on their first virtual processor).
@@ -57,6 +59,7 @@ impl Default for Scenario {
             vms: 2,
             vcpus: 1,
             processes: 5,
+            threads: 0,
             hogs: 1,
             nested: 0,
             pinned: 0.5,
@@ -122,6 +125,8 @@ pub struct Dialect {
     pub shadow: bool,
     /// Who tells CR3.
     pub probe: Probe,
+    /// Whether the test bed's probes read the stack pointer and the base of FS, too.
+    pub stacks: bool,
     /// Whether `kvm_x86_nested_*` are recorded.
     pub nested_events: bool,
     /// Whether `sched_waking` is recorded.
@@ -156,6 +161,7 @@ impl Default for Dialect {
             pcid: false,
             shadow: false,
             probe: Probe::TestBed,
+            stacks: false,
             nested_events: true,
             waking: true,
             stock: false,

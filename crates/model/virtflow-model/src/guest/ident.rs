@@ -12,6 +12,7 @@
 //! All lengths used as thresholds are learnt from the guest's own earlier segments. The rules, how
 //! often each one errs, and what they cannot see are in docs/method.md.
 
+use super::stacks::GthreadIx;
 use crate::guest::{GcpuIx, Piece, Who};
 use crate::lane::Status;
 use crate::model::Model;
@@ -65,7 +66,22 @@ pub(crate) struct Segment {
     pub(crate) by_cpuid: bool,
     /// The page table at the exit is the kernel's own.
     pub(crate) kernel_table: bool,
+    /// Who has the processor at the exit, by the stack that a probe read there, and which thread.
+    pub(crate) told: Option<Told>,
+    pub(crate) thread: Option<GthreadIx>,
     head: bool,
+}
+
+/// Who has the processor, by the registers of whoever has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// A thread of the process whose page table is loaded.
+    Process,
+    LikelyProcess,
+    /// The guest's kernel: a thread of its own, or the idle task.
+    System,
+    LikelyKernel,
+    Idle,
 }
 
 impl Segment {
@@ -97,6 +113,8 @@ impl Segment {
             cpuid: None,
             by_cpuid: false,
             kernel_table: false,
+            told: None,
+            thread: None,
             head: false,
         }
     }
@@ -107,7 +125,7 @@ impl Segment {
         self.exit_rip = info.rip;
         self.halted = class == Cause::ExitHlt;
         self.level = level;
-        self.nested_instruction = level == 1 && class == Cause::ExitNested;
+        self.nested_instruction = class == Cause::ExitNested;
         // SVM has one code for reads and writes and tells them apart by EXITINFO1 (APM 2, 15.11).
         self.msr_write = class == Cause::ExitMsr && (info.reason == 32 || info.info1 == 1);
         self.by_cpuid = class == Cause::ExitCpuid;
@@ -125,9 +143,27 @@ impl Segment {
         }
     }
 
+    /// Whether it began with the handler of an interrupt.
+    pub(crate) const fn is_injected(&self) -> bool {
+        self.injected.is_some()
+    }
+
+    /// Whether the guest's hypervisor executed one of its own instructions.
+    pub(crate) const fn is_nested_instruction(&self) -> bool {
+        self.nested_instruction
+    }
+
     /// Whether the exit says by itself that the process had the processor.
     pub(crate) fn is_hard(&self) -> bool {
-        self.user == Some(true) || self.nested_instruction
+        self.user == Some(true) || self.nested_instruction || self.told == Some(Told::Process)
+    }
+
+    /// Whether the guest's kernel has the processor for itself, whatever page table is loaded.
+    pub(crate) const fn is_systems(&self) -> bool {
+        matches!(
+            self.told,
+            Some(Told::System | Told::LikelyKernel | Told::Idle)
+        )
     }
 
     fn same(&self) -> bool {
@@ -145,7 +181,7 @@ impl Segment {
 
     /// Whether more of the exit may be told before the next entry.
     fn may_be_head(&self) -> bool {
-        self.same() && self.user != Some(true) && !self.halted && !self.nested_instruction
+        self.same() && !self.is_hard() && !self.halted
     }
 }
 
@@ -198,6 +234,10 @@ enum At {
 pub(crate) struct Ident {
     at: At,
     hard: bool,
+    /// Whether the last exit was a halt.
+    halted: bool,
+    /// Which thread of the process that has the processor, if it is a process and told.
+    thread: Option<GthreadIx>,
     run: Vec<Segment>,
     idle_rips: Vec<u64>,
     in_service: Vec<u8>,
@@ -216,6 +256,8 @@ impl Default for Ident {
         Self {
             at: At::Unknown,
             hard: false,
+            halted: true,
+            thread: None,
             run: Vec::new(),
             idle_rips: Vec::new(),
             in_service: Vec::new(),
@@ -231,6 +273,8 @@ impl Ident {
     pub(crate) fn forget(&mut self) {
         self.at = At::Unknown;
         self.hard = false;
+        self.halted = true;
+        self.thread = None;
         self.in_service.clear();
         self.armed = false;
     }
@@ -255,16 +299,31 @@ impl Ident {
         known && (self.hard_exit(last).is_some() || self.run.len() >= RUN_MAX)
     }
 
-    fn hard_exit(&self, s: &Segment) -> Option<At> {
-        if s.halted {
-            Some(At::Idle)
+    /// Whether an interrupt is being served, as far as is settled.
+    pub(crate) const fn serves(&self) -> bool {
+        !self.in_service.is_empty()
+    }
+
+    /// Who has the processor at an exit that says so, and whether beyond doubt.
+    fn hard_exit(&self, s: &Segment) -> Option<(At, bool)> {
+        if s.halted || s.told == Some(Told::Idle) {
+            Some((At::Idle, true))
         } else if s.is_hard() {
-            Some(At::User(s.exit_cr3))
+            // A kernel with a thread pointer may be about to switch to another thread, or just have.
+            Some((At::User(s.exit_cr3), s.told.is_none()))
+        } else if let Some(told) = s.told {
+            match told {
+                Told::LikelyProcess => Some((At::User(s.exit_cr3), false)),
+                Told::LikelyKernel => Some((At::Kernel, false)),
+                // The idle task stays what it was.
+                _ if self.run.len() == 1 && self.at == At::Idle => Some((At::Idle, false)),
+                _ => Some((At::Kernel, false)),
+            }
         } else if s.exit_rip.is_some_and(|rip| {
             // A halt that an interrupt ended shows the instruction after it.
             self.idle_rips.contains(&rip) || self.idle_rips.contains(&rip.wrapping_sub(1))
         }) {
-            Some(At::Idle)
+            Some((At::Idle, true))
         } else {
             None
         }
@@ -317,7 +376,7 @@ impl Ident {
             {
                 self.idle_rips.push(rip);
             }
-            if s.same() && j > 0 && self.at == At::Idle {
+            if s.same() && (j > 0 || !self.halted) && self.at == At::Idle {
                 self.idles.add(s.nanos());
             }
         }
@@ -388,6 +447,11 @@ impl Ident {
         let switch = switch.min(w / 2);
         let idle = self.idles.quantile(2);
         let tail = w - idle.unwrap_or(w / 4).min(w / 2);
+        // Leaving the idle loop takes about as long as going to sleep in it.
+        let switch = match before {
+            At::Idle => idle.unwrap_or(switch).min(w / 2),
+            _ => switch,
+        };
         let idle = idle.unwrap_or(0);
         let b = s.exit_cr3;
         use At::{Idle, Kernel, Unknown, User};
@@ -445,6 +509,14 @@ impl Ident {
                 part(0, Idle, Evidence::IdleLoop),
                 named(switch, after, Evidence::Cr3Exit),
             ]),
+            (Kernel, User(_)) => parts(&[
+                named(0, before, Evidence::Cr3Entry),
+                named(switch, after, Evidence::Cr3Exit),
+            ]),
+            (User(_), Kernel) => parts(&[
+                named(0, before, Evidence::Cr3Entry),
+                named(w / 2, after, Evidence::Cr3Exit),
+            ]),
             (Idle, Idle) if !s.halted || w <= idle.saturating_mul(3) => {
                 parts(&[part(0, Idle, Evidence::IdleLoop)])
             }
@@ -499,10 +571,15 @@ impl<S: Sink> Model<S> {
         for j in ident.settled..ident.run.len() {
             ident.settle(j);
         }
-        let hard = known.or_else(|| ident.run.last().and_then(|s| ident.hard_exit(s)));
+        let hard = ident.run.last().and_then(|s| ident.hard_exit(s));
+        let (hard, sure) = match known {
+            Some(known) => (Some(known), true),
+            None => (hard.map(|hard| hard.0), hard.is_some_and(|hard| hard.1)),
+        };
         let at = ident.boundaries(hard);
         let others = ident.run.iter().filter(|s| !s.head).count();
         let proved_run = ident.hard
+            && sure
             && matches!((at[0], hard), (At::User(_), Some(At::User(_))))
             && ident.run.iter().all(Segment::same)
             && others <= 1;
@@ -519,7 +596,12 @@ impl<S: Sink> Model<S> {
         let ident = &mut gcpu.ident;
         if !ident.run.is_empty() {
             ident.at = at[ident.run.len()];
-            ident.hard = hard.is_some();
+            ident.halted = ident.run.last().is_some_and(|s| s.halted);
+            ident.hard = sure;
+            let last = ident.run.last().and_then(|s| s.thread);
+            // In user mode it may be any of several.
+            let same = ident.run.iter().all(|s| s.same() && s.user != Some(true));
+            ident.thread = last.or(ident.thread.filter(|_| same));
         }
         ident.run.clear();
         ident.settled = 0;
@@ -531,7 +613,11 @@ impl<S: Sink> Model<S> {
         let Some(&s) = ident.run.get(j) else { return };
         let heads_only = ident.run.iter().take(j).all(|s| s.head);
         let (list, count) = ident.fill(j, before, after, proved_run, heads_only);
-        for part in list.into_iter().take(count).flatten() {
+        let since = match j.checked_sub(1) {
+            Some(last) => ident.run[last].thread,
+            None => ident.thread,
+        };
+        for (at, part) in list.into_iter().take(count).flatten().enumerate() {
             let t = s.entry.plus(part.from);
             if t >= s.exit && part.from > 0 {
                 continue;
@@ -555,11 +641,23 @@ impl<S: Sink> Model<S> {
                 Who::Idle if s.head => Who::Kernel,
                 who => who,
             };
-            self.gcpus[g.0].confidence = confidence;
+            let gcpu = &mut self.gcpus[g.0];
+            gcpu.confidence = confidence;
+            let stays = at == 0 && part.who == before;
+            gcpu.thread = if stays { since.or(s.thread) } else { s.thread };
+            let other = count == 1 && stays && since.is_some() && s.thread != since;
             self.occupy(t, g, who, status);
+            if other && s.thread.is_some() {
+                // Another thread of the process since some moment.
+                self.gcpus[g.0].thread = s.thread;
+                self.occupy(s.entry.plus(s.nanos() / 2), g, who, status);
+            }
         }
         // Who has the processor at the exit keeps it until the next entry.
         let who = self.who(g, s.exit, after);
+        if s.thread.is_some() {
+            self.gcpus[g.0].thread = s.thread;
+        }
         if self.gcpus[g.0].who != who {
             let status = Status::new(State::RunHypervisor, Evidence::KvmExit).likely();
             self.occupy(s.exit, g, who, status);

@@ -7,11 +7,13 @@
 
 pub(crate) mod ident;
 mod occupant;
+pub(crate) mod stacks;
 mod stay;
 pub(crate) mod tables;
 
 use self::ident::{Ident, Segment};
 use self::occupant::{explain_gaps, list, unlist};
+use self::stacks::{GthreadIx, Stacks};
 use self::tables::{Tables, Use};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
@@ -51,6 +53,7 @@ pub(crate) struct Guest {
     level: u8,
     pub(crate) processes: FxHashMap<u64, ProcIx>,
     pub(crate) tables: Tables,
+    pub(crate) stacks: Stacks,
     /// Its processors.
     pub(crate) gcpus: Vec<GcpuIx>,
     /// Who rang for the network last, and the packet of another guest that comes in.
@@ -90,6 +93,8 @@ pub(crate) struct GuestCpu {
     limbo: Option<ProcIx>,
     pub(crate) open: Option<Segment>,
     pub(crate) pieces: Vec<Piece>,
+    /// What the host did since the last exit, while whose that was is not told.
+    after_exit: Vec<(Timestamp, Status)>,
     /// Whose exit the last one was is not told yet.
     undetermined: bool,
     pub(crate) ident: Ident,
@@ -97,6 +102,9 @@ pub(crate) struct GuestCpu {
     host: Option<Status>,
     /// How sure the present occupant is.
     pub(crate) confidence: Confidence,
+    /// Which thread the rules find on it, and which lane says that it has it.
+    thread: Option<GthreadIx>,
+    thread_on: Option<GthreadIx>,
     /// Processes that have a lane here: those seen since the last loss, and the others.
     processes: [Vec<ProcIx>; 2],
 }
@@ -118,6 +126,10 @@ const LOST: usize = 1;
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) entity: EntityId,
+    pub(crate) key: String,
+    pub(crate) cr3: u64,
+    /// Its threads by thread pointer, or by stack.
+    pub(crate) threads: FxHashMap<u64, GthreadIx>,
     pub(crate) lanes: Vec<ProcessLane>,
     /// Until when its earlier lanes lived, by processor: processors are decided at different times,
     /// and a new lane must not begin before the last one ended.
@@ -140,6 +152,7 @@ impl<S: Sink> Model<S> {
             level,
             processes: FxHashMap::default(),
             tables: Tables::default(),
+            stacks: Stacks::default(),
             gcpus: Vec::new(),
             sent: None,
             packet: None,
@@ -181,11 +194,14 @@ impl<S: Sink> Model<S> {
             limbo: None,
             open: None,
             pieces: Vec::new(),
+            after_exit: Vec::new(),
             undetermined: false,
             ident: Ident::default(),
             waits: WaitCpu::default(),
             host: None,
             confidence: Confidence::Likely,
+            thread: None,
+            thread_on: None,
             processes: [Vec::new(), Vec::new()],
         });
         let g = GcpuIx(self.gcpus.len() - 1);
@@ -210,6 +226,7 @@ impl<S: Sink> Model<S> {
     /// Ends a process where it was last seen; a wait that was under way is none.
     pub(crate) fn end_process(&mut self, p: ProcIx) {
         let seen = self.processes[p.0].seen;
+        self.end_threads(p, seen);
         let lanes = std::mem::take(&mut self.processes[p.0].lanes);
         for mut process_lane in lanes {
             let (g, listed) = (process_lane.gcpu, process_lane.listed);
@@ -243,6 +260,7 @@ impl<S: Sink> Model<S> {
         for g in all {
             self.gcpus[g.0].open = None;
             self.determine(g);
+            self.follow_exit(g);
             self.decide(g, true);
             self.occupy(
                 t,
@@ -262,6 +280,7 @@ impl<S: Sink> Model<S> {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
         self.gcpus[g.0].limbo = None;
         let lost = Status::unknown(Cause::Lost, Evidence::LossCounter).level(level);
+        self.thread_lost(t, g, lost);
         let mut seen = std::mem::take(&mut self.gcpus[g.0].processes[SEEN]);
         seen.sort_unstable();
         for p in seen {
@@ -295,6 +314,7 @@ impl<S: Sink> Model<S> {
         for g in all {
             self.gcpus[g.0].open = None;
             self.determine(g);
+            self.follow_exit(g);
             self.decide(g, true);
             self.finish_guest_cpu(g, end);
         }

@@ -46,6 +46,7 @@ impl<S: Sink> Model<S> {
             }
             Who::Nobody => {}
         }
+        self.thread_follow(t, g, who, status);
     }
 
     pub(super) fn leave(&mut self, t: Timestamp, g: GcpuIx, who: Who, next: Who) {
@@ -184,11 +185,21 @@ impl<S: Sink> Model<S> {
     pub(crate) fn guest_host(&mut self, g: GcpuIx, t: Timestamp, host: Status) {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
         let status = as_process(host, level);
-        if self.gcpus[g.0].host == status {
+        let gcpu = &mut self.gcpus[g.0];
+        if gcpu.host == status {
             return;
         }
-        self.gcpus[g.0].host = status;
+        gcpu.host = status;
         let Some(status) = status else { return };
+        if gcpu.open.is_some_and(|open| open.is_left()) && gcpu.after_exit.len() < PIECES_MAX {
+            // Who had the processor at the exit is not told yet.
+            gcpu.after_exit.push((t, status));
+        } else {
+            self.host_state(t, g, status);
+        }
+    }
+
+    fn host_state(&mut self, t: Timestamp, g: GcpuIx, status: Status) {
         if self.gcpus[g.0].pieces.is_empty() {
             self.host_piece(t, g, status);
         } else {
@@ -197,6 +208,15 @@ impl<S: Sink> Model<S> {
                 self.decide(g, true);
             }
         }
+    }
+
+    /// The segment before the host's states of late is known.
+    pub(super) fn follow_exit(&mut self, g: GcpuIx) {
+        let mut after = std::mem::take(&mut self.gcpus[g.0].after_exit);
+        for (t, status) in after.drain(..) {
+            self.host_state(t, g, status);
+        }
+        self.gcpus[g.0].after_exit = after;
     }
 
     pub(crate) fn host_piece(&mut self, t: Timestamp, g: GcpuIx, status: Status) {

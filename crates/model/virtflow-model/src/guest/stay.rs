@@ -2,12 +2,11 @@
 
 use super::ident::{Segment, is_user_rip};
 use super::{GcpuIx, Piece};
-use crate::lane::Lane;
 use crate::model::Model;
 use crate::vm::{Mode, VcpuIx};
 use crate::vocab::Cause;
 use virtflow_base::{Sink, Timestamp};
-use virtflow_events::{ExitInfo, KernelEvent as K};
+use virtflow_events::{ExitInfo, GuestStack, KernelEvent as K};
 
 impl<S: Sink> Model<S> {
     /// All is known of the exit at the end of `segment`.
@@ -61,18 +60,21 @@ impl<S: Sink> Model<S> {
                 cr3,
                 cpl,
                 guest_mode,
+                stack,
                 ..
             } => {
                 if guest_mode == self.vcpus[v.0].nested.current().is_some() {
                     self.nested_cr3_seen(t, v, cr3, false);
                 }
-                self.close_segment(v, cr3, Some(cpl == 3));
+                self.close_segment(v, cr3, Some(cpl == 3), stack);
             }
-            K::AddonsVcpuEnterGuest { cr3, rip, .. } => {
+            K::AddonsVcpuEnterGuest {
+                cr3, rip, stack, ..
+            } => {
                 self.nested_entry(v, t);
                 self.nested_cr3_before(t, v, cr3);
                 // No guest code ran since the exit: this is the CR3 of the exit as well.
-                self.close_segment(v, cr3, None);
+                self.close_segment(v, cr3, None, stack);
                 self.vcpus[v.0].next_cr3 = Some((cr3, rip));
                 self.nested_cr3_seen(t, v, cr3, true);
             }
@@ -107,13 +109,16 @@ impl<S: Sink> Model<S> {
     pub(crate) fn guest_exit(&mut self, v: VcpuIx, t: Timestamp, info: &ExitInfo, class: Cause) {
         let g = self.gcpu_of(v);
         let level = self.guests[self.gcpus[g.0].guest.0].level;
-        if let Some(open) = &mut self.gcpus[g.0].open {
+        let gcpu = &mut self.gcpus[g.0];
+        if let Some(open) = &mut gcpu.open {
+            // Where KVM entered again in a hurry, no probe told of it: it is one stay.
+            gcpu.after_exit.clear();
             open.left(t, info, class, level);
         }
         self.judge_idle(v, info, class);
         let vcpu = &self.vcpus[v.0];
         if let (Some(cr3), false) = (vcpu.written_cr3, vcpu.probed) {
-            self.close_segment(v, cr3, None);
+            self.close_segment(v, cr3, None, GuestStack::NONE);
         }
     }
 
@@ -136,6 +141,7 @@ impl<S: Sink> Model<S> {
         }
         let at = vcpu.entered_at;
         self.determine(g);
+        self.follow_exit(g);
         let injected = std::mem::take(&mut self.gcpus[g.0].waits.injected_now);
         self.gcpus[g.0].open = Some(Segment::entered(at, entry_cr3, rip, injected));
         let user = self.gcpus[g.0].open.as_ref().is_some_and(is_user_rip);
@@ -148,16 +154,29 @@ impl<S: Sink> Model<S> {
         if let Some(open) = self.gcpus[g.0].open
             && open.is_left()
         {
-            self.close_segment_of(v, g, open.entry_cr3, None);
+            self.close_segment_of(v, g, open.entry_cr3, None, GuestStack::NONE);
         }
     }
 
-    pub(super) fn close_segment(&mut self, v: VcpuIx, cr3: u64, user: Option<bool>) {
+    pub(super) fn close_segment(
+        &mut self,
+        v: VcpuIx,
+        cr3: u64,
+        user: Option<bool>,
+        stack: GuestStack,
+    ) {
         self.vcpus[v.0].probed |= user.is_some();
-        self.close_segment_of(v, self.gcpu_of(v), cr3, user);
+        self.close_segment_of(v, self.gcpu_of(v), cr3, user, stack);
     }
 
-    pub(super) fn close_segment_of(&mut self, v: VcpuIx, g: GcpuIx, cr3: u64, user: Option<bool>) {
+    pub(super) fn close_segment_of(
+        &mut self,
+        v: VcpuIx,
+        g: GcpuIx,
+        cr3: u64,
+        user: Option<bool>,
+        stack: GuestStack,
+    ) {
         let guest = self.gcpus[g.0].guest;
         if let Some(user) = user {
             self.guests[guest.0].tables.sample(cr3, user);
@@ -175,6 +194,7 @@ impl<S: Sink> Model<S> {
             self.flush_judged(v, Some(true));
         }
         segment.kernel_table = self.table_at(guest, &segment);
+        (segment.told, segment.thread) = self.stack_at(g, &segment, stack);
         if segment.may_be_start() && segment.cpuid.is_none() {
             // Whose exit it is will be told by the event that names the leaf.
             self.gcpus[g.0].undetermined = true;
@@ -187,18 +207,7 @@ impl<S: Sink> Model<S> {
             self.guest_doorbell(segment.exit, v, address);
             self.vcpus[v.0].rang = Some(address);
         }
-        self.follow_after_exit(g, v, segment.exit);
+        self.follow_exit(g);
         self.decide(g, false);
-    }
-
-    pub(super) fn follow_after_exit(&mut self, g: GcpuIx, v: VcpuIx, exit: Timestamp) {
-        let status = match self.vcpus[v.0].nested.current() {
-            Some(n) => self.vms[self.vcpus[v.0].vm.0].nested[n.0].status(),
-            None => self.vcpus[v.0].lane.as_ref().map(Lane::status),
-        };
-        if let Some(status) = status {
-            self.gcpus[g.0].host = None;
-            self.guest_host(g, exit, status);
-        }
     }
 }

@@ -6,12 +6,14 @@
 //! once, at their start (glibc: `init_cpu_features`, sysdeps/x86/cpu-features.c), and CPUID always
 //! exits. It also begins where the page table was not seen for a long time.
 
+use super::stacks::Pointer;
 use crate::guest::ident::Segment;
 use crate::guest::{GcpuIx, GuestIx, ProcIx, Process, Who};
 use crate::model::Model;
 use crate::vm::VmIx;
 use crate::vocab::Kind;
 use crate::waits::LaneWaits;
+use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use virtflow_base::{Sink, Timestamp};
 
@@ -40,6 +42,8 @@ pub(crate) struct Use {
     kernel: u32,
     /// How often it was loaded at an exit and another at the entry before.
     stays: u32,
+    /// Whether its programs have thread pointers, by the last exit in user mode.
+    pub(crate) pointer: Pointer,
     /// When it was first seen, if its program was seen to start.
     pub(crate) started: Option<Timestamp>,
     /// Whose page table was loaded when it was loaded last.
@@ -184,7 +188,7 @@ impl<S: Sink> Model<S> {
     fn new_process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64, generation: u32) -> ProcIx {
         let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
         let key = format!("{}/cr3:{cr3:x}#{generation}", self.guests[guest.0].key);
-        let mut entity = self.new_entity(Kind::Process, key);
+        let mut entity = self.new_entity(Kind::Process, key.clone());
         entity.label = format!("cr3 {cr3:#x}").into_bytes();
         entity.parent = Some(vm);
         entity.vm = Some(vm);
@@ -194,6 +198,9 @@ impl<S: Sink> Model<S> {
         let p = ProcIx(self.processes.len());
         self.processes.push(Process {
             entity: entity.id,
+            key,
+            cr3,
+            threads: FxHashMap::default(),
             lanes: Vec::new(),
             ended: Vec::new(),
             seen: t,

@@ -296,6 +296,9 @@ impl<S: Sink> Model<S> {
             // It goes on: what came before woke nobody who took the processor from it.
             self.ran(g, p, t);
         }
+        if segment.is_systems() && !segment.halted {
+            self.gone(g, p, t);
+        }
         if segment.halted {
             self.gone(g, p, t);
             self.after_answers(guest, t);

@@ -5,6 +5,7 @@ use super::causes::{self, Confusion};
 use super::compare::Tally;
 use super::floors;
 use super::processes::Scores;
+use super::threads::{self, Threads};
 use super::tiling;
 use super::{host, nested, processes};
 use virtflow_synth::Scenario;
@@ -18,6 +19,7 @@ pub(crate) struct Measured {
     pub(crate) host: Tally,
     pub(crate) nested: Tally,
     pub(crate) processes: Scores,
+    pub(crate) threads: Threads,
     pub(crate) halts: Confusion,
     pub(crate) waits: Confusion,
 }
@@ -33,6 +35,7 @@ fn check(name: &str, change: fn(&mut Scenario)) {
         host::check(&case, &mut measured.host);
         nested::check(&case, &mut measured.nested);
         processes::check(&case, &mut measured.processes);
+        threads::check(&case, &mut measured.threads);
         causes::halts(&case, &mut measured.halts);
         causes::process_waits(&case, &mut measured.waits);
     }
@@ -71,5 +74,7 @@ dialects! {
     no_probe_no_nested "no-probe,no-nested-events" |_| ();
     vmx_original "vmx,original-probe,no-nested-events,pti,pcid" |_| ();
     two_vcpus "testbed vcpus" |s| (s.vcpus, s.cpus) = (2, 3);
+    stacks "stacks threads" |s| s.threads = 2;
+    original_threads "original-probe threads" |s| s.threads = 2;
     hidden "testbed hidden" |s| s.hidden_switches = 0.3;
 }

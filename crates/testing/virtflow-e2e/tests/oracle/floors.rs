@@ -6,6 +6,7 @@
 use super::causes::Confusion;
 use super::compare::Tally;
 use super::dialects::Measured;
+use super::threads::Threads;
 
 /// A difference that is allowed, up to a share of the time compared in lanes of its kind.
 struct Rule {
@@ -363,6 +364,7 @@ pub(crate) fn judge(name: &str, measured: &Measured, wrong: &mut Vec<String>) {
     let here = |reached: &&Reached| reached.dialects.iter().any(|word| name.contains(word));
     let reached = LESS.iter().find(here).unwrap_or(&GOALS);
     judge_processes(name, measured, reached, wrong);
+    judge_threads(name, &measured.threads, wrong);
     judge_causes(name, measured, reached, wrong);
 }
 
@@ -401,6 +403,35 @@ fn judge_processes(name: &str, measured: &Measured, reached: &Reached, wrong: &m
                 "{name}: processes: {ppm} ppm of what is {what} is wrong, {most} allowed; first:\n{first}"
             ));
         }
+    }
+}
+
+/// Where threads are told apart: by FS all but what lies around a switch; by kernel stacks alone
+/// less, because user mode shows none, and any thread of the process may be in it.
+fn judge_threads(name: &str, threads: &Threads, wrong: &mut Vec<String>) {
+    let (ppm, pm) = (threads.wrong_ppm(), threads.found_pm());
+    let (most, least) = match (name.contains("stacks"), name.contains("original")) {
+        (true, _) => (25_000, 900),
+        (_, true) => (60_000, 450),
+        _ => {
+            if threads.lanes > 0 {
+                wrong.push(format!(
+                    "{name}: {} threads, told by nothing",
+                    threads.lanes
+                ));
+            }
+            return;
+        }
+    };
+    println!(
+        "{name}: threads: {} of them, {ppm} ppm wrong, {pm} pm found",
+        threads.lanes
+    );
+    if ppm > most || pm < least {
+        wrong.push(format!(
+            "{name}: threads: {ppm} ppm wrong, {most} allowed; {pm} pm found, {least} asked for; first:\n{}",
+            threads.first_wrong.as_deref().unwrap_or_default()
+        ));
     }
 }
 

@@ -22,4 +22,5 @@ mod lanes;
 mod metamorphic;
 mod nested;
 mod processes;
+mod threads;
 mod tiling;

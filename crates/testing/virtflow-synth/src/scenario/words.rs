@@ -11,7 +11,7 @@ impl FromStr for Dialect {
     type Err = SynthError;
 
     /// Words apart by commas, each changing one thing of the test bed's dialect: `testbed`, `vmx`,
-    /// `svm`, `old-names`, `posted`, `pti`, `pcid`, `shadow`, `no-probe`, `original-probe`,
+    /// `svm`, `old-names`, `posted`, `pti`, `pcid`, `shadow`, `no-probe`, `original-probe`, `stacks`,
     /// `no-nested-events`, `no-waking`, `stock`, `no-noise`, `contexts`, `big-endian`, `compact`,
     /// `freq=HZ`, `offset-s=SECONDS`, `offset=CYCLES`, `start=CYCLES`.
     fn from_str(text: &str) -> Result<Self, SynthError> {
@@ -42,6 +42,7 @@ impl Dialect {
             "shadow" => self.shadow = true,
             "no-probe" => self.probe = Probe::None,
             "original-probe" => self.probe = Probe::Original,
+            "stacks" => self.stacks = true,
             "no-nested-events" => self.nested_events = false,
             "no-waking" => self.waking = false,
             "stock" => self.stock = true,

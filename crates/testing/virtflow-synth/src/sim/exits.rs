@@ -111,6 +111,7 @@ impl Sim<'_> {
                 .u32(id);
         });
         let (cr3, user) = (self.cr3(guest), self.guests[guest].user);
+        let (rsp, fs) = (self.stack(guest), self.fs_base(guest));
         self.vcpus[vcpu].mode = Mode::Kvm(self.class(exit));
         match (exit, nested) {
             (Exit::RunNested(n), None) => {
@@ -124,9 +125,18 @@ impl Sim<'_> {
         }
         self.refresh(vcpu);
         if self.scenario.dialect.probe == Probe::TestBed {
-            self.emit(Ev::VcpuExit, |p| {
+            let stacks = self.scenario.dialect.stacks;
+            let event = if stacks {
+                Ev::VcpuExitStack
+            } else {
+                Ev::VcpuExit
+            };
+            self.emit(event, |p| {
                 p.u32(id).u64(cr3).u8(if user { 3 } else { 0 });
                 p.u8(u8::from(nested.is_some()));
+                if stacks {
+                    p.u64(rsp).u64(fs);
+                }
             });
         }
         if nested.is_some() {

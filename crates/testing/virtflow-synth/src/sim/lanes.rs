@@ -123,7 +123,13 @@ impl Sim<'_> {
     fn set_context(&mut self, guest: usize, status: Status) {
         let g = &mut self.guests[guest];
         let lane = match g.context {
-            Context::Proc(p) => &mut self.procs[p].lane,
+            Context::Proc(p) => {
+                if let Some(lane) = &mut self.procs[p].thread {
+                    self.truth.set(lane, self.at, status);
+                }
+                let leader = self.procs[p].leader;
+                &mut self.procs[leader].lane
+            }
             Context::Kernel => &mut g.kernel_lane,
             Context::Idle => &mut g.idle_lane,
         };
@@ -141,6 +147,22 @@ impl Sim<'_> {
             Context::Kernel | Context::Idle => Status::because("waiting", level, "idle"),
         };
         self.set_context(guest, status);
+        if let Context::Proc(p) = self.guests[guest].context
+            && self.has_ready(p)
+        {
+            let leader = self.procs[p].leader;
+            let status = Status::new("ready-in-guest", level);
+            self.truth
+                .set(&mut self.procs[leader].lane, self.at, status);
+        }
+    }
+
+    /// Whether another thread of its process wants the processor.
+    fn has_ready(&self, proc: usize) -> bool {
+        let leader = self.procs[proc].leader;
+        let mut all = self.procs.iter().enumerate();
+        self.scenario.threads > 0
+            && all.any(|(n, p)| n != proc && p.leader == leader && p.life == Life::Ready)
     }
 
     /// A nested guest, if it is halted, is woken for this cause.
@@ -168,7 +190,14 @@ impl Sim<'_> {
                     .iter()
                     .flat_map(|g| [&g.kernel_lane, &g.idle_lane]),
             )
-            .chain(self.procs.iter().map(|proc| &proc.lane));
+            .chain(
+                self.procs
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, proc)| proc.leader == *n)
+                    .map(|(_, proc)| &proc.lane),
+            )
+            .chain(self.procs.iter().flat_map(|proc| proc.thread.iter()));
         for lane in lanes {
             self.truth.write(lane, end);
         }

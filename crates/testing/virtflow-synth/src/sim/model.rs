@@ -288,6 +288,7 @@ pub(super) enum Life {
     Waiting(&'static str),
 }
 
+/// A thread of a guest process; most processes have one.
 #[derive(Debug)]
 pub(super) struct Proc {
     pub(super) guest: usize,
@@ -303,7 +304,11 @@ pub(super) struct Proc {
     pub(super) partner: Option<usize>,
     /// When its last request left the guest.
     pub(super) requested: Ns,
+    /// The first thread of its process, which has the lane of all of them.
+    pub(super) leader: usize,
     pub(super) lane: Lane,
+    /// Its own, where threads can be told apart.
+    pub(super) thread: Option<Lane>,
 }
 
 /// A step of what a guest does. Only `Run` takes time by itself.

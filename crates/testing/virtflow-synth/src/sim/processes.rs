@@ -27,11 +27,20 @@ impl Sim<'_> {
             return;
         }
         p.life = Life::Ready;
+        let leader = p.leader;
         let g = &mut self.guests[p.guest];
+        let ready = Status::new("ready-in-guest", g.level);
         if g.context != Context::Proc(proc) {
-            Truth::blame(&mut p.lane, cause, key);
-            self.truth
-                .set(&mut p.lane, at, Status::new("ready-in-guest", g.level));
+            if let Some(lane) = &mut p.thread {
+                Truth::blame(lane, cause, key);
+                self.truth.set(lane, at, ready);
+            }
+            // Its process waits as long as none of its threads runs or wants to.
+            let lane = &mut self.procs[leader].lane;
+            if lane.state() == "waiting" {
+                Truth::blame(lane, cause, key);
+                self.truth.set(lane, at, ready);
+            }
         }
         g.queue.push_back(proc);
         let idle = g.context == Context::Idle;
@@ -107,7 +116,7 @@ impl Sim<'_> {
         let (before, after) = (run(400, 1_000), run(300, 800));
         let mut ops = vec![before, Op::Switch(next), after];
         if let Context::Proc(p) = next
-            && p != self.guests[guest].loaded
+            && self.procs[p].leader != self.procs[self.guests[guest].loaded].leader
         {
             if self.scenario.dialect.shadow && self.guests[guest].level == 1 {
                 // The exit's handler does the switch, too: it is when CR3 changes.

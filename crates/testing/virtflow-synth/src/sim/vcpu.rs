@@ -109,17 +109,24 @@ impl Sim<'_> {
         }
     }
 
-    /// A stack pointer: one stack per process, user or kernel.
-    fn stack(&self, guest: usize) -> u64 {
+    /// A stack pointer: user stacks lie apart, each thread and the idle task have a kernel stack,
+    /// and interrupts one of each processor's own.
+    pub(super) fn stack(&self, guest: usize) -> u64 {
         let g = &self.guests[guest];
-        let p = match g.context {
-            Context::Proc(p) => p as u64 + 1,
+        match g.context {
+            Context::Proc(p) if g.user => 0x7FFD_0000_1230 + ((p as u64) << 20),
+            _ if g.in_irq => 0xFFFF_C900_0000_0F58 + ((guest as u64) << 18),
+            Context::Proc(p) => KERNEL_STACKS + ((p as u64) << 14) + 0x3E58,
+            Context::Kernel => 0xFFFF_C900_4001_3E58 + ((guest as u64) << 14),
+            Context::Idle => 0xFFFF_C900_8001_3E98 + ((guest as u64) << 14),
+        }
+    }
+
+    /// The base of FS: a thread's pointer to its own data, none in the kernel's own threads.
+    pub(super) fn fs_base(&self, guest: usize) -> u64 {
+        match self.guests[guest].context {
+            Context::Proc(p) => thread_pointer(p),
             Context::Kernel | Context::Idle => 0,
-        };
-        if g.user {
-            0x7FFD_0000_1230 + (p << 20)
-        } else {
-            0xFFFF_C900_0001_3E58 + (p << 14)
         }
     }
 
@@ -137,7 +144,14 @@ impl Sim<'_> {
             0
         };
         let pid = self.vms[v.vm].pid;
-        self.emit(Ev::VcpuEnter, |p| {
+        let stacks = self.scenario.dialect.stacks;
+        let (rsp, fs) = (self.stack(active), self.fs_base(active));
+        let event = if stacks {
+            Ev::VcpuEnterStack
+        } else {
+            Ev::VcpuEnter
+        };
+        self.emit(event, |p| {
             p.u32(id)
                 .u64(cr3)
                 .u64(rip)
@@ -145,6 +159,9 @@ impl Sim<'_> {
                 .u64(l1_cr3)
                 .u64(vmcb12)
                 .i32(pid);
+            if stacks {
+                p.u64(rsp).u64(fs);
+            }
         });
     }
 
@@ -316,4 +333,12 @@ impl Sim<'_> {
 /// The address of a vCPU's LAPIC timer.
 pub(super) fn apic_timer_address(vcpu: usize) -> u64 {
     0xFFFF_8881_00C2_F610 + ((vcpu as u64) << 13)
+}
+
+/// Where the kernel stacks of threads begin.
+pub(super) const KERNEL_STACKS: u64 = 0xFFFF_C900_C000_0000;
+
+/// Where a thread keeps its own data.
+pub(super) const fn thread_pointer(proc: usize) -> u64 {
+    0x7F12_3400_0740 + ((proc as u64) << 24)
 }

@@ -78,6 +78,8 @@ events! {
     PagingElement "kvm_mmu_paging_element" "u64:pte u32:level"
     VcpuEnter "vcpu_enter_guest" "u32:vcpu_id x64:cr3 x64:rip u8:guest_mode x64:l1_cr3 x64:vmcb12 i32:vm_pid"
     VcpuExit "vcpu_exit_guest" "u32:vcpu_id x64:cr3 u8:cpl u8:guest_mode"
+    VcpuEnterStack "vcpu_enter_guest" "u32:vcpu_id x64:cr3 x64:rip u8:guest_mode x64:l1_cr3 x64:vmcb12 i32:vm_pid x64:rsp x64:fs_base"
+    VcpuExitStack "vcpu_exit_guest" "u32:vcpu_id x64:cr3 u8:cpl u8:guest_mode x64:rsp x64:fs_base"
     AddonsEnter "addons_vcpu_enter_guest" "u32:vcpuID u64:cr3tmp u64:sptmp u64:iptmp"
     DumpStart "lttng_statedump_start" ""
     DumpEnd "lttng_statedump_end" ""
@@ -110,7 +112,10 @@ impl Ev {
                 dialect.nested_events
             }
             Self::EmulateInsn | Self::PagetableWalk | Self::PagingElement => dialect.noise,
-            Self::VcpuEnter | Self::VcpuExit => dialect.probe == Probe::TestBed,
+            Self::VcpuEnter | Self::VcpuExit => dialect.probe == Probe::TestBed && !dialect.stacks,
+            Self::VcpuEnterStack | Self::VcpuExitStack => {
+                dialect.probe == Probe::TestBed && dialect.stacks
+            }
             Self::AddonsEnter => dialect.probe == Probe::Original,
             Self::KvmInjVirq => dialect.injection == Injection::Injected,
             Self::KvmApicvAccept => dialect.injection == Injection::Posted,

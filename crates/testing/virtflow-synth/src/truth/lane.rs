@@ -59,6 +59,17 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// The state that is on.
+    pub(crate) const fn state(&self) -> &'static str {
+        self.status.state
+    }
+
+    /// Its key, and the columns after that.
+    pub(crate) fn key_and_columns(&self) -> (&str, &str) {
+        let rest = self.columns.split_once(',').map_or("", |(_, rest)| rest);
+        rest.split_once(',').unwrap_or((rest, ""))
+    }
+
     /// Whom the state that is on is by.
     pub(crate) const fn by(&self) -> By {
         self.status.by

@@ -7,6 +7,8 @@ use super::super::Sim;
 use super::super::model::{
     Action, Context, Guest, Life, MS, Mode, Proc, Program, Role, Timer, US, Vcpu, Vm,
 };
+use super::super::vcpu::{KERNEL_STACKS, thread_pointer};
+use crate::Probe;
 use crate::truth::{Lane, Status};
 
 /// Disk workers per VM.
@@ -90,6 +92,10 @@ impl Sim<'_> {
             let cr3 = FIRST_CR3 + u64::from(index * (self.scenario.processes + 1) + n) * CR3_STEP;
             let program = PROGRAMS[n as usize % PROGRAMS.len()];
             self.add_proc(guest, &vm_key, index, program, cr3, n);
+        }
+        let first = self.procs.len() - self.scenario.processes as usize;
+        for n in 0..self.scenario.threads.min(self.scenario.processes) {
+            self.add_second(first + n as usize);
         }
         if index == 0 && (vm as u32) < self.scenario.nested {
             self.add_nested(vcpu, &vm_key);
@@ -202,6 +208,7 @@ impl Sim<'_> {
         let waiting = Status::because("waiting", level, "timer");
         let lane = self.truth.lane("process", &key, &columns, waiting);
         let proc = self.procs.len();
+        let thread = self.add_thread_lane(&key, &columns, proc, waiting);
         // The last one added counts as the one that ran before the guest halted.
         self.guests[guest].loaded = proc;
         self.procs.push(Proc {
@@ -214,12 +221,65 @@ impl Sim<'_> {
             mail: 0,
             partner: None,
             requested: 0,
+            leader: proc,
             lane,
+            thread,
         });
         let first = self.chance.between(300 * US, 5 * MS);
         self.guests[guest]
             .timers
             .push(Reverse((first, Timer::Proc(proc))));
+    }
+
+    /// A second thread of a process.
+    fn add_second(&mut self, leader: usize) {
+        let proc = self.procs.len();
+        let Proc {
+            guest,
+            cr3,
+            ref lane,
+            ..
+        } = self.procs[leader];
+        let (lane, level) = (lane.clone(), self.guests[guest].level);
+        let waiting = Status::because("waiting", level, "timer");
+        let (key, columns) = lane.key_and_columns();
+        let thread = self.add_thread_lane(key, columns, proc, waiting);
+        self.procs.push(Proc {
+            guest,
+            program: Program::Burn,
+            cr3,
+            pcid: 1,
+            life: Life::Waiting("timer"),
+            ops: VecDeque::new(),
+            mail: 0,
+            partner: None,
+            requested: 0,
+            leader,
+            lane,
+            thread,
+        });
+        let first = self.chance.between(300 * US, 5 * MS);
+        self.guests[guest]
+            .timers
+            .push(Reverse((first, Timer::Proc(proc))));
+    }
+
+    /// The lane of a thread, where the dialect tells threads apart, by what it tells them by.
+    fn add_thread_lane(
+        &mut self,
+        key: &str,
+        columns: &str,
+        proc: usize,
+        status: Status,
+    ) -> Option<Lane> {
+        let dialect = &self.scenario.dialect;
+        let name = match dialect.probe {
+            Probe::Original => format!("stack:{:x}", KERNEL_STACKS + ((proc as u64) << 14)),
+            Probe::TestBed if dialect.stacks => format!("fs:{:x}", thread_pointer(proc)),
+            _ => return None,
+        };
+        let key = format!("{key}/{name}");
+        Some(self.truth.lane("guest-thread", &key, columns, status))
     }
 
     /// Joins producers with consumers (of the next vCPU) and clients with servers: of each two
