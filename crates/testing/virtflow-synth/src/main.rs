@@ -45,6 +45,9 @@ struct Args {
     /// How many of these have a second thread
     #[arg(long, default_value_t = 0)]
     threads: u32,
+    /// Further processes of each virtual processor that start short programs
+    #[arg(long, default_value_t = 0)]
+    shells: u32,
     /// Host threads that burn processor time
     #[arg(long, default_value_t = 1)]
     hogs: u32,
@@ -88,6 +91,7 @@ impl Args {
             vcpus: self.vcpus,
             processes: self.processes,
             threads: self.threads,
+            shells: self.shells,
             hogs: self.hogs,
             nested: self.nested,
             pinned: self.pinned,

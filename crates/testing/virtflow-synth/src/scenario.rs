@@ -24,6 +24,9 @@ pub struct Scenario {
     pub processes: u32,
     /// How many of the processes of each virtual processor have a second thread.
     pub threads: u32,
+    /// Further processes of each virtual processor that start short programs, one after the other
+    /// on the same page table.
+    pub shells: u32,
     /// Host threads that burn processor time.
     pub hogs: u32,
     /// How many of the VMs run a nested VM (on their first virtual processor).
@@ -60,6 +63,7 @@ impl Default for Scenario {
             vcpus: 1,
             processes: 5,
             threads: 0,
+            shells: 0,
             hogs: 1,
             nested: 0,
             pinned: 0.5,

@@ -48,8 +48,9 @@ pub(crate) struct Use {
     pub(crate) started: Option<Timestamp>,
     /// Whose page table was loaded when it was loaded last.
     pub(crate) after: Option<ProcIx>,
-    /// Who forked it: before its program started it ran on a copy of that one's page table.
-    pub(crate) parent: Option<ProcIx>,
+    /// Who started its program: whoever's page table was loaded right before (vfork), or the one
+    /// that was before that, if it was a copy (fork).
+    pub(crate) parents: [Option<ProcIx>; 2],
 }
 
 impl Use {
@@ -252,7 +253,7 @@ impl<S: Sink> Model<S> {
             Some(came) => (came, self.processes[p.0].table.after),
             None => (segment.entry, waits.current()),
         };
-        let parent = copy.and_then(|copy| self.processes[copy.0].table.after);
+        let before = copy.and_then(|copy| self.processes[copy.0].table.after);
         let p = if fresh {
             p
         } else {
@@ -260,7 +261,7 @@ impl<S: Sink> Model<S> {
         };
         let table = &mut self.processes[p.0].table;
         table.started = Some(came);
-        table.parent = parent;
+        table.parents = [copy, before];
     }
 
     /// The page table of `old` is another process's since `came`.

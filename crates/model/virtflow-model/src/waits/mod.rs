@@ -500,7 +500,7 @@ impl<S: Sink> Model<S> {
         let child = match before {
             Before::Process(q, _) => {
                 let table = &self.processes[q.0].table;
-                table.started >= Some(span.start) && table.parent == Some(p)
+                table.started >= Some(span.start) && table.parents.contains(&Some(p))
             }
             _ => false,
         };

@@ -74,7 +74,10 @@ dialects! {
     no_probe_no_nested "no-probe,no-nested-events" |_| ();
     vmx_original "vmx,original-probe,no-nested-events,pti,pcid" |_| ();
     two_vcpus "testbed vcpus" |s| (s.vcpus, s.cpus) = (2, 3);
-    stacks "stacks threads" |s| s.threads = 2;
+    stacks "stacks threads" |s| s.threads = 1;
     original_threads "original-probe threads" |s| s.threads = 2;
+    programs "testbed programs" |s| s.shells = 1;
+    original_programs "original-probe programs" |s| s.shells = 1;
+    pti_programs "vmx,pti,pcid programs" |s| s.shells = 1;
     hidden "testbed hidden" |s| s.hidden_switches = 0.3;
 }

@@ -14,7 +14,7 @@ const fn codes(exit: Exit) -> (u32, u32) {
         Exit::Halt => (0x078, 12),
         Exit::Deadline(_) | Exit::Eoi(_) | Exit::Ipi(_) => (0x07c, 32),
         Exit::ReadMsr => (0x07c, 31),
-        Exit::Cpuid => (0x072, 10),
+        Exit::Cpuid { .. } => (0x072, 10),
         Exit::Page => (0x400, 48),
         Exit::KickDisk(_) | Exit::KickNet(_) | Exit::ReadDevice => (0x400, 49),
         Exit::LoadCr3(_) => (0x013, 28),
@@ -59,7 +59,7 @@ impl Sim<'_> {
                 }
             }
             Exit::Deadline(_) | Exit::Eoi(_) | Exit::Ipi(_) | Exit::ReadMsr => "msr",
-            Exit::Cpuid => "cpuid",
+            Exit::Cpuid { .. } => "cpuid",
             Exit::Page => "mem",
             Exit::KickDisk(_) | Exit::KickNet(_) | Exit::ReadDevice => {
                 if vmx {
@@ -186,6 +186,8 @@ impl Sim<'_> {
             Exit::RunNested(_) => 0xFFFF_FFFF_C04E_C209,
             Exit::LoadState => 0xFFFF_FFFF_C04E_C190,
             Exit::SaveState => 0xFFFF_FFFF_C04E_C279,
+            // Programs are loaded anywhere, by whole pages.
+            Exit::Cpuid { place, .. } => 0x7F00_0000_0000 + (anywhere << 12 | u64::from(place)),
             _ if self.guests[guest].user => 0x40_1000 + anywhere,
             _ => 0xFFFF_FFFF_8100_0000 + anywhere,
         };

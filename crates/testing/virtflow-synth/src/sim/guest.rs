@@ -129,6 +129,8 @@ impl Sim<'_> {
             }
             Op::Block(cause) => self.block(guest, cause),
             Op::Pipe => self.pipe(guest),
+            Op::Spawn(child) => self.spawn(guest, child),
+            Op::End => self.end_process(guest),
             Op::Gif => {
                 self.guests[guest].gif = true;
                 self.take_pending(guest);

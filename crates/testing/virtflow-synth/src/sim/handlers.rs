@@ -51,9 +51,9 @@ impl Sim<'_> {
                 }
             }
             Exit::Ipi(target) => self.ipi(vcpu, target),
-            Exit::Cpuid => {
+            Exit::Cpuid { leaf, .. } => {
                 self.emit(Ev::KvmCpuid, |p| {
-                    p.u32(0)
+                    p.u32(leaf)
                         .u64(13)
                         .u64(0x6874_7541)
                         .u64(0x444D_4163)

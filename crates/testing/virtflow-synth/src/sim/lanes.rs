@@ -140,9 +140,19 @@ impl Sim<'_> {
     pub(super) fn leave_context(&mut self, guest: usize) {
         let level = self.guests[guest].level;
         let status = match self.guests[guest].context {
+            Context::Proc(p) if self.procs[p].life == Life::None => {
+                let proc = &self.procs[p];
+                for lane in [Some(&proc.lane), proc.thread.as_ref()]
+                    .into_iter()
+                    .flatten()
+                {
+                    self.truth.write(lane, self.at);
+                }
+                return;
+            }
             Context::Proc(p) => match self.procs[p].life {
                 Life::Waiting(cause) => Status::because("waiting", level, cause),
-                Life::Current | Life::Ready => Status::new("ready-in-guest", level),
+                Life::Current | Life::Ready | Life::None => Status::new("ready-in-guest", level),
             },
             Context::Kernel | Context::Idle => Status::because("waiting", level, "idle"),
         };
@@ -194,10 +204,15 @@ impl Sim<'_> {
                 self.procs
                     .iter()
                     .enumerate()
-                    .filter(|(n, proc)| proc.leader == *n)
+                    .filter(|(n, proc)| proc.leader == *n && proc.life != Life::None)
                     .map(|(_, proc)| &proc.lane),
             )
-            .chain(self.procs.iter().flat_map(|proc| proc.thread.iter()));
+            .chain(
+                self.procs
+                    .iter()
+                    .filter(|proc| proc.life != Life::None)
+                    .flat_map(|proc| proc.thread.iter()),
+            );
         for lane in lanes {
             self.truth.write(lane, end);
         }

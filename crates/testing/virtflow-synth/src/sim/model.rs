@@ -279,6 +279,10 @@ pub(super) enum Program {
     Sleep,
     /// Runs a nested guest.
     Hypervise(usize),
+    /// Starts a program in this other process, waits for its end, sleeps.
+    Shell(usize),
+    /// A short program that this process started.
+    Child(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,6 +290,8 @@ pub(super) enum Life {
     Current,
     Ready,
     Waiting(&'static str),
+    /// Not begun yet, or ended.
+    None,
 }
 
 /// A thread of a guest process; most processes have one.
@@ -304,6 +310,8 @@ pub(super) struct Proc {
     pub(super) partner: Option<usize>,
     /// When its last request left the guest.
     pub(super) requested: Ns,
+    /// How many programs began on its page table.
+    pub(super) generation: u32,
     /// The first thread of its process, which has the lane of all of them.
     pub(super) leader: usize,
     pub(super) lane: Lane,
@@ -337,6 +345,9 @@ pub(super) enum Op {
     Block(&'static str),
     /// The current process writes to its partner's pipe.
     Pipe,
+    /// The current process starts a program, or ends.
+    Spawn(usize),
+    End,
     /// A nested guest's hypervisor takes interrupts again.
     Gif,
 }
@@ -357,7 +368,11 @@ pub(super) enum Exit {
     Eoi(u8),
     /// IPI to a vCPU.
     Ipi(usize),
-    Cpuid,
+    /// The leaf asked for, and where in its page the instruction stands.
+    Cpuid {
+        leaf: u32,
+        place: u16,
+    },
     /// A page KVM must map.
     Page,
     /// A process's virtio request: disk or network.

@@ -1,7 +1,7 @@
 //! The guest's scheduler: waking, blocking and switching processes.
 
 use super::Sim;
-use super::model::{Context, Exit, Life, Op, Program};
+use super::model::{Context, Exit, Life, Op, Proc, Program};
 use crate::truth::{NOBODY, Status, Truth};
 
 impl Sim<'_> {
@@ -88,6 +88,44 @@ impl Sim<'_> {
                 .kernel
                 .push_front(Op::Exit(Exit::Ipi(target)));
         }
+    }
+
+    /// A program begins on the page table of `child`: its lane begins.
+    fn begin_lane(&mut self, child: usize) {
+        let Proc { guest, cr3, .. } = self.procs[child];
+        let level = self.guests[guest].level;
+        let (vm_key, columns) = self.proc_columns(child);
+        let key = format!("{vm_key}/cr3:{cr3:x}#{}", self.procs[child].generation);
+        let ready = Status::new("ready-in-guest", level);
+        self.procs[child].lane = self
+            .truth
+            .lane_from("process", &key, &columns, ready, self.at);
+        self.procs[child].thread = self.add_thread_lane(&key, &columns, child, ready);
+        if let Some(lane) = &mut self.procs[child].thread {
+            lane.begin(self.at);
+        }
+    }
+
+    /// The current process starts a program.
+    pub(super) fn spawn(&mut self, guest: usize, child: usize) {
+        self.begin_lane(child);
+        self.procs[child].life = Life::Ready;
+        self.procs[child].ops.clear();
+        self.plan_program(child);
+        self.guests[guest].queue.push_back(child);
+    }
+
+    /// The current process ends: whoever started it is woken.
+    pub(super) fn end_process(&mut self, guest: usize) {
+        let Context::Proc(p) = self.guests[guest].context else {
+            return;
+        };
+        if let Program::Child(parent) = self.procs[p].program {
+            self.wake_proc(parent, "task", Some(p));
+        }
+        self.procs[p].life = Life::None;
+        self.procs[p].generation += 1;
+        self.schedule(guest);
     }
 
     /// Decides who runs next and plans the switch.

@@ -39,6 +39,15 @@ impl Sim<'_> {
                 self.burst(proc, 100 * US);
                 self.nap(proc, 3 * MS);
             }
+            Program::Shell(child) => {
+                self.burst(proc, 100 * US);
+                self.add(proc, &[kernel(30 * US), Op::Spawn(child), kernel(2 * US)]);
+                self.add(proc, &[Op::Block("task")]);
+                self.burst(proc, 40 * US);
+                self.nap(proc, 5 * MS);
+            }
+            // All it does is planned at its beginning.
+            Program::Child(_) => self.add(proc, &[kernel(500), Op::End]),
             Program::Hypervise(nested) => {
                 let run = kernel(self.chance.between(600, 1_500));
                 self.add(proc, &[run]);
@@ -49,6 +58,25 @@ impl Sim<'_> {
                 self.add(proc, &[Op::Exit(Exit::LoadState), kernel(400), enter]);
             }
         }
+    }
+
+    /// A program from its beginning to its end: the C library asks what the processor can do (glibc's
+    /// `init_cpu_features`), then it works.
+    pub(super) fn plan_program(&mut self, proc: usize) {
+        let user = |ns| Op::Run { ns, user: true };
+        let exec = self.chance.between(50_000, 150_000);
+        self.add(proc, &[kernel(exec), user(1_000)]);
+        for (n, leaf) in [0, 1, 7, 0xD, 0x8000_0000, 0x8000_0001]
+            .into_iter()
+            .enumerate()
+        {
+            let place = 0xABC + 0x12 * n as u16;
+            let asked = Op::Exit(Exit::Cpuid { leaf, place });
+            let between = self.chance.between(200, 900);
+            self.add(proc, &[asked, user(between)]);
+        }
+        self.burst(proc, 600 * US);
+        self.add(proc, &[kernel(20 * US), Op::End]);
     }
 
     fn add(&mut self, proc: usize, ops: &[Op]) {
@@ -65,7 +93,10 @@ impl Sim<'_> {
                 self.add(proc, &[user(ns / 2), exit, user(ns / 2)]);
             }
             1 => {
-                let exit = Op::Exit(Exit::Cpuid);
+                let exit = Op::Exit(Exit::Cpuid {
+                    leaf: 0x15,
+                    place: 0xD40,
+                });
                 self.add(proc, &[user(ns / 3), exit, user(ns / 2)]);
             }
             _ => self.add(proc, &[user(ns)]),

@@ -59,6 +59,11 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// It begins at a time.
+    pub(crate) const fn begin(&mut self, time: i64) {
+        self.start = time;
+    }
+
     /// The state that is on.
     pub(crate) const fn state(&self) -> &'static str {
         self.status.state

@@ -85,6 +85,20 @@ impl Truth {
         }
     }
 
+    /// A lane that begins at a time.
+    pub(crate) fn lane_from(
+        &mut self,
+        kind: &str,
+        key: &str,
+        columns: &str,
+        status: Status,
+        time: i64,
+    ) -> Lane {
+        let mut lane = self.lane(kind, key, columns, status);
+        lane.begin(time);
+        lane
+    }
+
     /// The lane is in another state from `time` on, unless it is in that one already.
     pub(crate) fn set(&mut self, lane: &mut Lane, time: i64, status: Status) {
         if lane.status != status {

@@ -16,6 +16,8 @@ const WORKERS: usize = 4;
 /// Where the first page table of each guest lies; user halves lie 4 KiB above.
 const FIRST_CR3: u64 = 0x0487_C000;
 const CR3_STEP: u64 = 0x2000;
+/// Those of shells and their programs.
+const SHELLS_CR3: u64 = 0x1487_C000;
 const FIRST_VMCB12: u64 = 0x07A5_8000;
 
 impl Sim<'_> {
@@ -96,6 +98,9 @@ impl Sim<'_> {
         let first = self.procs.len() - self.scenario.processes as usize;
         for n in 0..self.scenario.threads.min(self.scenario.processes) {
             self.add_second(first + n as usize);
+        }
+        for n in 0..self.scenario.shells {
+            self.add_shell(guest, &vm_key, index, n);
         }
         if index == 0 && (vm as u32) < self.scenario.nested {
             self.add_nested(vcpu, &vm_key);
@@ -221,6 +226,7 @@ impl Sim<'_> {
             mail: 0,
             partner: None,
             requested: 0,
+            generation: 0,
             leader: proc,
             lane,
             thread,
@@ -229,6 +235,34 @@ impl Sim<'_> {
         self.guests[guest]
             .timers
             .push(Reverse((first, Timer::Proc(proc))));
+    }
+
+    /// A process that starts programs, and the place of the one it has started.
+    fn add_shell(&mut self, guest: usize, vm_key: &str, index: u32, n: u32) {
+        let loaded = self.guests[guest].loaded;
+        let cr3 = SHELLS_CR3 + u64::from(index * self.scenario.shells + n) * 2 * CR3_STEP;
+        let (shell, child) = (self.procs.len(), self.procs.len() + 1);
+        self.add_proc(guest, vm_key, index, Program::Shell(child), cr3, n);
+        self.add_proc(
+            guest,
+            vm_key,
+            index,
+            Program::Child(shell),
+            cr3 + CR3_STEP,
+            n,
+        );
+        self.guests[guest]
+            .timers
+            .retain(|Reverse((_, timer))| *timer != Timer::Proc(child));
+        self.guests[guest].loaded = loaded;
+        self.procs[child].life = Life::None;
+    }
+
+    /// The VM's key, and the columns after the key of a process's rows.
+    pub(in super::super) fn proc_columns(&self, proc: usize) -> (String, String) {
+        let (key, columns) = self.procs[proc].lane.key_and_columns();
+        let vm_key = key.rsplit_once('/').map_or(key, |(vm, _)| vm);
+        (vm_key.to_owned(), columns.to_owned())
     }
 
     /// A second thread of a process.
@@ -246,7 +280,7 @@ impl Sim<'_> {
         let thread = self.add_thread_lane(key, columns, proc, waiting);
         self.procs.push(Proc {
             guest,
-            program: Program::Burn,
+            program: Program::Sleep,
             cr3,
             pcid: 1,
             life: Life::Waiting("timer"),
@@ -254,6 +288,7 @@ impl Sim<'_> {
             mail: 0,
             partner: None,
             requested: 0,
+            generation: 0,
             leader,
             lane,
             thread,
@@ -265,7 +300,7 @@ impl Sim<'_> {
     }
 
     /// The lane of a thread, where the dialect tells threads apart, by what it tells them by.
-    fn add_thread_lane(
+    pub(in super::super) fn add_thread_lane(
         &mut self,
         key: &str,
         columns: &str,
@@ -339,5 +374,7 @@ const fn name(program: Program) -> &'static str {
         Program::Consume => "consume",
         Program::Sleep => "sleep",
         Program::Hypervise(_) => "hypervisor",
+        Program::Shell(_) => "shell",
+        Program::Child(_) => "child",
     }
 }
