@@ -17,10 +17,10 @@ pub use info::{EventReport, INFO_VERSION, Info, MachineInfo, info};
 pub use needed::{Analysis, Missing, Possible};
 pub use pipeline::{Outcome, Progress, analyze, bounds, machines, threads};
 pub use report::{
-    Budget, Checks, ContainerReport, CpuReport, Durations, ExitReport, GuestReport, HostReport,
-    LossReport, MachineReport, NestedVcpuReport, NestedVmReport, ProcessReport, REPORT_VERSION,
-    Report, Request, StateTime, StreamReport, Taker, TakerKind, ThreadReport, VcpuReport, VmReport,
-    Wait, Waits, report, text,
+    Budget, Checks, ContainerReport, CpuReport, Durations, ExitReport, GuestReport,
+    GuestThreadReport, HostReport, LossReport, MachineReport, NestedVcpuReport, NestedVmReport,
+    ProcessReport, REPORT_VERSION, Report, Request, StateTime, StreamReport, Taker, TakerKind,
+    ThreadReport, VcpuReport, VmReport, Wait, Waits, report, text,
 };
 pub use rows::{EdgeRow, IntervalRow, ROWS_VERSION, Row, Rows};
 pub use source::{ClockReport, ProblemReport, ProblemsReport, SourceReport};

@@ -176,7 +176,8 @@ impl Sums {
             | State::PreemptedOnHost
             | State::ReadyInGuest
             | State::PreemptedL0
-            | State::PreemptedL1 => self.by.entry((state, interval.by)).or_default().add(ns),
+            | State::PreemptedL1
+            | State::PreemptedL2 => self.by.entry((state, interval.by)).or_default().add(ns),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ use super::lane::Budget;
 use super::names::{Names, label};
 use super::takers::{Taker, takers};
 use super::waits::Waits;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use virtflow_base::{Entity, EntityId};
 use virtflow_model::{Confidence, Kind, State};
@@ -40,8 +41,27 @@ pub struct ProcessReport {
     pub budget: Budget,
     /// Its waits by cause.
     pub waits: Waits,
-    /// Who had the processor while it was on a virtual processor that had none.
+    /// Who had the processor while it was on a virtual processor that had none, and who had the
+    /// virtual processor while it wanted that.
     pub taken_by: Vec<Taker>,
+    /// Its threads, where a probe tells them apart, the one that ran longest first.
+    pub threads: Vec<GuestThreadReport>,
+}
+
+/// A thread of a guest process.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GuestThreadReport {
+    /// Its key.
+    pub key: String,
+    /// What to call it: by its thread pointer, or by its kernel stack.
+    pub label: String,
+    /// Time on a virtual processor that had a physical one: user, kernel and hypervisor.
+    pub ran_ns: i64,
+    /// How much of that is proved to be this thread.
+    pub ran_proved_ns: i64,
+    /// Where its time went.
+    pub budget: Budget,
 }
 
 /// The states in which a guest process has a physical processor.
@@ -53,6 +73,13 @@ impl GuestReport {
         let mut kernel = Vec::new();
         let mut idle = Vec::new();
         let mut sums = Vec::new();
+        let mut threads: FxHashMap<EntityId, Vec<GuestThreadReport>> = FxHashMap::default();
+        for entity in names.in_vm(Kind::GuestThread, vm) {
+            if let Some(process) = entity.parent {
+                let thread = GuestThreadReport::new(names, entity);
+                threads.entry(process).or_default().push(thread);
+            }
+        }
         for entity in names.in_vm(Kind::Process, vm) {
             let Some(sum) = names.budgets.sums(entity.id) else {
                 continue;
@@ -61,7 +88,10 @@ impl GuestReport {
                 Some(Own::Kernel) => kernel.push(Budget::new(Some(sum))),
                 Some(Own::Idle) => idle.push(Budget::new(Some(sum))),
                 None => {
-                    report.processes.push(ProcessReport::new(names, entity));
+                    let threads = threads.remove(&entity.id).unwrap_or_default();
+                    report
+                        .processes
+                        .push(ProcessReport::new(names, entity, threads));
                     sums.push(sum);
                 }
             }
@@ -96,9 +126,10 @@ fn own_lane(entity: &Entity) -> Option<Own> {
 }
 
 impl ProcessReport {
-    fn new(names: &Names<'_>, entity: &Entity) -> Self {
+    fn new(names: &Names<'_>, entity: &Entity, mut threads: Vec<GuestThreadReport>) -> Self {
         let sums = names.budgets.sums(entity.id);
         let budget = Budget::of_process(sums);
+        threads.sort_by(|a, b| b.ran_ns.cmp(&a.ran_ns).then_with(|| a.key.cmp(&b.key)));
         Self {
             key: entity.key.clone(),
             label: label(entity),
@@ -108,6 +139,21 @@ impl ProcessReport {
                 .ns(|s| RAN.contains(&s.state) && s.confidence == Confidence::Proved),
             waits: Waits::new(sums),
             taken_by: takers(sums, names),
+            budget,
+            threads,
+        }
+    }
+}
+
+impl GuestThreadReport {
+    fn new(names: &Names<'_>, entity: &Entity) -> Self {
+        let budget = Budget::new(names.budgets.sums(entity.id));
+        Self {
+            key: entity.key.clone(),
+            label: label(entity),
+            ran_ns: budget.in_states(&RAN),
+            ran_proved_ns: budget
+                .ns(|s| RAN.contains(&s.state) && s.confidence == Confidence::Proved),
             budget,
         }
     }

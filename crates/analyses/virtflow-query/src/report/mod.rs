@@ -18,7 +18,7 @@ mod waits;
 mod words;
 
 pub use exits::ExitReport;
-pub use guest::{GuestReport, ProcessReport};
+pub use guest::{GuestReport, GuestThreadReport, ProcessReport};
 pub use host::{ContainerReport, CpuReport, HostReport, ThreadReport};
 pub use lane::{Budget, StateTime};
 pub use loss::{LossReport, StreamReport};

@@ -27,12 +27,16 @@ pub struct Taker {
     pub runnable_ns: i64,
     /// In how many stretches.
     pub runnable_count: u64,
+    /// How long it had the virtual processor that the other one, a process of its guest, wanted.
+    pub ready_ns: i64,
+    /// In how many stretches.
+    pub ready_count: u64,
 }
 
 impl Taker {
-    /// Both together.
+    /// All together.
     pub const fn total_ns(&self) -> i64 {
-        self.preempted_ns + self.runnable_ns
+        self.preempted_ns + self.runnable_ns + self.ready_ns
     }
 }
 
@@ -74,17 +78,19 @@ pub(super) fn takers(sums: Option<&Sums>, names: &Names<'_>) -> Vec<Taker> {
                     preempted_count: 0,
                     runnable_ns: 0,
                     runnable_count: 0,
+                    ready_ns: 0,
+                    ready_count: 0,
                 });
                 all.len() - 1
             });
         let taker = &mut all[at];
-        if state == State::Runnable {
-            taker.runnable_ns += total.ns;
-            taker.runnable_count += total.count;
-        } else {
-            taker.preempted_ns += total.ns;
-            taker.preempted_count += total.count;
-        }
+        let (ns, count) = match state {
+            State::Runnable => (&mut taker.runnable_ns, &mut taker.runnable_count),
+            State::ReadyInGuest => (&mut taker.ready_ns, &mut taker.ready_count),
+            _ => (&mut taker.preempted_ns, &mut taker.preempted_count),
+        };
+        *ns += total.ns;
+        *count += total.count;
     }
     all.sort_by(|a, b| {
         b.total_ns()

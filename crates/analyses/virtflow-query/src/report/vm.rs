@@ -72,6 +72,8 @@ pub struct NestedVmReport {
     pub hypervisor_cr3: Option<String>,
     /// Its virtual processors.
     pub vcpus: Vec<NestedVcpuReport>,
+    /// At which level it runs: 2 in a VM of the host, 3 in one of these.
+    pub level: u8,
     /// Where the time of all of them went.
     pub budget: Budget,
     /// Waits of all of them.
@@ -120,7 +122,7 @@ impl VmReport {
             }),
             vcpus,
             guest: GuestReport::new(names, vm.id),
-            nested: nested_in(names, vm),
+            nested: nested_in(names, vm, 2),
         }
     }
 }
@@ -144,16 +146,18 @@ impl VcpuReport {
     }
 }
 
-/// The VMs whose parent is `vm`.
-fn nested_in(names: &Names<'_>, vm: &Entity) -> Vec<NestedVmReport> {
+/// The VMs whose parent is `vm`, which are at this level.
+fn nested_in(names: &Names<'_>, vm: &Entity, level: u8) -> Vec<NestedVmReport> {
     let nested = names
         .of(Kind::NestedVm)
         .filter(|n| n.parent == Some(vm.id) && n.id != vm.id);
-    nested.map(|vm| NestedVmReport::new(names, vm)).collect()
+    nested
+        .map(|vm| NestedVmReport::new(names, vm, level))
+        .collect()
 }
 
 impl NestedVmReport {
-    fn new(names: &Names<'_>, vm: &Entity) -> Self {
+    fn new(names: &Names<'_>, vm: &Entity, level: u8) -> Self {
         let lanes: Vec<_> = names.in_vm(Kind::NestedVcpu, vm.id).collect();
         let vcpus: Vec<_> = lanes
             .iter()
@@ -163,6 +167,7 @@ impl NestedVmReport {
             key: vm.key.clone(),
             label: label(vm),
             hypervisor_cr3: vm.cr3.map(|cr3| format!("{cr3:#x}")),
+            level,
             budget: Budget::sum(vcpus.iter().map(|vcpu| &vcpu.budget)),
             waits: Waits::new(lanes.iter().filter_map(|vcpu| names.budgets.sums(vcpu.id))),
             exits: exits_of(names.budgets, |key| {
@@ -170,7 +175,7 @@ impl NestedVmReport {
             }),
             vcpus,
             guest: GuestReport::new(names, vm.id),
-            nested: nested_in(names, vm),
+            nested: nested_in(names, vm, level.saturating_add(1)),
         }
     }
 }

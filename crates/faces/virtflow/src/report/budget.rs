@@ -16,12 +16,13 @@ pub(crate) struct Lane<'a> {
     pub(crate) takers: &'a [Taker],
 }
 
-/// Where the time of virtual processors went, all together and side by side.
+/// Where the time of virtual processors went, all together and side by side; by these groups, of a
+/// VM at this level.
 pub(crate) fn budgets(
     page: &mut Page,
     all: &Budget,
     lanes: &[Lane<'_>],
-    groups: &[Group],
+    (groups, level): (&[Group], u8),
     top: usize,
 ) {
     let shown = if lanes.len() > 1 {
@@ -30,10 +31,10 @@ pub(crate) fn budgets(
         &[]
     };
     let first = shown.len().min(COLUMNS);
-    budget_table(page, all, &shown[..first], groups, top);
+    budget_table(page, all, &shown[..first], (groups, level), top);
     for chunk in shown[first..].chunks(COLUMNS) {
         page.gap();
-        budget_table(page, all, chunk, groups, top);
+        budget_table(page, all, chunk, (groups, level), top);
     }
     if lanes.len() > 1 && shown.len() < lanes.len() {
         let rest = lanes.len() - shown.len();
@@ -44,7 +45,13 @@ pub(crate) fn budgets(
     }
 }
 
-fn budget_table(page: &mut Page, all: &Budget, lanes: &[Lane<'_>], groups: &[Group], top: usize) {
+fn budget_table(
+    page: &mut Page,
+    all: &Budget,
+    lanes: &[Lane<'_>],
+    (groups, level): (&[Group], u8),
+    top: usize,
+) {
     let headings = ["", "time", "share"].map(String::from).into_iter();
     let mut table = Table::new(
         1,
@@ -77,7 +84,7 @@ fn budget_table(page: &mut Page, all: &Budget, lanes: &[Lane<'_>], groups: &[Gro
         for one in parts.iter().take(top) {
             add(
                 Tone::Plain,
-                format!("  {}", part(one.0, one.2, one.1)),
+                format!("  {}", part(one.0, one.2, one.1, level)),
                 &|s| is(one, s),
             );
         }

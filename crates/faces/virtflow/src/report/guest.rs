@@ -5,10 +5,15 @@ use crate::output::{duration, duration_cell, share};
 use crate::page::Page;
 use crate::table::{Table, Tone};
 use std::collections::BTreeMap;
-use virtflow_query::{Budget, Cause, GuestReport, NestedVmReport, ProcessReport, State};
+use virtflow_query::{
+    Budget, Cause, GuestReport, GuestThreadReport, NestedVmReport, ProcessReport, State,
+};
 
 /// How many causes stand side by side.
 const CAUSES: usize = 5;
+/// How many processes stand side by side, and how many threads of each one below the other.
+const VICTIMS: usize = 4;
+const THREADS: usize = 3;
 
 /// Processes, the guest's kernel and its idle loop; `nested` are the VMs that some of the
 /// processes run.
@@ -19,6 +24,7 @@ pub(super) fn guest(page: &mut Page, guest: &GuestReport, nested: &[NestedVmRepo
     page.section("Its processes, told apart by their page tables (CR3), over all its vCPUs");
     ran(page, guest, nested, top);
     unknown(page, guest);
+    wanted(page, guest, top);
     if guest.waits.raw.count > 0 {
         page.section("What its processes waited for");
         super::budget::waits(page, &guest.waits, top);
@@ -32,11 +38,10 @@ fn name(process: &ProcessReport, nested: &[NestedVmReport]) -> String {
     let label = process.label.strip_prefix("cr3 ").unwrap_or(&process.label);
     let runs = nested
         .iter()
-        .any(|vm| vm.hypervisor_cr3.is_some() && vm.hypervisor_cr3 == process.cr3);
-    if runs {
-        format!("{label} (L2)")
-    } else {
-        label.to_owned()
+        .find(|vm| vm.hypervisor_cr3.is_some() && vm.hypervisor_cr3 == process.cr3);
+    match runs {
+        Some(vm) => format!("{label} (L{})", vm.level),
+        None => label.to_owned(),
     }
 }
 
@@ -62,6 +67,7 @@ fn ran(page: &mut Page, guest: &GuestReport, nested: &[NestedVmReport], top: usi
             process.ran_ns,
             process.ran_proved_ns,
         );
+        threads(&mut table, process, top);
     }
     if guest.processes.len() > top {
         let rest = &guest.processes[top..];
@@ -108,7 +114,27 @@ fn ran(page: &mut Page, guest: &GuestReport, nested: &[NestedVmReport], top: usi
     }
     page.table(&table);
     page.paragraph(Tone::Faint, "ran = user + kernel + KVM and VMM working for it. proved: share of ran \
-        that the events leave no other answer for; the rest is likely. No CPU: its vCPU was pre-empted. (L2): runs a nested VM.");
+        that the events leave no other answer for; the rest is likely. No CPU: its vCPU was pre-empted, or another process had it. (L2): runs a nested VM.");
+}
+
+/// The threads of a process that has several.
+fn threads(table: &mut Table, process: &ProcessReport, top: usize) {
+    if process.threads.len() < 2 {
+        return;
+    }
+    for thread in process.threads.iter().take(top.min(THREADS)) {
+        let name = format!("  {}", thread.label);
+        let (ran, proved) = (thread.ran_ns, thread.ran_proved_ns);
+        row(table, Tone::Faint, &name, &thread.budget, ran, proved);
+    }
+    if process.threads.len() > THREADS {
+        let rest = &process.threads[THREADS..];
+        let budget = Budget::sum(rest.iter().map(|t| &t.budget));
+        let sum = |of: fn(&GuestThreadReport) -> i64| rest.iter().map(of).sum();
+        let name = format!("  {} more threads", rest.len());
+        let (ran, proved) = (sum(|t| t.ran_ns), sum(|t| t.ran_proved_ns));
+        row(table, Tone::Faint, &name, &budget, ran, proved);
+    }
 }
 
 fn row(table: &mut Table, tone: Tone, name: &str, budget: &Budget, ran: i64, proved: i64) {
@@ -156,6 +182,53 @@ fn unknown(page: &mut Page, guest: &GuestReport) {
         let text = format!("Unknown of {name}: {ns} of {of} of their lanes ({share}): {why}.");
         page.paragraph(Tone::Warning, &text);
     }
+}
+
+/// Who had the virtual processors while processes wanted them: one row for each that had one, the
+/// processes that waited longest for it side by side.
+fn wanted(page: &mut Page, guest: &GuestReport, top: usize) {
+    let ready = |process: &ProcessReport| process.budget.in_states(&[State::ReadyInGuest]);
+    let mut victims: Vec<_> = guest.processes.iter().filter(|p| ready(p) > 0).collect();
+    if victims.is_empty() {
+        return;
+    }
+    victims.sort_by_key(|process| std::cmp::Reverse(ready(process)));
+    let mut rows: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for (at, process) in victims.iter().enumerate() {
+        for taker in process.taken_by.iter().filter(|taker| taker.ready_ns > 0) {
+            let row = rows.entry(&taker.label).or_default();
+            row.resize(victims.len(), 0);
+            row[at] += taker.ready_ns;
+        }
+    }
+    let sum = |row: &[i64]| row.iter().sum::<i64>();
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(sum(row)));
+    let total: i64 = rows.iter().map(|(_, row)| sum(row)).sum();
+    page.section("Who had the vCPU while its processes wanted it (ready in the guest)");
+    let plain = |label: &str| label.strip_prefix("cr3 ").unwrap_or(label).to_owned();
+    let shown = victims.len().min(VICTIMS);
+    let headings = ["process (CR3)", "time", "share"].map(String::from);
+    let columns = victims[..shown].iter().map(|p| plain(&p.label));
+    let mut table = Table::new(1, headings.into_iter().chain(columns));
+    let mut add = |tone: Tone, name: String, row: &[i64]| {
+        let cells = [name, duration_cell(sum(row)), share(sum(row), total)];
+        let own = row[..shown].iter().map(|ns| duration_cell(*ns));
+        table.row(tone, cells.into_iter().chain(own));
+    };
+    let together = |rows: &[(&str, Vec<i64>)]| {
+        let column = |at: usize| rows.iter().map(|(_, row)| row[at]).sum();
+        (0..victims.len()).map(column).collect::<Vec<i64>>()
+    };
+    for (name, row) in rows.iter().take(top) {
+        add(Tone::Plain, plain(name), row);
+    }
+    if rows.len() > top {
+        let name = format!("{} more", rows.len() - top);
+        add(Tone::Faint, name, &together(&rows[top..]));
+    }
+    add(Tone::Strong, "all".to_owned(), &together(&rows));
+    page.table(&table);
 }
 
 /// Per process, the causes of its waits side by side.

@@ -46,10 +46,15 @@ fn nested_summary(table: &mut Table, vm: &NestedVmReport, depth: usize) {
     let of = |states: &[State]| per_cent(vm.budget.in_states(states), vm.budget.wall_ns);
     let shares = [
         of(&[State::Guest]),
-        of(&[State::L0Handling, State::L1Handling]),
+        of(&[State::L0Handling, State::L1Handling, State::L2Handling]),
         "-".to_owned(),
         of(&[State::Halted]),
-        of(&[State::PreemptedL0, State::PreemptedL1, State::Runnable]),
+        of(&[
+            State::PreemptedL0,
+            State::PreemptedL1,
+            State::PreemptedL2,
+            State::Runnable,
+        ]),
         "-".to_owned(),
         of(&[State::Unknown]),
     ];
@@ -87,7 +92,7 @@ pub(super) fn detail(page: &mut Page, vm: &VmReport, top: usize) {
         })
         .collect();
     page.section("Where the time of its vCPUs went");
-    budgets(page, &vm.budget, &lanes, VCPU, top);
+    budgets(page, &vm.budget, &lanes, (VCPU, 1), top);
     if vm.waits.raw.count > 0 {
         page.section("Its waits: halts and sleeps in the host, by what ended them");
         waits(page, &vm.waits, top);
@@ -173,7 +178,11 @@ fn nested_vm(page: &mut Page, vm: &NestedVmReport, top: usize) {
     let by = vm.hypervisor_cr3.as_deref().unwrap_or("(not recorded)");
     page.paragraph(
         Tone::Faint,
-        &format!("key {}; run by the L1 process with CR3 {by}", vm.key),
+        &format!(
+            "key {}; run by the L{} process with CR3 {by}",
+            vm.key,
+            vm.level - 1
+        ),
     );
     let lanes: Vec<_> = vm
         .vcpus
@@ -186,15 +195,19 @@ fn nested_vm(page: &mut Page, vm: &NestedVmReport, top: usize) {
             takers: &vcpu.taken_by,
         })
         .collect();
-    page.section("Where the time of its vCPUs went (L0: this host, L1: the VM around it)");
-    budgets(page, &vm.budget, &lanes, NESTED, top);
+    page.section(if vm.level == 2 {
+        "Where the time of its vCPUs went (L0: this host, L1: the VM around it)"
+    } else {
+        "Where the time of its vCPUs went (L0: this host, L1: the VM, L2: in that)"
+    });
+    budgets(page, &vm.budget, &lanes, (NESTED, vm.level), top);
     nested_exits(page, vm, top);
     if vm.waits.raw.count > 0 {
         page.section("Its halts, by what ended them");
         waits(page, &vm.waits, top);
     }
     if vm.vcpus.iter().any(|vcpu| !vcpu.taken_by.is_empty()) {
-        page.section("Who had the CPU instead: on the host, or (L1) inside the VM around it");
+        page.section("Who had the CPU instead: on the host, or (L1, L2) in the VMs around it");
         takers(page, &lanes, &vm.key, top);
     }
     guest::guest(page, &vm.guest, &vm.nested, top);
@@ -241,7 +254,7 @@ fn nested_exits(page: &mut Page, vm: &NestedVmReport, top: usize) {
     page.paragraph(
         Tone::Faint,
         &format!(
-            "by: who handled it. Times are from the exit to the next entry, of L2 or of L1, on L0. L0 handled {} exits \
+            "by: who handled it. Times are from the exit to the next entry, of it or of L1, on L0. L0 handled {} exits \
              itself; {} went to L1, which then took {} for them, {} each (exits handled by L1, above).",
             number(count(false)),
             number(count(true)),

@@ -110,7 +110,7 @@ pub(crate) const VCPU: &[Group] = &[
 /// Where the time of a nested virtual processor goes.
 pub(crate) const NESTED: &[Group] = &[
     Group {
-        name: "nested guest code (L2)",
+        name: "guest code",
         states: &[State::Guest],
     },
     Group {
@@ -120,6 +120,10 @@ pub(crate) const NESTED: &[Group] = &[
     Group {
         name: "exits handled by L1 (its KVM)",
         states: &[State::L1Handling],
+    },
+    Group {
+        name: "exits handled by L2 (its KVM)",
+        states: &[State::L2Handling],
     },
     Group {
         name: "halted, ended by",
@@ -134,6 +138,10 @@ pub(crate) const NESTED: &[Group] = &[
         states: &[State::PreemptedL1],
     },
     Group {
+        name: "pre-empted by L2 (in that)",
+        states: &[State::PreemptedL2],
+    },
+    Group {
         name: "runnable",
         states: &[State::Runnable],
     },
@@ -143,10 +151,10 @@ pub(crate) const NESTED: &[Group] = &[
     },
 ];
 
-/// What to call a part of a group.
-pub(crate) fn part(state: State, level: u8, why: Cause) -> String {
+/// What to call a part of a group of a VM at level `own`.
+pub(crate) fn part(state: State, level: u8, why: Cause, own: u8) -> String {
     match (state, level) {
-        (State::Guest, 0 | 1) => "the guest itself (L1)".to_owned(),
+        (State::Guest, n) if n <= own => format!("the guest itself (L{own})"),
         (State::Guest, n) => format!("nested guests (L{n})"),
         (State::L0Handling, _) if why == Cause::None => "entering and leaving".to_owned(),
         (State::Halted, _) if why == Cause::None => "not ended, or not told".to_owned(),
@@ -157,6 +165,11 @@ pub(crate) fn part(state: State, level: u8, why: Cause) -> String {
 /// The last part of a nested VM's label, which begins with those of the VMs around it.
 pub(crate) fn last_part(label: &str) -> &str {
     label.rsplit('/').next().unwrap_or(label)
+}
+
+/// The level at which the VM with this key runs: each nested one is a part of its key.
+fn level_of(vm_key: &str) -> usize {
+    vm_key.matches('/').count() + 1
 }
 
 /// Who had the processor, seen from the VM with `own_key`, or from a VM nested in it.
@@ -172,8 +185,12 @@ pub(crate) fn taker(taker: &Taker, own_key: &str) -> String {
         TakerKind::VmHelper if own => "this VM's VMM threads".to_owned(),
         TakerKind::VmHelper if around => "VMM threads of the VM around it".to_owned(),
         TakerKind::VmHelper => format!("VMM threads of {}", taker.group),
-        TakerKind::NestedVcpu => format!("L1: nested VM {}", last_part(&taker.group)),
-        TakerKind::Process => format!("L1: process {}", taker.label),
+        TakerKind::NestedVcpu => format!(
+            "L{}: nested VM {}",
+            level_of(&taker.group_key) - 1,
+            last_part(&taker.group)
+        ),
+        TakerKind::Process => format!("L{}: process {}", level_of(&taker.group_key), taker.label),
         TakerKind::Thread => taker.label.clone(),
         TakerKind::Unknown => "no thread (idle), or unknown".to_owned(),
     }

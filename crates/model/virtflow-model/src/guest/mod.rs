@@ -281,6 +281,7 @@ impl<S: Sink> Model<S> {
         self.gcpus[g.0].limbo = None;
         let lost = Status::unknown(Cause::Lost, Evidence::LossCounter).level(level);
         self.thread_lost(t, g, lost);
+        self.guests_own(t, g, Who::Nobody, lost);
         let mut seen = std::mem::take(&mut self.gcpus[g.0].processes[SEEN]);
         seen.sort_unstable();
         for p in seen {

@@ -27,6 +27,7 @@ impl<S: Sink> Model<S> {
             self.leave(t, g, before, who);
             self.arrive(t, g, who, status);
             self.gcpus[g.0].who = who;
+            self.guests_own(t, g, who, status);
         }
         match who {
             Who::Process(p) => {
@@ -49,12 +50,27 @@ impl<S: Sink> Model<S> {
         self.thread_follow(t, g, who, status);
     }
 
+    /// The guest's own lanes while they do not have the processor, or nobody is known to.
+    pub(super) fn guests_own(&mut self, t: Timestamp, g: GcpuIx, who: Who, status: Status) {
+        let off = match (who, status.state) {
+            (Who::Nobody, State::Unknown) => Status::unknown(status.cause, status.evidence),
+            (Who::Nobody, _) => Status::unknown(Cause::Ambiguous, Evidence::None),
+            _ => Status::new(State::Off, Evidence::None),
+        };
+        let off = off.level(status.level);
+        let gcpu = &mut self.gcpus[g.0];
+        if who != Who::Kernel {
+            to(&mut gcpu.kernel, t, off, &mut self.sink);
+        }
+        if who != Who::Idle {
+            to(&mut gcpu.idle, t, off, &mut self.sink);
+        }
+    }
+
     pub(super) fn leave(&mut self, t: Timestamp, g: GcpuIx, who: Who, next: Who) {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
-        let off = Status::new(State::Off, Evidence::None).level(level);
         match who {
-            Who::Kernel => to(&mut self.gcpus[g.0].kernel, t, off, &mut self.sink),
-            Who::Idle => to(&mut self.gcpus[g.0].idle, t, off, &mut self.sink),
+            Who::Kernel | Who::Idle => {}
             Who::Process(p) if next == Who::Nobody => {
                 self.gcpus[g.0].limbo = Some(p);
                 let unknown = Status::unknown(Cause::Ambiguous, Evidence::None).level(level);
