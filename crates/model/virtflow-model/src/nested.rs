@@ -477,6 +477,10 @@ impl<S: Sink> Model<S> {
     /// hypervisor ran means that the nested vCPU waits for it.
     pub(crate) fn nested_cr3_seen(&mut self, t: Timestamp, v: VcpuIx, cr3: u64, entered: bool) {
         let vm = self.vcpus[v.0].vm;
+        let t = match self.vcpus[v.0].mode {
+            Mode::Guest => self.vcpus[v.0].entered_at,
+            _ => t,
+        };
         let current = self.vcpus[v.0].nested.current();
         let (guest, inner) = match current {
             Some(n) => {

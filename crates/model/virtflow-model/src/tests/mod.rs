@@ -1,5 +1,7 @@
 //! The machines on sequences a person can read: events in, states out.
 
+mod edges;
+mod nested;
 mod sleeps;
 
 use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
@@ -15,6 +17,7 @@ const OTHER: Tid = Tid(200);
 const HLT: u32 = 0x78;
 const INTR: u32 = 0x60;
 const VMRUN: u32 = 0x80;
+const NPF: u32 = 0x400;
 const CR3_A: u64 = 0x1000_0000;
 const CR3_B: u64 = 0x2000_0000;
 
@@ -40,6 +43,15 @@ fn switch(prev: Tid, prev_state: u32, next: Tid) -> K {
         next_comm: comm(next),
         next_prio: 20,
     }
+}
+
+fn accept(vector: u8) -> K {
+    K::KvmApicAccept(ApicAccept {
+        apic_id: 0,
+        delivery_mode: 0,
+        vector,
+        posted: false,
+    })
 }
 
 fn waking(tid: Tid) -> K {
@@ -362,70 +374,6 @@ fn a_process_that_changed_inside_a_segment_is_only_likely() {
             .iter()
             .any(|i| i.state == State::RunUser.code())
     );
-}
-
-#[test]
-fn a_nested_guest_runs_at_level_two_and_its_exits_are_told_apart() {
-    let enter2 = K::KvmNestedEnter {
-        rip: 1,
-        vmcb: 0x7000,
-        nested_rip: 2,
-        event_inj: 0,
-        guest_pgd: None,
-    };
-    let events = [
-        (0, switch(Tid(0), 0, VCPU)),
-        (10, ENTRY),
-        (20, exit(VMRUN)),
-        (21, left(CR3_A, 0)),
-        (25, enter2),
-        (30, ENTRY),
-        (40, exit(INTR)),
-        (50, ENTRY),
-        (60, exit(HLT)),
-        (
-            62,
-            K::KvmNestedExitInject {
-                exit: HLT,
-                int_info: 0,
-                isa: Some(2),
-            },
-        ),
-        (70, ENTRY),
-        (80, exit(VMRUN)),
-        (
-            85,
-            K::KvmNestedEnter {
-                rip: 1,
-                vmcb: 0x7000,
-                nested_rip: 2,
-                event_inj: 0x8000_00ec,
-                guest_pgd: None,
-            },
-        ),
-        (90, ENTRY),
-    ];
-    let found = run(100, &events);
-    let key = format!("/L2:{CR3_A:x}/vcpu:7000");
-    assert_eq!(
-        lane(&found, Kind::NestedVcpu, &key),
-        [
-            (25, 30, State::L0Handling, Cause::ExitNested),
-            (30, 40, State::Guest, Cause::None),
-            (40, 50, State::L0Handling, Cause::ExitIrq),
-            (50, 60, State::Guest, Cause::None),
-            (60, 62, State::L0Handling, Cause::ExitHlt),
-            (62, 85, State::Halted, Cause::Ambiguous),
-            (85, 90, State::L0Handling, Cause::ExitNested),
-            (90, 100, State::Guest, Cause::None),
-        ]
-    );
-    let mut levels = found
-        .intervals
-        .iter()
-        .filter(|i| i.state == State::Guest.code() && i.span.start == at(30));
-    assert!(levels.all(|i| i.level == 2));
-    assert!(found.exits.iter().any(|e| e.reflected && e.reason == HLT));
 }
 
 #[test]

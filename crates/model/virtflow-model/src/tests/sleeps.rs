@@ -22,15 +22,6 @@ fn halt_of(found: &Collected) -> Cause {
     halt.map(|row| row.3).unwrap()
 }
 
-fn accept(vector: u8) -> K {
-    K::KvmApicAccept(ApicAccept {
-        apic_id: 0,
-        delivery_mode: 0,
-        vector,
-        posted: false,
-    })
-}
-
 #[test]
 fn a_device_of_the_vms_own_wakes_it_from_its_interrupt() {
     let vfio = K::IrqEntry {

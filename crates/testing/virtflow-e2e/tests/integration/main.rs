@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use virtflow_e2e::{check, check_file, programs, root, run};
 
-const FIXTURES: [&str; 4] = [
+const FIXTURES: [&str; 5] = [
     "seed-nested",
     "single-vm-lossy",
     "two-vms-network",
     "host-containers",
+    "three-levels",
 ];
 
 fn golden_files() -> std::io::Result<Vec<PathBuf>> {
