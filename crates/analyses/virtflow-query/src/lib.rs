@@ -2,6 +2,7 @@
 //!
 //! Faces ask here and nowhere below: raw events, too, reach them through [`Recording`].
 
+mod apart;
 mod budgets;
 mod info;
 mod needed;

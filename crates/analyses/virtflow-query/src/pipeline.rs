@@ -66,7 +66,7 @@ pub fn analyze<S: Sink>(
     let described = recording.described(machine);
     options.entry_probed = described.contains(&"vcpu_enter_guest");
     let dumped = described.contains(&"lttng_statedump_process_state");
-    let mut events = recording.kernel_events(machine, threads());
+    let mut events = recording.kernel_events(machine, threads_beside());
     let mut model = Model::new(&coverage, options, sink);
     let mut prologue = Prologue::new(dumped);
     let mut stopped = false;
@@ -110,6 +110,11 @@ fn problems_of<R: RecordSource>(events: &Merge<R>) -> Problems {
 /// Decoding threads: one per processor of this machine.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Decoding threads where this one has work of its own all the time.
+fn threads_beside() -> usize {
+    threads().saturating_sub(1).max(1)
 }
 
 /// The beginning of a recording, held back until the tracer's state dump has told which threads

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, Timestamp};
 
 /// Records in front of the merge over all sources together, before the per-source bounds.
-const BATCH_RECORDS_TOTAL: usize = 1 << 16;
+const BATCH_RECORDS_TOTAL: usize = 1 << 15;
 /// The fewest and the most records in one batch of one source.
 const BATCH_RECORDS: std::ops::RangeInclusive<usize> = 128..=4096;
 

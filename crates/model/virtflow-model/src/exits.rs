@@ -158,8 +158,57 @@ fn find(isa: u32, reason: u32) -> Option<(&'static str, Cause)> {
     table.get(at).map(|row| (row.1, row.2))
 }
 
+/// Codes whose class is looked up by number: nearly all.
+const NEAR: usize = 0x100;
+
+/// The classes of a table's codes below [`NEAR`].
+const fn near(table: &[(u32, &str, Cause)], otherwise: Cause) -> [Cause; NEAR] {
+    let mut classes = [otherwise; NEAR];
+    let mut at = 0;
+    while at < table.len() {
+        if (table[at].0 as usize) < NEAR {
+            classes[table[at].0 as usize] = table[at].2;
+        }
+        at += 1;
+    }
+    classes
+}
+
+const fn near_svm() -> [Cause; NEAR] {
+    let mut classes = near(SVM, Cause::ExitOther);
+    let mut code = 0;
+    while code < SVM_EXCEPTIONS.end {
+        if matches!(classes[code as usize], Cause::ExitOther) {
+            classes[code as usize] = if code < SVM_EXCEPTIONS.start {
+                Cause::ExitCr
+            } else {
+                Cause::ExitFault
+            };
+        }
+        code += 1;
+    }
+    classes
+}
+
+static VMX_NEAR: [Cause; NEAR] = near(VMX, Cause::ExitOther);
+static SVM_NEAR: [Cause; NEAR] = near_svm();
+
 /// The class of an exit. A code that no table has is [`Cause::ExitOther`].
+#[inline]
 pub fn class(isa: u32, reason: u32) -> Cause {
+    let (near, code) = if isa == ISA_VMX {
+        (&VMX_NEAR, reason & VMX_REASON_MASK)
+    } else {
+        (&SVM_NEAR, reason)
+    };
+    match near.get(code as usize) {
+        Some(class) => *class,
+        None => far(isa, reason),
+    }
+}
+
+#[cold]
+fn far(isa: u32, reason: u32) -> Cause {
     match find(isa, reason) {
         Some((_, class)) => class,
         None if isa != ISA_VMX && SVM_EXCEPTIONS.contains(&reason) => Cause::ExitFault,
@@ -219,6 +268,18 @@ mod tests {
         assert_eq!(class(ISA_VMX, 12), Cause::ExitHlt);
         assert_eq!(class(ISA_VMX, 0x8000_0000 | 33), Cause::ExitOther);
         assert_eq!(class(ISA_SVM, 0x78), Cause::ExitHlt);
+        assert_eq!(class(ISA_SVM, 0x400), Cause::ExitMem);
+        assert_eq!(class(ISA_SVM, 0x4d), Cause::ExitFault);
+        assert_eq!(class(ISA_SVM, 0x21), Cause::ExitCr);
+        for (isa, table) in [(ISA_VMX, VMX), (ISA_SVM, SVM)] {
+            for &(code, _, of) in table {
+                assert_eq!(class(isa, code), of, "{isa} {code:#x}");
+            }
+        }
+        for code in 0..0x500 {
+            assert_eq!(class(ISA_SVM, code), far(ISA_SVM, code), "{code:#x}");
+            assert_eq!(class(ISA_VMX, code), far(ISA_VMX, code), "{code}");
+        }
         assert_eq!(name(ISA_SVM, 0x4d), "EXCP_13");
         assert_eq!(name(ISA_SVM, 0x777), "0x777");
         assert_eq!(name(ISA_VMX, 999), "999");

@@ -27,6 +27,7 @@ pub use takers::{Taker, TakerKind};
 pub use vm::{NestedVcpuReport, NestedVmReport, VcpuReport, VmReport};
 pub use waits::{Durations, Wait, Waits};
 
+use crate::apart::Apart;
 use crate::budgets::Budgets;
 use crate::needed::{Missing, missing};
 use crate::pipeline::{Outcome, Progress, analyze};
@@ -176,9 +177,10 @@ pub fn report(
         recording,
         machine,
         &options,
-        Budgets::new(request.range),
+        Apart::new(Budgets::new(request.range)),
         progress,
     );
+    let budgets = budgets.finish();
     let mut report = of_budgets(&budgets, &outcome, request);
     if let Some(info) = recording.machines().get(machine) {
         report.kernel.clone_from(&info.kernel);

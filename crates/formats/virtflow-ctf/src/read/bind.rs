@@ -77,6 +77,47 @@ pub(super) enum Kind {
 pub(super) struct Slot {
     pub(super) found: Found,
     pub(super) kind: Kind,
+    /// The way most integers can be read.
+    pub(super) quick: Option<Quick>,
+}
+
+/// A little-endian integer of whole bytes at the same place in every event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quick {
+    /// Bytes from the beginning of the body.
+    pub(super) offset: u32,
+    /// Bits of a 64-bit word that are not its.
+    pub(super) shift: u32,
+    pub(super) signed: bool,
+}
+
+impl Quick {
+    fn new(found: Found, kind: Kind) -> Option<Self> {
+        let (Found::At(bits), Kind::Int(layout)) = (found, kind) else {
+            return None;
+        };
+        let whole = bits.is_multiple_of(8) && matches!(layout.size, 8 | 16 | 32 | 64);
+        if !whole || layout.order != ByteOrder::Little {
+            return None;
+        }
+        Some(Self {
+            offset: u32::try_from(bits / 8).ok()?,
+            shift: 64 - layout.size,
+            signed: layout.signed,
+        })
+    }
+
+    /// The value, where eight bytes can be read from its first on.
+    #[inline]
+    pub(super) fn read(self, body: &[u8]) -> Option<u64> {
+        let bytes = body.get(self.offset as usize..)?.first_chunk()?;
+        let word = u64::from_le_bytes(*bytes) << self.shift;
+        Some(if self.signed {
+            ((word as i64) >> self.shift) as u64
+        } else {
+            word >> self.shift
+        })
+    }
 }
 
 /// A bound event class.
@@ -143,10 +184,11 @@ impl BoundClass {
             kinds.push(kind);
         }
         let (body, found) = Body::with_wants(scopes, &wants);
-        let slots = found
-            .into_iter()
-            .zip(kinds)
-            .map(|(found, kind)| Slot { found, kind });
+        let slots = found.into_iter().zip(kinds).map(|(found, kind)| Slot {
+            found,
+            kind,
+            quick: Quick::new(found, kind),
+        });
         Self {
             tag: wanted.tag,
             slots: slots.collect(),

@@ -142,6 +142,19 @@ impl<'a> EventView<'a> {
     /// The integer or enumeration of the slot; signed ones as 64-bit two's complement.
     #[inline]
     pub fn u64(&self, slot: usize) -> Option<u64> {
+        if let Some(quick) = self.bound.slots.get(slot)?.quick
+            && self.body.is_multiple_of(8)
+            && let Some(body) = self.data.get((self.body / 8) as usize..)
+            && let Some(value) = quick.read(body)
+        {
+            return Some(value);
+        }
+        self.slow_u64(slot)
+    }
+
+    /// Any integer: of odd sizes, at odd bits, inside of variants, at the window's very end.
+    #[cold]
+    fn slow_u64(&self, slot: usize) -> Option<u64> {
         let (found, pos) = self.slot(slot)?;
         let Kind::Int(layout) = found.kind else {
             return None;

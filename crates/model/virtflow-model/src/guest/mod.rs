@@ -52,6 +52,8 @@ pub(crate) struct Guest {
     pub(crate) pid: Option<i32>,
     level: u8,
     pub(crate) processes: FxHashMap<u64, ProcIx>,
+    /// The one that was asked for last: it mostly is again.
+    recent: Option<(u64, ProcIx)>,
     pub(crate) tables: Tables,
     pub(crate) stacks: Stacks,
     /// Its processors.
@@ -151,6 +153,7 @@ impl<S: Sink> Model<S> {
             pid: entity.pid,
             level,
             processes: FxHashMap::default(),
+            recent: None,
             tables: Tables::default(),
             stacks: Stacks::default(),
             gcpus: Vec::new(),

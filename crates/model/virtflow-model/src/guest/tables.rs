@@ -174,9 +174,15 @@ impl<S: Sink> Model<S> {
 
     /// The process of `guest` with this canonical CR3, made known if it was not.
     pub(crate) fn process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64) -> ProcIx {
-        let Some(&p) = self.guests[guest.0].processes.get(&cr3) else {
-            return self.new_process(t, guest, cr3, 0);
+        let of = &mut self.guests[guest.0];
+        let p = match of.recent {
+            Some((known, p)) if known == cr3 => p,
+            _ => match of.processes.get(&cr3) {
+                Some(&p) => p,
+                None => return self.new_process(t, guest, cr3, 0),
+            },
         };
+        of.recent = Some((cr3, p));
         if t.since(self.processes[p.0].seen) < GENERATION_AGE {
             self.processes[p.0].seen = self.processes[p.0].seen.max(t);
             return p;
@@ -212,7 +218,9 @@ impl<S: Sink> Model<S> {
             gaps: VecDeque::new(),
             waits: LaneWaits::default(),
         });
-        self.guests[guest.0].processes.insert(cr3, p);
+        let of = &mut self.guests[guest.0];
+        of.processes.insert(cr3, p);
+        of.recent = Some((cr3, p));
         p
     }
 
