@@ -244,6 +244,18 @@ pub fn name(isa: u32, reason: u32) -> String {
     }
 }
 
+/// Whether the exit is a write of CR3 (VMX: exit qualification, Intel SDM table 28-3: the register
+/// in bits 3 to 0, 0 in bits 5 and 4 for a move to it).
+pub(crate) const fn writes_cr3(isa: u32, info: &ExitInfo) -> bool {
+    const WRITE_CR3: u32 = 0x13;
+    const CR_ACCESS: u32 = 28;
+    if isa == ISA_VMX {
+        info.reason & VMX_REASON_MASK == CR_ACCESS && info.info1 & 0x3f == 3
+    } else {
+        info.reason == WRITE_CR3
+    }
+}
+
 /// Whether the exit is the guest's own hypervisor starting or resuming its guest.
 pub fn starts_nested(isa: u32, reason: u32) -> bool {
     if isa == ISA_VMX {
@@ -283,6 +295,18 @@ mod tests {
         assert_eq!(name(ISA_SVM, 0x4d), "EXCP_13");
         assert_eq!(name(ISA_SVM, 0x777), "0x777");
         assert_eq!(name(ISA_VMX, 999), "999");
+        let exit = |reason, info1| ExitInfo {
+            reason,
+            isa: None,
+            rip: None,
+            info1,
+            info2: 0,
+            vcpu: None,
+            intr_info: 0,
+        };
+        assert!(writes_cr3(ISA_SVM, &exit(0x13, 0)) && writes_cr3(ISA_VMX, &exit(28, 0x303)));
+        assert!(!writes_cr3(ISA_SVM, &exit(0x14, 0)) && !writes_cr3(ISA_VMX, &exit(28, 0x313)));
+        assert!(!writes_cr3(ISA_VMX, &exit(28, 4)) && !writes_cr3(ISA_VMX, &exit(30, 3)));
         assert!(starts_nested(ISA_VMX, 24) && starts_nested(ISA_SVM, 0x80));
     }
 }

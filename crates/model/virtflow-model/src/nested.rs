@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::vm::{Mode, VcpuIx, VmIx, not_ended};
 use crate::vocab::{Cause, Evidence, Kind, State};
 use virtflow_base::{Entity, EntityId, Sink, Timestamp};
-use virtflow_events::KernelEvent as K;
+use virtflow_events::{ExitInfo, KernelEvent as K};
 
 /// A nested vCPU's place in its VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -359,7 +359,8 @@ impl<S: Sink> Model<S> {
     }
 
     /// Called after an exit.
-    pub(crate) fn nested_exit(&mut self, v: VcpuIx, t: Timestamp, isa: u32, reason: u32) {
+    pub(crate) fn nested_exit(&mut self, v: VcpuIx, t: Timestamp, isa: u32, info: &ExitInfo) {
+        let reason = info.reason;
         let class = exits::class(isa, reason);
         let (vm, current) = (self.vcpus[v.0].vm, self.vcpus[v.0].nested.current());
         if exits::starts_nested(isa, reason) {
@@ -378,6 +379,10 @@ impl<S: Sink> Model<S> {
                     }
                 }
             }
+        }
+        if let Some(n) = current.filter(|_| exits::writes_cr3(isa, info)) {
+            let guest = self.gcpus[self.vms[vm.0].nested[n.0].gcpu.0].guest;
+            self.guests[guest.0].shadowed = true;
         }
         if !self.nested_traced && current.is_some() {
             // Only the guest's hypervisor executes its instructions, and it takes its guest's halts.

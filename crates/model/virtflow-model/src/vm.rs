@@ -687,7 +687,7 @@ impl<S: Sink> Model<S> {
         self.guest_exit(v, t, info, class);
         self.vcpus[v.0].doorbell = exits::mmio_write(isa, info);
         self.vcpu_mode(v, t, Mode::Hypervisor(class));
-        self.nested_exit(v, t, isa, info.reason);
+        self.nested_exit(v, t, isa, info);
     }
 
     /// A vCPU that enters its guest is on its processor with no interrupt open, whatever was lost.

@@ -617,12 +617,13 @@ impl<S: Sink> Model<S> {
             Some(last) => ident.run[last].thread,
             None => ident.thread,
         };
+        let shadowed = self.guests[self.gcpus[g.0].guest.0].shadowed;
         for (at, part) in list.into_iter().take(count).flatten().enumerate() {
             let t = s.entry.plus(part.from);
             if t >= s.exit && part.from > 0 {
                 continue;
             }
-            let confidence = if part.proved {
+            let confidence = if part.proved && !shadowed {
                 Confidence::Proved
             } else {
                 Confidence::Likely

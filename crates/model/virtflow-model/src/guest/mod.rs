@@ -55,6 +55,10 @@ pub(crate) struct Guest {
     /// The one that was asked for last: it mostly is again.
     recent: Option<(u64, ProcIx)>,
     pub(crate) tables: Tables,
+    /// Whether a hypervisor above this host's catches its writes of CR3: what is loaded then are
+    /// that hypervisor's tables (shadow paging), one for each of the guest's as long as it keeps
+    /// them.
+    pub(crate) shadowed: bool,
     pub(crate) stacks: Stacks,
     /// Its processors.
     pub(crate) gcpus: Vec<GcpuIx>,
@@ -154,6 +158,7 @@ impl<S: Sink> Model<S> {
             level,
             processes: FxHashMap::default(),
             recent: None,
+            shadowed: false,
             tables: Tables::default(),
             stacks: Stacks::default(),
             gcpus: Vec::new(),
