@@ -119,7 +119,7 @@ pub fn info(recording: &Recording) -> Info {
             .map(|event| EventReport {
                 name: event.name,
                 count: event.count,
-                used: event.used,
+                used: event.kind.is_some_and(virtflow_model::reads),
             })
             .collect(),
         problems: ProblemsReport::new(&problems),

@@ -66,7 +66,7 @@ pub fn analyze<S: Sink>(
     let described = recording.described(machine);
     options.entry_probed = described.contains(&"vcpu_enter_guest");
     let dumped = described.contains(&"lttng_statedump_process_state");
-    let mut events = recording.kernel_events(machine, threads_beside());
+    let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
     let mut model = Model::new(&coverage, options, sink);
     let mut prologue = Prologue::new(dumped);
     let mut stopped = false;

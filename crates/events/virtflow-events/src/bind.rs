@@ -4,7 +4,9 @@ use crate::kernel::{Context, KernelEvent, KernelRecord};
 use crate::shapes::{self, Shape, Slots};
 use std::sync::Arc;
 use virtflow_base::{CpuId, Tid};
-use virtflow_ctf::{Bound, EventClass, EventView, Extract, FieldPath, FieldType, Trace, Wanted};
+use virtflow_ctf::{
+    Bound, EventClass, EventView, Extract, FieldPath, FieldType, Scope, Trace, Wanted,
+};
 
 /// LTTng's prefixes of system calls' events, entry and exit.
 const SYSCALL_ENTRY: &str = "syscall_entry_";
@@ -22,6 +24,25 @@ struct BoundKind {
     context: usize,
 }
 
+impl Kind {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Shape(shape) => shape.name(),
+            Self::SyscallEntry(_) => SYSCALL_ENTRY,
+            Self::SyscallExit(_) => SYSCALL_EXIT,
+        }
+    }
+}
+
+/// What an event of this name is called in the alias table, whatever tracer and kernel made it: the
+/// first of its names, and for system calls what their names begin with. `None` for an event of
+/// which no [`KernelEvent`] is made.
+pub fn kind(name: &str) -> Option<&'static str> {
+    let prefixes = [SYSCALL_ENTRY, SYSCALL_EXIT];
+    let syscall = prefixes.into_iter().find(|prefix| name.starts_with(prefix));
+    syscall.or_else(|| shapes::find(name).map(Shape::name))
+}
+
 /// The kernel's events of one trace, bound.
 pub struct KernelBinding {
     bound: Arc<Bound>,
@@ -37,11 +58,15 @@ impl std::fmt::Debug for KernelBinding {
 }
 
 impl KernelBinding {
-    /// Finds every event of `trace` that a [`KernelEvent`] can be made of.
-    pub fn new(trace: &Trace) -> Self {
+    /// Finds every event of `trace` that a [`KernelEvent`] can be made of and whose [`kind`] is
+    /// wanted, or that tells by its context which thread runs.
+    pub fn new(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
         let mut kinds = Vec::new();
         let bound = trace.bind(|class| {
             let (kind, mut fields) = kind_of(class)?;
+            if !wanted(kind.name()) && !tells_thread(trace, class) {
+                return None;
+            }
             let tag = u32::try_from(kinds.len()).ok()?;
             kinds.push(BoundKind {
                 kind,
@@ -60,6 +85,14 @@ impl KernelBinding {
     pub(crate) const fn bound(&self) -> &Arc<Bound> {
         &self.bound
     }
+}
+
+/// Whether the contexts of its events name the thread that runs.
+fn tells_thread(trace: &Trace, class: &EventClass) -> bool {
+    let stream = trace.metadata().stream_classes().get(class.stream_class());
+    let shared = stream.and_then(|stream| stream.scope(Scope::StreamContext));
+    let mut contexts = [class.context(), shared].into_iter().flatten();
+    contexts.any(|context| context.field("tid").is_some())
 }
 
 /// What an event class is and where its fields are; `None` where it is no event of ours, or lacks

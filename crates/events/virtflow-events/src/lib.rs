@@ -13,7 +13,7 @@ mod shapes;
 mod text;
 
 pub use any::AnyEvent;
-pub use bind::{KernelBinding, KernelExtract};
+pub use bind::{KernelBinding, KernelExtract, kind};
 pub use kernel::{
     ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
     NetPacket,

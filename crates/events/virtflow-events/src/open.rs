@@ -66,8 +66,8 @@ pub struct EventCount {
     pub name: String,
     /// How many.
     pub count: u64,
-    /// Whether the model makes use of it.
-    pub used: bool,
+    /// What it is in the alias table ([`crate::kind`]), if it is there.
+    pub kind: Option<&'static str>,
 }
 
 /// All events of a recording, counted.
@@ -198,7 +198,7 @@ impl Recording {
             .map(|(name, count)| EventCount {
                 name: name.to_owned(),
                 count,
-                used: crate::shapes::find(name).is_some(),
+                kind: crate::kind(name),
             })
             .collect();
         counted
@@ -207,10 +207,12 @@ impl Recording {
         counted
     }
 
-    /// The typed kernel events of one machine, merged, decoded on `threads` threads.
+    /// The typed kernel events of one machine whose [`kind`](crate::kind) is `wanted`, merged,
+    /// decoded on `threads` threads.
     pub fn kernel_events(
         &self,
         machine: usize,
+        wanted: impl Fn(&str) -> bool,
         threads: usize,
     ) -> Merge<StreamReader<KernelExtract>> {
         let mut readers = Vec::new();
@@ -218,7 +220,7 @@ impl Recording {
             if info.machine != machine || info.domain == "ust" {
                 continue;
             }
-            let binding = Arc::new(KernelBinding::new(trace));
+            let binding = Arc::new(KernelBinding::new(trace, &wanted));
             for stream in 0..trace.streams().len() {
                 let extract = KernelExtract::new(Arc::clone(&binding));
                 readers.push(trace.reader(stream, Arc::clone(binding.bound()), extract));

@@ -22,6 +22,16 @@ pub(crate) struct Shape {
     pub(crate) build: fn(&Slots<'_, '_>) -> Option<K>,
 }
 
+impl Shape {
+    /// The first of its names.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.names {
+            [first, ..] => first,
+            [] => VECTORS,
+        }
+    }
+}
+
 /// The slots of one event, as the kernel's types.
 pub(crate) struct Slots<'a, 'b>(pub(crate) &'a EventView<'b>);
 
@@ -841,6 +851,7 @@ const STATEDUMP: &[Shape] = &[
 ];
 
 /// LTTng's one event per host vector: `x86_irq_vectors_local_timer_entry` and its like.
+const VECTORS: &str = "x86_irq_vectors_*";
 const VECTOR_PREFIXES: [&str; 2] = ["x86_irq_vectors_", "irq_vectors_"];
 const VECTOR_ENTRY: Shape = shape!([], ["vector"], |s| Some(K::VectorEntry {
     vector: s.u32(0)

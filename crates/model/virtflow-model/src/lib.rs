@@ -15,6 +15,7 @@ mod model;
 mod nested;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod vectors;
 mod vm;
 mod vocab;
@@ -22,4 +23,5 @@ mod waits;
 
 pub use collect::Collected;
 pub use model::{Counts, Model, Options};
+pub use unread::reads;
 pub use vocab::{Cause, Confidence, EdgeKind, Evidence, Kind, State};

@@ -384,7 +384,7 @@ fn merge_all(dir: &Path) {
     };
     let counted = recording.count(2);
     let kernel = |threads| {
-        let mut events = recording.kernel_events(0, threads);
+        let mut events = recording.kernel_events(0, |_| true, threads);
         let mut all = Vec::new();
         while let Some((source, run)) = events.next_run() {
             assert!(!run.is_empty(), "a run has events");

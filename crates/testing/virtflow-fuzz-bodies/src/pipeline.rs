@@ -196,7 +196,7 @@ fn bounded(found: u64, events: u64, entities: usize) {
 }
 
 fn merged(recording: &Recording, machine: usize) -> Vec<Stamped<KernelRecord>> {
-    let mut events = recording.kernel_events(machine, 2);
+    let mut events = recording.kernel_events(machine, |_| true, 2);
     let mut all = Vec::new();
     while let Some((_, run)) = events.next_run() {
         all.extend_from_slice(run);

@@ -96,7 +96,7 @@ pub(super) const NEEDS: &[Need] = &[
     ),
     need(
         "kvm_set_irq, kvm_msi_set_irq",
-        &["kvm_set_irq", "kvm_msi_set_irq", "kvm_ioapic_set_irq"],
+        &["kvm_set_irq", "kvm_msi_set_irq"],
         "which device raised an interrupt",
         "disk waits cannot be told from network waits",
     ),
@@ -113,7 +113,7 @@ pub(super) const NEEDS: &[Need] = &[
         "the guest's CR3 and privilege at the exit",
         "fewer guest processes are proved; user and kernel time are told by RIP alone",
     )
-    .note("a probe of its own, not part of the kernel"),
+    .note("a probe of its own; with rsp and fs_base it tells threads, kernel and idle"),
     need(
         "kvm_x86_nested_vmrun",
         &[
@@ -136,6 +136,37 @@ pub(super) const NEEDS: &[Need] = &[
         &["kvm_x86_nested_intr_vmexit", "kvm_nested_intr_vmexit"],
         "nested exits for an interrupt of the guest's hypervisor",
         "some reflected exits look handled by L0",
+    ),
+    need(
+        "kvm_x86_eoi, kvm_x86_pv_eoi",
+        &["kvm_x86_eoi", "kvm_eoi", "kvm_x86_pv_eoi", "kvm_pv_eoi"],
+        "the end of a guest's interrupt handlers",
+        "who is interrupted is told by time alone: fewer guest processes are proved",
+    ),
+    need(
+        "kvm_x86_msr, kvm_x86_apic",
+        &["kvm_x86_msr", "kvm_msr", "kvm_x86_apic", "kvm_apic"],
+        "when a guest sets its timer, and for when",
+        "a process's own timers cannot be told from the guest's ticks",
+    ),
+    need(
+        "kvm_x86_vcpu_match_mmio, kvm_x86_pio",
+        &[
+            "kvm_x86_vcpu_match_mmio",
+            "vcpu_match_mmio",
+            "kvm_x86_pio",
+            "kvm_pio",
+            "kvm_fast_mmio",
+            "kvm_mmio",
+        ],
+        "when a guest calls a device",
+        "which process asked a disk, and waits for it",
+    ),
+    need(
+        "kvm_x86_cpuid",
+        &["kvm_x86_cpuid", "kvm_cpuid"],
+        "where a program begins: C libraries ask for the processor's features",
+        "a short program counts as the process whose page table it was given",
     ),
     need(
         "timer_hrtimer_expire_entry",
