@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Events(EventsArgs),
     /// Print every interval of every lane as CSV or JSON lines
     Intervals(IntervalsArgs),
-    /// Print every edge (wake-ups, injections) as CSV or JSON lines
+    /// Print every edge (who woke, interrupted, answered or pre-empted whom) as CSV or JSON lines
     Edges(EdgesArgs),
     /// Print a completion script for a shell
     Completions {

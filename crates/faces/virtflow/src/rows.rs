@@ -7,7 +7,8 @@ use serde::Serialize;
 use std::io::Write;
 use virtflow_base::{Problems, Span};
 use virtflow_query::{
-    EdgeRow, IntervalRow, Kind, Options, Outcome, ROWS_VERSION, Recording, Row, Rows, text,
+    EdgeKind, EdgeRow, IntervalRow, Kind, Options, Outcome, ROWS_VERSION, Recording, Row, Rows,
+    text,
 };
 
 /// The columns of `intervals`; they may only be appended to.
@@ -128,10 +129,7 @@ impl<W: Write> Writer<W> {
 }
 
 pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
-    let kind = match &args.kind {
-        None => None,
-        Some(name) => Some(lane_kind(name)?),
-    };
+    let kind = args.kind.as_deref().map(lane_kind).transpose()?;
     let entity = args.entity.as_deref();
     let mut writer = Writer::new(args.format, "intervals", stdout())?;
     let finish = each(&args.input, |machine, row| {
@@ -151,14 +149,11 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
 }
 
 pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
+    let kind = args.kind.as_deref().map(edge_kind).transpose()?;
     let mut writer = Writer::new(args.format, "edges", stdout())?;
     let finish = each(&args.input, |machine, row| {
         let Row::Edge(row) = row else { return Ok(()) };
-        let wanted = args
-            .kind
-            .as_deref()
-            .is_none_or(|kind| kind == row.kind.as_str());
-        if wanted {
+        if kind.is_none_or(|kind| row.kind == kind) {
             writer.write(&Edge::new(machine, row))
         } else {
             Ok(())
@@ -182,6 +177,17 @@ fn lane_kind(name: &str) -> Result<Kind, UsageError> {
     Kind::ALL.iter().copied().find(|k| k.as_str() == name && *k <= Kind::GuestThread).ok_or_else(|| {
         UsageError(format!(
             "--kind {name}: not a kind of lane; one of cpu, thread, vcpu, nested-vcpu, process, guest-thread"
+        ))
+    })
+}
+
+fn edge_kind(name: &str) -> Result<EdgeKind, UsageError> {
+    let known = EdgeKind::ALL.iter().copied().find(|k| k.as_str() == name);
+    known.ok_or_else(|| {
+        let kinds: Vec<_> = EdgeKind::ALL.iter().map(|k| k.as_str()).collect();
+        UsageError(format!(
+            "--kind {name}: not a kind of edge; one of {}",
+            kinds.join(", ")
         ))
     })
 }
