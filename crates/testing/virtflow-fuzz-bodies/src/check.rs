@@ -78,7 +78,8 @@ impl<A: Sink, B: Sink> Sink for Checked<A, B> {
         assert!(Cause::from_code(interval.cause).is_some());
         assert!(Confidence::from_code(interval.confidence).is_some());
         assert!(Evidence::from_code(interval.evidence).is_some());
-        assert!(interval.level <= 2);
+        // The deepest level that the model tells apart.
+        assert!(interval.level <= 16);
         if let Some(by) = interval.by {
             self.known(by);
         }

@@ -166,6 +166,12 @@ impl Segment {
         )
     }
 
+    /// Whether a process has the processor at the exit, as far as the exit tells by itself.
+    pub(crate) const fn has_process(&self) -> bool {
+        matches!(self.user, Some(true))
+            || matches!(self.told, Some(Told::Process | Told::LikelyProcess))
+    }
+
     fn same(&self) -> bool {
         self.entry_cr3 == self.exit_cr3
     }
@@ -395,6 +401,8 @@ impl Ident {
                 _ if s.head => before,
                 _ => {
                     let next = match before {
+                        // A process that ends gives its page table up before the processor.
+                        At::User(_) if s.kernel_table => before,
                         _ if s.kernel_table && before != At::Idle => At::Kernel,
                         _ if !s.same() => At::User(s.exit_cr3),
                         At::User(_) | At::Kernel => before,
@@ -468,7 +476,14 @@ impl Ident {
         };
         if !s.same() {
             let first = named(0, before, Evidence::Cr3Entry);
-            let came = if s.kernel_table { Kernel } else { User(b) };
+            if s.kernel_table && matches!((before, after), (User(_), User(_))) {
+                return parts(&[named(0, before, Evidence::Cr3Entry)]);
+            }
+            let came = match before {
+                User(_) if s.kernel_table => before,
+                _ if s.kernel_table => Kernel,
+                _ => User(b),
+            };
             let then = named(switch, came, Evidence::Cr3Exit);
             return match after {
                 Idle => parts(&[first, then, part(tail.max(switch), Idle, Evidence::HltExit)]),
@@ -481,6 +496,7 @@ impl Ident {
             };
         }
         match (before, after) {
+            (User(_), User(_)) if s.kernel_table => parts(&[named(0, before, Evidence::Cr3Entry)]),
             (User(_), User(_)) => {
                 let proved = proved_run;
                 let evidence = if proved {

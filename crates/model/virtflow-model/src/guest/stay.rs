@@ -190,11 +190,11 @@ impl<S: Sink> Model<S> {
         }
         segment.exit_cr3 = cr3;
         segment.user = user.or_else(|| segment.exit_rip.map(|rip| rip >> 63 == 0));
-        if segment.entry_cr3 != cr3 || segment.user == Some(true) {
-            self.flush_judged(v, Some(true));
-        }
         segment.kernel_table = self.table_at(guest, &segment);
         (segment.told, segment.thread) = self.stack_at(g, &segment, stack);
+        if segment.entry_cr3 != cr3 || segment.has_process() {
+            self.flush_judged(v, Some(true));
+        }
         if segment.may_be_start() && segment.cpuid.is_none() {
             // Whose exit it is will be told by the event that names the leaf.
             self.gcpus[g.0].undetermined = true;
