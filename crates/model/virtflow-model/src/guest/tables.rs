@@ -194,13 +194,16 @@ impl<S: Sink> Model<S> {
 
     fn new_process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64, generation: u32) -> ProcIx {
         let (vm, pid) = (self.guests[guest.0].entity, self.guests[guest.0].pid);
-        let key = format!("{}/cr3:{cr3:x}#{generation}", self.guests[guest.0].key);
+        // Its hypervisor's table for the process is not the process's own.
+        let shadowed = self.guests[guest.0].shadowed;
+        let what = if shadowed { "root" } else { "cr3" };
+        let key = format!("{}/{what}:{cr3:x}#{generation}", self.guests[guest.0].key);
         let mut entity = self.new_entity(Kind::Process, key.clone());
-        entity.label = format!("cr3 {cr3:#x}").into_bytes();
+        entity.label = format!("{what} {cr3:#x}").into_bytes();
         entity.parent = Some(vm);
         entity.vm = Some(vm);
         entity.pid = pid;
-        entity.cr3 = Some(cr3);
+        entity.cr3 = (!shadowed).then_some(cr3);
         self.sink.entity(&entity);
         let p = ProcIx(self.processes.len());
         self.processes.push(Process {
