@@ -199,7 +199,12 @@ impl<S: Sink> Model<S> {
         let what = if shadowed { "root" } else { "cr3" };
         let key = format!("{}/{what}:{cr3:x}#{generation}", self.guests[guest.0].key);
         let mut entity = self.new_entity(Kind::Process, key.clone());
-        entity.label = format!("{what} {cr3:#x}").into_bytes();
+        // As in the key, where there was another one before.
+        let again = match generation {
+            0 => String::new(),
+            n => format!("#{n}"),
+        };
+        entity.label = format!("{what} {cr3:#x}{again}").into_bytes();
         entity.parent = Some(vm);
         entity.vm = Some(vm);
         entity.pid = pid;
