@@ -48,8 +48,9 @@ pub fn pipeline(input: &[u8]) {
         assert!(outcome.counts.events <= events.len() as u64);
         budgets(&sink, options.range == 0);
         bounded(sink.found, outcome.counts.events, sink.kinds().len());
-        let all = merged(&recording, machine);
-        assert_eq!(all.len() as u64, outcome.counts.events);
+        let read = merged(&recording, machine, model::reads);
+        assert_eq!(read.len() as u64, outcome.counts.events);
+        let all = merged(&recording, machine, |_| true);
         hostile(
             &recording.coverage(machine),
             &all,
@@ -195,8 +196,12 @@ fn bounded(found: u64, events: u64, entities: usize) {
     assert!(found <= most, "{found} found in {events} events");
 }
 
-fn merged(recording: &Recording, machine: usize) -> Vec<Stamped<KernelRecord>> {
-    let mut events = recording.kernel_events(machine, |_| true, 2);
+fn merged(
+    recording: &Recording,
+    machine: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Stamped<KernelRecord>> {
+    let mut events = recording.kernel_events(machine, wanted, 2);
     let mut all = Vec::new();
     while let Some((_, run)) = events.next_run() {
         all.extend_from_slice(run);
