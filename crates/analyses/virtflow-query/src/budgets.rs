@@ -36,17 +36,17 @@ impl ExitCost {
 
     fn add(&mut self, exit: &Exit) {
         self.latency.add(exit.span.nanos());
-        self.kernel_ns += exit.kernel_ns;
-        self.vmm_ns += exit.vmm_ns;
-        self.off_cpu_ns += exit.off_cpu_ns;
+        self.kernel_ns = self.kernel_ns.saturating_add(exit.kernel_ns);
+        self.vmm_ns = self.vmm_ns.saturating_add(exit.vmm_ns);
+        self.off_cpu_ns = self.off_cpu_ns.saturating_add(exit.off_cpu_ns);
     }
 
     /// Adds another's exits to these.
     pub fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
-        self.kernel_ns += other.kernel_ns;
-        self.vmm_ns += other.vmm_ns;
-        self.off_cpu_ns += other.off_cpu_ns;
+        self.kernel_ns = self.kernel_ns.saturating_add(other.kernel_ns);
+        self.vmm_ns = self.vmm_ns.saturating_add(other.vmm_ns);
+        self.off_cpu_ns = self.off_cpu_ns.saturating_add(other.off_cpu_ns);
     }
 }
 

@@ -30,6 +30,11 @@ impl Total {
     }
 }
 
+/// Durations added up; a trace's clock may say anything, so the sum stops at the largest number.
+pub(crate) fn sum_ns(durations: impl IntoIterator<Item = i64>) -> i64 {
+    durations.into_iter().fold(0, i64::saturating_add)
+}
+
 /// How good the quantiles of a [`Spread`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {

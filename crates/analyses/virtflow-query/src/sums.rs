@@ -1,6 +1,6 @@
 //! What one entity's lanes did, in sums.
 
-use crate::spread::{Precision, Spread, Total};
+use crate::spread::{Precision, Spread, Total, sum_ns};
 use rustc_hash::FxHashMap;
 use virtflow_base::{EntityId, Interval, Span};
 use virtflow_model::{Cause, Confidence, State};
@@ -50,7 +50,9 @@ struct Life {
 
 impl Life {
     const fn add(&mut self, span: Span) {
-        self.away_ns += Span::new(self.span.end, span.start).nanos();
+        self.away_ns = self
+            .away_ns
+            .saturating_add(Span::new(self.span.end, span.start).nanos());
         if span.end.since(self.span.end) > 0 {
             self.span.end = span.end;
         }
@@ -98,7 +100,7 @@ impl Sums {
 
     /// From the beginning of each lane to its end, summed: what its parts must add up to.
     pub fn lifetime_ns(&self) -> i64 {
-        self.lanes.iter().map(|(_, life)| life.span.nanos()).sum()
+        sum_ns(self.lanes.iter().map(|(_, life)| life.span.nanos()))
     }
 
     /// From the first moment of any of its lanes to the last one of any.
@@ -111,12 +113,12 @@ impl Sums {
     /// How much of [`Self::lifetime_ns`] no interval covers. A guest process's lane ends when the
     /// process goes on on another virtual processor, and begins anew when it comes back.
     pub fn away_ns(&self) -> i64 {
-        self.lanes.iter().map(|(_, life)| life.away_ns).sum()
+        sum_ns(self.lanes.iter().map(|(_, life)| life.away_ns))
     }
 
     /// All its parts added up.
     pub fn sum_ns(&self) -> i64 {
-        self.totals.iter().map(|total| total.ns).sum()
+        sum_ns(self.totals.iter().map(|total| total.ns))
     }
 
     /// Adds an interval of which `span` is inside the range.

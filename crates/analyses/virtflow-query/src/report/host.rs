@@ -209,11 +209,11 @@ impl ContainerReport {
         };
         for thread in threads.iter().filter(|t| t.container_key == report.key) {
             report.threads += 1;
-            report.running_ns += thread.running_ns;
-            report.runnable_ns += thread.runnable_ns;
-            report.preempted_ns += thread.preempted_ns;
-            report.sleeping_ns += thread.sleeping_ns;
-            report.unknown_ns += thread.unknown_ns;
+            report.running_ns = report.running_ns.saturating_add(thread.running_ns);
+            report.runnable_ns = report.runnable_ns.saturating_add(thread.runnable_ns);
+            report.preempted_ns = report.preempted_ns.saturating_add(thread.preempted_ns);
+            report.sleeping_ns = report.sleeping_ns.saturating_add(thread.sleeping_ns);
+            report.unknown_ns = report.unknown_ns.saturating_add(thread.unknown_ns);
         }
         report
     }

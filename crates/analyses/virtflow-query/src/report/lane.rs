@@ -1,7 +1,7 @@
 //! What a lane did.
 
 use super::words::{word_of_cause, word_of_confidence, word_of_state};
-use crate::spread::Total;
+use crate::spread::{Total, sum_ns};
 use crate::sums::Sums;
 use serde::Serialize;
 use virtflow_model::{Cause, Confidence, State};
@@ -80,10 +80,10 @@ impl Budget {
                 s.confidence,
             )
         });
-        let wall_ns = sums.lifetime_ns() - away_ns;
+        let wall_ns = sums.lifetime_ns().saturating_sub(away_ns);
         Self {
             wall_ns,
-            residual_ns: wall_ns - sums.sum_ns(),
+            residual_ns: wall_ns.saturating_sub(sums.sum_ns()),
             lanes: sums.lanes(),
             states,
         }
@@ -91,11 +91,8 @@ impl Budget {
 
     /// Time in the states that `choose` takes.
     pub fn ns(&self, choose: impl Fn(&StateTime) -> bool) -> i64 {
-        self.states
-            .iter()
-            .filter(|s| choose(s))
-            .map(|s| s.total_ns)
-            .sum()
+        let chosen = self.states.iter().filter(|s| choose(s));
+        sum_ns(chosen.map(|s| s.total_ns))
     }
 
     /// Time in any of these states.
@@ -124,8 +121,8 @@ impl Budget {
     pub fn sum<'a>(budgets: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
         for budget in budgets {
-            all.wall_ns += budget.wall_ns;
-            all.residual_ns += budget.residual_ns;
+            all.wall_ns = all.wall_ns.saturating_add(budget.wall_ns);
+            all.residual_ns = all.residual_ns.saturating_add(budget.residual_ns);
             all.lanes += budget.lanes;
             for state in &budget.states {
                 let same = |s: &&mut StateTime| {
@@ -134,7 +131,7 @@ impl Budget {
                 };
                 match all.states.iter_mut().find(same) {
                     Some(sum) => {
-                        sum.total_ns += state.total_ns;
+                        sum.total_ns = sum.total_ns.saturating_add(state.total_ns);
                         sum.count += state.count;
                     }
                     None => all.states.push(state.clone()),

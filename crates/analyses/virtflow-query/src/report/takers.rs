@@ -1,6 +1,7 @@
 //! Who had the processor while somebody else wanted it.
 
 use super::names::Names;
+use crate::spread::sum_ns;
 use crate::sums::Sums;
 use serde::Serialize;
 use virtflow_model::State;
@@ -35,8 +36,8 @@ pub struct Taker {
 
 impl Taker {
     /// All together.
-    pub const fn total_ns(&self) -> i64 {
-        self.preempted_ns + self.runnable_ns + self.ready_ns
+    pub fn total_ns(&self) -> i64 {
+        sum_ns([self.preempted_ns, self.runnable_ns, self.ready_ns])
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) fn takers(sums: Option<&Sums>, names: &Names<'_>) -> Vec<Taker> {
             State::ReadyInGuest => (&mut taker.ready_ns, &mut taker.ready_count),
             _ => (&mut taker.preempted_ns, &mut taker.preempted_count),
         };
-        *ns += total.ns;
+        *ns = ns.saturating_add(total.ns);
         *count += total.count;
     }
     all.sort_by(|a, b| {

@@ -151,7 +151,7 @@ fn parts(budget: &Budget, group: &Group) -> Vec<(State, Cause, u8)> {
     {
         let key = (s.state, s.cause, s.level);
         match parts.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, ns)) => *ns += s.total_ns,
+            Some((_, ns)) => *ns = ns.saturating_add(s.total_ns),
             None => parts.push((key, s.total_ns)),
         }
     }
