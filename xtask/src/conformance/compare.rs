@@ -4,12 +4,12 @@ use super::ours::Events;
 use super::render::Renderer;
 use super::told::{Message, Messages, time};
 use anyhow::{Context, Result};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virtflow_base::{Loss, LossKind, Timestamp};
-use virtflow_ctf::{Clock, OwnedEvent, Scope, StreamFile, Trace, Wanted};
+use virtflow_ctf::{Clock, EventClass, FieldType, OwnedEvent, Scope, StreamFile, Trace, Wanted};
 
 /// What a comparison came to.
 #[derive(Debug, Default)]
@@ -52,6 +52,12 @@ impl Outcome {
 /// Its clocks of other frequencies than 1 GHz: `src/lib/trace-ir/utils.h` computes in double precision.
 const ROUNDED: &str = "2.0.4 computes nanoseconds of clocks other than 1 GHz as `double`, which rounds; the cycles agree";
 
+/// Later versions end a string that they clear (`clear_string_field`, `src/lib/trace-ir/field.c`).
+const STALE: &str =
+    "2.0.4 shows, instead of an empty string, what that field held in an earlier event";
+/// How many earlier events of a class are searched for that.
+const EARLIER: usize = 256;
+
 /// The messages about a stream that are not events.
 #[derive(Default)]
 struct Told {
@@ -73,6 +79,8 @@ struct Comparison<'t> {
     /// By babeltrace2's numbers of class and stream.
     by_id: HashMap<(u64, u64), usize>,
     sides: Vec<Side>,
+    /// The last texts of the classes that have strings, by class.
+    earlier: HashMap<usize, VecDeque<Vec<u8>>>,
     renderer: Renderer,
     show: usize,
     out: Outcome,
@@ -91,6 +99,7 @@ pub(super) fn compare(path: &Path, text: impl BufRead, show: usize) -> Result<Ou
         trace: &trace,
         by_id: HashMap::new(),
         sides: (0..trace.streams().len()).map(side).collect(),
+        earlier: HashMap::new(),
         renderer: Renderer::default(),
         show,
         out: Outcome::default(),
@@ -217,9 +226,23 @@ impl Comparison<'_> {
                 .class(self.trace)
                 .map_or("", |class| class.name())
                 .to_owned();
+            let class = event.class(self.trace).map(EventClass::index);
+            let earlier = class.and_then(|class| self.earlier.get(&class));
+            let stale = |field: &Differing| earlier.is_some_and(|e| field.is_stale(e));
+            let (faults, fields): (Vec<_>, Vec<_>) = fields.into_iter().partition(stale);
+            if !faults.is_empty() {
+                *self.out.faults.entry(STALE).or_default() += faults.len() as u64;
+            }
             for field in fields {
                 self.differ(format!("{place} {name}: {field}"));
             }
+        }
+        if let Some(class) = event.class(self.trace).filter(|class| has_strings(class)) {
+            let earlier = self.earlier.entry(class.index()).or_default();
+            if earlier.len() == EARLIER {
+                earlier.pop_front();
+            }
+            earlier.push_back(self.renderer.text.clone());
         }
         self.out.values += std::mem::take(&mut self.renderer.values);
         Ok(())
@@ -410,8 +433,48 @@ fn same_time(clock: &Clock, cycles: u64, ns: i128, ours: Timestamp) -> Same {
     }
 }
 
-/// The lines that are not the same, with their numbers.
-fn fields_that_differ(shown: &[u8], ours: &[u8]) -> Vec<String> {
+fn has_strings(class: &EventClass) -> bool {
+    let fields = class.fields().map_or(&[][..], |fields| fields.fields());
+    fields
+        .iter()
+        .any(|field| matches!(field.field_type(), FieldType::String(_)))
+}
+
+/// A line that is not the same.
+struct Differing {
+    theirs: Option<String>,
+    ours: Option<String>,
+}
+
+impl Differing {
+    /// Whether an empty string of ours is, on their side, one that stood there in an earlier event.
+    fn is_stale(&self, earlier: &VecDeque<Vec<u8>>) -> bool {
+        let (Some(theirs), Some(ours)) = (&self.theirs, &self.ours) else {
+            return false;
+        };
+        let same_field = theirs.len() > ours.len() && theirs.starts_with(ours.as_str());
+        let stood = |text: &Vec<u8>| text.split(|&b| b == b'\n').any(|l| l == theirs.as_bytes());
+        same_field && ours.ends_with(": ") && earlier.iter().any(stood)
+    }
+}
+
+impl std::fmt::Display for Differing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let line = |line: &Option<String>| match line {
+            Some(line) => line.trim_start().to_owned(),
+            None => "(nothing)".to_owned(),
+        };
+        write!(
+            f,
+            "babeltrace2 `{}`, virtflow `{}`",
+            line(&self.theirs),
+            line(&self.ours)
+        )
+    }
+}
+
+/// The lines that are not the same.
+fn fields_that_differ(shown: &[u8], ours: &[u8]) -> Vec<Differing> {
     let (shown, ours) = (text(shown), text(ours));
     let (mut theirs, mut own) = (shown.lines(), ours.lines());
     let mut out = Vec::new();
@@ -419,15 +482,34 @@ fn fields_that_differ(shown: &[u8], ours: &[u8]) -> Vec<String> {
         match (theirs.next(), own.next()) {
             (None, None) => return out,
             (left, right) if left == right => {}
-            (left, right) => out.push(format!(
-                "babeltrace2 `{}`, virtflow `{}`",
-                left.unwrap_or("(nothing)").trim_start(),
-                right.unwrap_or("(nothing)").trim_start()
-            )),
+            (left, right) => out.push(Differing {
+                theirs: left.map(str::to_owned),
+                ours: right.map(str::to_owned),
+            }),
         }
     }
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_string_can_be_stale() {
+        let earlier = VecDeque::from([b"  name: a\n  path: /usr/bin/cut\n".to_vec()]);
+        let differs = |theirs: &str, ours: &str| {
+            let mut all = fields_that_differ(theirs.as_bytes(), ours.as_bytes());
+            let first = all.pop().expect("they differ");
+            first.is_stale(&earlier)
+        };
+        assert!(differs("  path: /usr/bin/cut", "  path: "));
+        assert!(!differs("  path: /usr/bin/cut", "  path: /usr"));
+        assert!(!differs("  path: /usr/bin/awk", "  path: "));
+        assert!(!differs("  path: a", "  path: "));
+        assert!(!differs("  path: ", "  path: /usr/bin/cut"));
+    }
 }
