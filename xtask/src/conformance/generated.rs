@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use virtflow_synth::{Scenario, generate};
 
 /// Words of `virtflow-synth --dialect`: each alone, and some together.
-pub(super) const DIALECTS: [&str; 24] = [
+pub(super) const DIALECTS: [&str; 25] = [
     "testbed",
     "vmx",
     "svm",
@@ -16,6 +16,7 @@ pub(super) const DIALECTS: [&str; 24] = [
     "shadow",
     "no-probe",
     "original-probe",
+    "stacks",
     "no-nested-events",
     "no-waking",
     "stock",
