@@ -2,7 +2,7 @@
 //!
 //! [`AnyEvent`] is a decoded record of any class, known or not; [`KernelEvent`] is one of the
 //! typed few that the model lives on. Which event of a trace is which is decided by the names in
-//! the trace's own metadata (the alias table in `shapes.rs`), never by a version number.
+//! the trace's own metadata (the alias table in `shapes/`), never by a version number.
 
 mod any;
 mod bind;

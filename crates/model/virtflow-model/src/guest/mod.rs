@@ -256,20 +256,25 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    /// Nothing is known of what runs in `v`'s guest from `t` on.
-    pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp) {
+    /// Decides what is undecided of `v`'s guest and of the nested guests on it, and says which
+    /// processors of guests these are.
+    fn decide_all(&mut self, v: VcpuIx) -> Vec<GcpuIx> {
         let vm = self.vcpus[v.0].vm;
-        let nested = self.vms[vm.0]
-            .nested
-            .iter()
-            .filter(|n| n.on == v)
-            .map(|n| n.gcpu);
-        let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
-        for g in all {
+        let nested = self.vms[vm.0].nested.iter().filter(|n| n.on == v);
+        let own = self.vcpus[v.0].gcpu;
+        let all: Vec<_> = nested.map(|n| n.gcpu).chain([own]).collect();
+        for &g in &all {
             self.gcpus[g.0].open = None;
             self.determine(g);
             self.follow_exit(g);
             self.decide(g, true);
+        }
+        all
+    }
+
+    /// Nothing is known of what runs in `v`'s guest from `t` on.
+    pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp) {
+        for g in self.decide_all(v) {
             self.occupy(
                 t,
                 g,
@@ -313,18 +318,7 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn finish_guest(&mut self, v: VcpuIx, end: Timestamp) {
-        let vm = self.vcpus[v.0].vm;
-        let nested = self.vms[vm.0]
-            .nested
-            .iter()
-            .filter(|n| n.on == v)
-            .map(|n| n.gcpu);
-        let all: Vec<_> = nested.chain([self.vcpus[v.0].gcpu]).collect();
-        for g in all {
-            self.gcpus[g.0].open = None;
-            self.determine(g);
-            self.follow_exit(g);
-            self.decide(g, true);
+        for g in self.decide_all(v) {
             self.finish_guest_cpu(g, end);
         }
     }

@@ -1,0 +1,194 @@
+//! The alias table: which event of which tracer and kernel is which [`KernelEvent`], and what its
+//! fields are called there.
+//!
+//! A [`Shape`] is bound by the names in a trace's own metadata, never by a version number. Names
+//! are Linux's (include/trace/events, arch/x86/kvm/trace.h), LTTng's since 2016 (`kvm_x86_*`,
+//! `timer_hrtimer_*`) and LTTng's before that.
+
+use crate::kernel::{
+    ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent as K, NamespaceKind, NetPacket,
+};
+use crate::text::Text;
+use virtflow_base::{CpuId, Tid};
+use virtflow_ctf::EventView;
+
+/// How one kind of event is called, what it must have, and how it is built.
+pub(crate) struct Shape {
+    /// Every name it goes by.
+    pub(crate) names: &'static [&'static str],
+    /// One slot each: alternatives separated by `|`; a leading `?` makes the slot optional.
+    pub(crate) fields: &'static [&'static str],
+    /// Builds the event from its slots; `None` where a value cannot be what it should be.
+    pub(crate) build: fn(&Slots<'_, '_>) -> Option<K>,
+}
+
+impl Shape {
+    /// The first of its names.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.names {
+            [first, ..] => first,
+            [] => VECTORS,
+        }
+    }
+}
+
+/// The slots of one event, as the kernel's types.
+pub(crate) struct Slots<'a, 'b>(pub(crate) &'a EventView<'b>);
+
+impl Slots<'_, '_> {
+    fn u64(&self, slot: usize) -> u64 {
+        self.0.u64(slot).unwrap_or(0)
+    }
+    fn u64_opt(&self, slot: usize) -> Option<u64> {
+        self.0.u64(slot)
+    }
+    fn u32(&self, slot: usize) -> u32 {
+        self.u64(slot) as u32
+    }
+    fn u32_opt(&self, slot: usize) -> Option<u32> {
+        self.0.u64(slot).map(|v| v as u32)
+    }
+    fn u8(&self, slot: usize) -> u8 {
+        self.u64(slot) as u8
+    }
+    fn i64(&self, slot: usize) -> i64 {
+        self.u64(slot) as i64
+    }
+    fn i32(&self, slot: usize) -> i32 {
+        self.u64(slot) as i32
+    }
+    fn i16(&self, slot: usize) -> i16 {
+        self.u64(slot) as i16
+    }
+    fn flag(&self, slot: usize) -> bool {
+        self.u64(slot) != 0
+    }
+    fn tid(&self, slot: usize) -> Tid {
+        Tid(self.i32(slot))
+    }
+    fn tid_opt(&self, slot: usize) -> Option<Tid> {
+        self.0.u64(slot).map(|v| Tid(v as i32))
+    }
+    fn cpu(&self, slot: usize) -> CpuId {
+        CpuId(self.u32(slot))
+    }
+    fn text<const N: usize>(&self, slot: usize) -> Text<N> {
+        self.0.bytes(slot).map_or_else(Text::default, Text::new)
+    }
+    fn stack(&self, rsp: usize, fs_base: usize) -> GuestStack {
+        GuestStack::new(self.u64_opt(rsp), self.u64_opt(fs_base))
+    }
+    fn exit(&self) -> ExitInfo {
+        ExitInfo {
+            reason: self.u32(0),
+            isa: self.u32_opt(1),
+            rip: self.u64_opt(2),
+            info1: self.u64(3),
+            info2: self.u64(4),
+            vcpu: self.u32_opt(5),
+            intr_info: self.u32(6),
+        }
+    }
+    fn accept(&self, posted: bool) -> ApicAccept {
+        ApicAccept {
+            apic_id: self.u32(0),
+            delivery_mode: self.u32(1) as u16,
+            vector: self.u8(2),
+            posted,
+        }
+    }
+    fn block(&self) -> BlockRequest {
+        BlockRequest {
+            dev: self.u32(0),
+            sector: self.u64(1),
+            sectors: self.u32(2),
+            tid: self.tid_opt(3),
+        }
+    }
+    fn packet(&self) -> NetPacket {
+        NetPacket {
+            skb: self.u64(0),
+            len: self.u32(1),
+            device: self.text(2),
+        }
+    }
+    fn namespace(&self, kind: NamespaceKind) -> K {
+        K::StatedumpNamespace {
+            tid: self.tid(0),
+            kind,
+            inum: self.u32(1),
+            level: self.u32(2),
+        }
+    }
+}
+
+const WAKE: &[&str] = &["tid|pid", "target_cpu", "?comm"];
+const BLOCK: &[&str] = &["dev", "sector", "nr_sector", "?tid"];
+const PACKET: &[&str] = &["skbaddr", "len", "?name"];
+const NAMESPACE: &[&str] = &["tid", "ns_inum", "?ns_level"];
+
+/// A shape in one line.
+macro_rules! shape {
+    ($names:expr, $fields:expr, $build:expr) => {
+        Shape {
+            names: &$names,
+            fields: &$fields,
+            build: $build,
+        }
+    };
+}
+
+mod host;
+mod kvm;
+mod statedump;
+
+/// LTTng's one event per host vector: `x86_irq_vectors_local_timer_entry` and its like.
+const VECTORS: &str = "x86_irq_vectors_*";
+const VECTOR_PREFIXES: [&str; 2] = ["x86_irq_vectors_", "irq_vectors_"];
+const VECTOR_ENTRY: Shape = shape!([], ["vector"], |s| Some(K::VectorEntry {
+    vector: s.u32(0)
+}));
+const VECTOR_EXIT: Shape = shape!([], ["vector"], |s| Some(K::VectorExit { vector: s.u32(0) }));
+
+const TABLES: [&[Shape]; 4] = [host::SCHED, host::DEVICES, kvm::KVM, statedump::STATEDUMP];
+
+/// The shape of the event called `name`, if it is one the model can use.
+pub(crate) fn find(name: &str) -> Option<&'static Shape> {
+    static ENTRY: Shape = VECTOR_ENTRY;
+    static EXIT: Shape = VECTOR_EXIT;
+    if VECTOR_PREFIXES
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+    {
+        return match name.rsplit_once('_')?.1 {
+            "entry" => Some(&ENTRY),
+            "exit" => Some(&EXIT),
+            _ => None,
+        };
+    }
+    TABLES
+        .into_iter()
+        .flatten()
+        .find(|shape| shape.names.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_once() {
+        let mut names: Vec<_> = TABLES.into_iter().flatten().flat_map(|s| s.names).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn vectors_share_a_shape() {
+        assert!(find("x86_irq_vectors_local_timer_entry").is_some());
+        assert!(find("x86_irq_vectors_local_timer_exit").is_some());
+        assert!(find("kvm_mmu_get_page").is_none());
+    }
+}

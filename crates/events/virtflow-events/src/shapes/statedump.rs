@@ -1,0 +1,96 @@
+//! LTTng's dump of what was there when it began.
+
+use super::{NAMESPACE, Shape};
+use crate::kernel::{KernelEvent as K, NamespaceKind};
+
+/// LTTng's state dump.
+pub(super) const STATEDUMP: &[Shape] = &[
+    shape!(["lttng_statedump_start"], [], |_| Some(K::StatedumpStart)),
+    shape!(["lttng_statedump_end"], [], |_| Some(K::StatedumpEnd)),
+    shape!(
+        ["lttng_statedump_process_state"],
+        ["tid", "pid", "ppid", "?type", "?status", "?cpu", "?name"],
+        |s| {
+            Some(K::StatedumpProcess {
+                tid: s.tid(0),
+                pid: s.tid(1),
+                ppid: s.tid(2),
+                kind: s.u32(3),
+                status: s.u32(4),
+                cpu: s.cpu(5),
+                comm: s.text(6),
+            })
+        }
+    ),
+    Shape {
+        names: &["lttng_statedump_process_pid_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Pid)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_mnt_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Mnt)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_net_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Net)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_ipc_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Ipc)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_uts_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Uts)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_user_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::User)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_cgroup_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Cgroup)),
+    },
+    Shape {
+        names: &["lttng_statedump_process_time_ns"],
+        fields: NAMESPACE,
+        build: |s| Some(s.namespace(NamespaceKind::Time)),
+    },
+    shape!(
+        ["lttng_statedump_interrupt"],
+        ["irq", "?name", "?action"],
+        |s| {
+            Some(K::StatedumpInterrupt {
+                irq: s.u32(0),
+                name: s.text(1),
+                action: s.text(2),
+            })
+        }
+    ),
+    shape!(["lttng_statedump_block_device"], ["dev", "diskname"], |s| {
+        Some(K::StatedumpBlockDevice {
+            dev: s.u32(0),
+            name: s.text(1),
+        })
+    }),
+    shape!(["lttng_statedump_network_interface"], ["name"], |s| Some(
+        K::StatedumpNetworkInterface { name: s.text(0) }
+    )),
+    shape!(["lttng_statedump_cpu_topology"], ["cpu_id"], |s| Some(
+        K::StatedumpCpuTopology { cpu: s.cpu(0) }
+    )),
+    shape!(
+        ["lttng_statedump_file_descriptor"],
+        ["fd", "filename"],
+        |s| Some(K::StatedumpFileDescriptor {
+            fd: s.i32(0),
+            filename: s.text(1)
+        })
+    ),
+];
