@@ -202,6 +202,7 @@ fn work<S: RecordSource>(todo: &Receiver<Job<S>>, done: &Sender<Done<S>>, batch_
     }) = todo.recv()
     {
         batch.clear();
+        batch.reserve(batch_max);
         let mut fill = Fill::More;
         while batch.is_empty() && fill == Fill::More {
             fill = source.fill(&mut batch, batch_max);
