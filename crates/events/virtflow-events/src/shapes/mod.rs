@@ -127,7 +127,7 @@ const BLOCK: &[&str] = &["dev", "sector", "nr_sector", "?tid"];
 const PACKET: &[&str] = &["skbaddr", "len", "?name"];
 const NAMESPACE: &[&str] = &["tid", "ns_inum", "?ns_level"];
 
-/// A shape in one line.
+/// A shape without its fields' names.
 macro_rules! shape {
     ($names:expr, $fields:expr, $build:expr) => {
         Shape {
@@ -142,8 +142,9 @@ mod host;
 mod kvm;
 mod statedump;
 
-/// LTTng's one event per host vector: `x86_irq_vectors_local_timer_entry` and its like.
+/// What stands for the names of all vectors.
 const VECTORS: &str = "x86_irq_vectors_*";
+/// LTTng's one event per host vector: `x86_irq_vectors_local_timer_entry` and its like.
 const VECTOR_PREFIXES: [&str; 2] = ["x86_irq_vectors_", "irq_vectors_"];
 const VECTOR_ENTRY: Shape = shape!([], ["vector"], |s| Some(K::VectorEntry {
     vector: s.u32(0)
