@@ -1,0 +1,145 @@
+//! Reading a store: the state at a moment, intervals, pictures of a range, budgets, edges, exits.
+
+mod budget;
+mod carried;
+mod lookup;
+mod open;
+mod rows;
+mod scan;
+mod viewport;
+
+pub use budget::Cost;
+pub use lookup::Direction;
+pub use rows::{EdgeRecord, EntityRecord, ExitRecord, Lane, Piece};
+pub use viewport::Viewport;
+
+use crate::doing::Doing;
+use crate::manifest::{Chunk, Manifest};
+use crate::tables::{self, Table};
+use crate::write::chunk_file;
+use crate::StoreError;
+use arrow_schema::SchemaRef;
+use carried::Carried;
+use rustc_hash::FxHashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Tables whose footers are kept open at most; beyond that all are forgotten and opened anew.
+const OPEN_MAX: usize = 2048;
+
+/// The tables that have a file per chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Chunked {
+    Intervals,
+    Carried,
+    Lod,
+    Edges,
+    Exits,
+}
+
+impl Chunked {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Intervals => "intervals",
+            Self::Carried => "carried",
+            Self::Lod => "lod",
+            Self::Edges => "edges",
+            Self::Exits => "exits",
+        }
+    }
+
+    fn schema(self) -> &'static SchemaRef {
+        match self {
+            Self::Intervals | Self::Carried => &tables::INTERVALS,
+            Self::Lod => &tables::LOD,
+            Self::Edges => &tables::EDGES,
+            Self::Exits => &tables::EXITS,
+        }
+    }
+}
+
+/// A store, open for reading. It can be asked from several threads at once.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    manifest: Manifest,
+    entities: Vec<EntityRecord>,
+    doings: Vec<Doing>,
+    /// The number of each doing without its evidence.
+    bare: Vec<u32>,
+    carried: OnceLock<Carried>,
+    open: Mutex<FxHashMap<(Chunked, u32), Table>>,
+}
+
+impl Store {
+    /// Opens the store at `directory`, which must be whole.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_growing(directory)?;
+        if store.is_complete() {
+            Ok(store)
+        } else {
+            Err(StoreError::Unfinished {
+                path: directory.to_owned(),
+            })
+        }
+    }
+
+    /// What the store says of itself.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether everything is in it.
+    pub fn is_complete(&self) -> bool {
+        self.manifest.state == crate::State::Complete
+    }
+
+    /// All entities, by number.
+    pub fn entities(&self) -> &[EntityRecord] {
+        &self.entities
+    }
+
+    /// What a number in a column `doing` stands for.
+    pub fn doing(&self, number: u32) -> Doing {
+        self.doings
+            .get(number as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// From the first to the last moment of any interval; `None` without one.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let lanes = || self.entities.iter().filter(|e| e.intervals > 0);
+        let begin = lanes().map(|e| e.begin_ns).min()?;
+        let end = lanes().map(|e| e.end_ns).max()?;
+        Some((begin, end))
+    }
+
+    fn table(&self, which: Chunked, number: u32) -> Result<Table, StoreError> {
+        let lock = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = lock().get(&(which, number)) {
+            return Ok(table.clone());
+        }
+        let path = chunk_file(&self.directory, which.name(), number);
+        let table = Table::open(&path, which.schema())?;
+        let mut open = lock();
+        if open.len() >= OPEN_MAX {
+            open.clear();
+        }
+        open.insert((which, number), table.clone());
+        Ok(table)
+    }
+
+    /// Chunks whose time `[begin, end)` overlaps.
+    fn chunks_of(&self, begin: i64, end: i64) -> impl Iterator<Item = &Chunk> {
+        self.manifest.chunks.iter().filter(move |chunk| {
+            // A chunk may be a single moment.
+            chunk.begin_ns < end && chunk.end_ns.max(chunk.begin_ns.saturating_add(1)) > begin
+        })
+    }
+}
