@@ -4,6 +4,7 @@
 
 mod apart;
 mod budgets;
+mod facts;
 mod info;
 mod needed;
 mod pipeline;
@@ -11,9 +12,11 @@ mod report;
 mod rows;
 mod source;
 mod spread;
+pub mod store;
 mod sums;
 
 pub use budgets::{Budgets, ExitCost, ExitKey};
+pub use facts::Facts;
 pub use info::{EventReport, INFO_VERSION, Info, MachineInfo, info};
 pub use needed::{Analysis, Missing, Possible};
 pub use pipeline::{Outcome, Progress, analyze, bounds, machines, threads};

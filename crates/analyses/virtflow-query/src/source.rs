@@ -1,11 +1,13 @@
 //! Where events came from: traces, clocks, and what was wrong with them.
 
-use serde::Serialize;
-use virtflow_base::{Problem, Problems};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+use virtflow_base::{Place, Problem, Problems};
 use virtflow_events::{Recording, TraceInfo};
 
 /// A trace that was read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceReport {
     /// Its directory.
@@ -27,7 +29,7 @@ pub struct SourceReport {
 }
 
 /// A clock.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockReport {
     /// Its name.
@@ -69,7 +71,7 @@ fn source(recording: &Recording, trace: &TraceInfo) -> SourceReport {
 }
 
 /// What was wrong with an input.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProblemsReport {
     /// How many there were.
@@ -79,11 +81,11 @@ pub struct ProblemsReport {
 }
 
 /// One thing that was wrong.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProblemReport {
     /// A word for it.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The file.
     pub file: String,
     /// The stream's number.
@@ -105,10 +107,22 @@ impl ProblemsReport {
     }
 }
 
+impl std::fmt::Display for ProblemReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = Place {
+            file: Arc::new(self.file.clone().into()),
+            stream: self.stream,
+            packet: self.packet,
+            offset: self.offset,
+        };
+        write!(f, "{place}: {}", self.what)
+    }
+}
+
 impl ProblemReport {
     fn new(problem: &Problem) -> Self {
         Self {
-            kind: problem.kind.as_str(),
+            kind: problem.kind.as_str().into(),
             file: problem.place.file.display().to_string(),
             stream: problem.place.stream,
             packet: problem.place.packet,

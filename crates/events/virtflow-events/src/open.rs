@@ -96,17 +96,31 @@ impl Recording {
     /// # Errors
     /// Where there is no trace, or one of them cannot be understood at all.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_all(&[path])
+    }
+
+    /// Opens the traces at or below several paths as one recording.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, OpenError> {
         let mut recording = Self {
-            path: path.to_owned(),
+            path: paths.first().map(|p| p.as_ref().to_owned()).unwrap_or_default(),
             traces: Vec::new(),
             infos: Vec::new(),
             machines: Vec::new(),
         };
-        for directory in virtflow_ctf::discover(path)? {
-            let trace = Trace::open(&directory)?;
-            let machine = recording.machine_of(&trace);
-            recording.infos.push(info(&trace, machine));
-            recording.traces.push(Arc::new(trace));
+        for path in paths {
+            for directory in virtflow_ctf::discover(path.as_ref())? {
+                // A trace given twice is one.
+                if recording.infos.iter().any(|info| info.path == directory) {
+                    continue;
+                }
+                let trace = Trace::open(&directory)?;
+                let machine = recording.machine_of(&trace);
+                recording.infos.push(info(&trace, machine));
+                recording.traces.push(Arc::new(trace));
+            }
         }
         Ok(recording)
     }
@@ -129,7 +143,7 @@ impl Recording {
         self.machines.len() - 1
     }
 
-    /// What was opened.
+    /// What was opened; of several paths the first.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -7,8 +7,11 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 all well; 2 wrong usage; 3 the input cannot be read; 4 with --strict, something is
 missing: lost events, broken input, an early stop.
 
-TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk, or a directory that
-holds several traces.";
+TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk, a directory that
+holds several traces, or a store that `virtflow analyze` wrote.
+
+Analyses are kept below $XDG_CACHE_HOME/virtflow (~/.cache/virtflow), up to 20 GiB or
+VIRTFLOW_CACHE_LIMIT bytes; VIRTFLOW_CACHE names another directory.";
 
 /// What every virtual machine did, from the host's kernel trace alone.
 #[derive(Debug, Parser)]
@@ -28,7 +31,8 @@ impl Cli {
             Command::Events(a) => a.strict,
             Command::Intervals(a) => a.input.strict,
             Command::Edges(a) => a.input.strict,
-            Command::Completions { .. } | Command::Man { .. } => false,
+            Command::Analyze(a) => a.strict,
+            Command::Cache { .. } | Command::Completions { .. } | Command::Man { .. } => false,
         }
     }
 }
@@ -38,6 +42,8 @@ impl Cli {
 pub(crate) enum Command {
     /// Say where the time of every VM, vCPU, nested VM and guest process went
     Report(ReportArgs),
+    /// Analyse once and keep what was found as Parquet tables, a store
+    Analyze(AnalyzeArgs),
     /// Say what a trace holds, what it lost, and which analyses it is good for
     Info(InfoArgs),
     /// Print decoded events
@@ -46,6 +52,12 @@ pub(crate) enum Command {
     Intervals(IntervalsArgs),
     /// Print every edge (who woke, interrupted, answered or pre-empted whom) as CSV or JSON lines
     Edges(EdgesArgs),
+    /// List or remove analyses that were kept
+    Cache {
+        /// What to do with them
+        #[command(subcommand)]
+        what: CacheCommand,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -61,7 +73,7 @@ pub(crate) enum Command {
 /// What all analyses take.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// The trace's directory
+    /// The trace's directory, or a store
     pub(crate) trace: PathBuf,
     /// Only this stretch of time: 12.5s..14s or +300ms.. from the beginning of the trace,
     /// 10:02:03.5..10:02:04 of the day, or epoch nanoseconds
@@ -101,6 +113,50 @@ pub(crate) struct ReportArgs {
     /// Text for people or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// Read the trace even if it was analysed before
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+}
+
+/// `virtflow analyze`.
+#[derive(Debug, Args)]
+pub(crate) struct AnalyzeArgs {
+    /// The traces' directories; several, of one machine or more, make one store
+    #[arg(required = true, value_name = "TRACE")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// The store to write; one that is there is replaced. Without it, the store is kept where
+    /// other commands find it (see `virtflow cache`)
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Turn what is only likely into unknown
+    #[arg(long)]
+    pub(crate) proved_only: bool,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Exit with 4 when something is missing: lost events, broken input
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// `virtflow cache`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// List them, the last used first
+    Ls {
+        /// Text for people or JSON for programs
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Remove some of them, or all
+    Rm {
+        /// Names as `ls` shows them, beginnings of such names, or directories of traces
+        #[arg(required_unless_present = "all", value_name = "NAME")]
+        names: Vec<String>,
+        /// Remove all
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+    },
 }
 
 /// `virtflow info`.

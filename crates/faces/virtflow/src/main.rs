@@ -1,7 +1,9 @@
 //! The `virtflow` command: arguments, progress, tables and exit codes. Everything it says comes
 //! from `virtflow-query`.
 
+mod analyze;
 mod args;
+mod cache;
 mod events;
 mod info;
 mod output;
@@ -34,6 +36,8 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_INPUT: u8 = 3;
 /// `--strict`, and something is missing.
 const EXIT_INCOMPLETE: u8 = 4;
+/// Interrupted twice: what shells give for SIGINT.
+pub(crate) const EXIT_INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<Finish> {
     match &cli.command {
         Command::Report(args) => report::run(args),
+        Command::Analyze(args) => analyze::run(args),
+        Command::Cache { what } => cache::run(what),
         Command::Info(args) => info::run(args),
         Command::Events(args) => events::run(args),
         Command::Intervals(args) => rows::intervals(args),

@@ -6,8 +6,9 @@ use crate::{Finish, range};
 use serde::Serialize;
 use std::io::Write;
 use virtflow_base::{Problems, Span};
+use virtflow_query::store::Input as Source;
 use virtflow_query::{
-    EdgeKind, EdgeRow, IntervalRow, Kind, Options, Outcome, ROWS_VERSION, Recording, Row, Rows,
+    EdgeKind, EdgeRow, Facts, IntervalRow, Kind, Options, ProblemsReport, ROWS_VERSION, Row, Rows,
     text,
 };
 
@@ -197,16 +198,13 @@ fn each(
     input: &Input,
     mut take: impl FnMut(&str, &Row<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Finish> {
-    let recording = Recording::open(&input.trace)?;
-    let bar = Bar::new(recording.bytes());
+    // Not from the cache: rows come in the order in which they are found, and should each time.
+    let source = Source::open(&input.trace, &options(input), None)?;
+    let bar = Bar::new(source.bytes());
     let mut finish = Finish::Complete;
-    for machine in virtflow_query::machines(&recording) {
-        let span = span(input, &recording, machine)?;
-        let options = Options {
-            proved_only: input.proved_only,
-            ..Options::default()
-        };
-        let name = recording.machines()[machine].name.clone();
+    for (at, before) in source.machines().iter().enumerate() {
+        let span = span(input, before)?;
+        let name = before.name.clone();
         let mut failed = None;
         let sink = Rows::new(span, |row: Row<'_>| {
             if failed.is_none()
@@ -216,52 +214,63 @@ fn each(
                 bar.progress.stop();
             }
         });
-        let (_, outcome) =
-            virtflow_query::analyze(&recording, machine, &options, sink, &bar.progress);
+        let (sink, facts) = source.pass(at, &options(input), span, sink, &bar.progress)?;
+        drop(sink);
         if let Some(error) = failed {
             return Err(error);
         }
-        if tell(&outcome) == Finish::Incomplete {
+        if tell(&facts) == Finish::Incomplete {
             finish = Finish::Incomplete;
         }
     }
     Ok(finish)
 }
 
+/// What was chosen about the analysis.
+pub(crate) fn options(input: &Input) -> Options {
+    Options {
+        proved_only: input.proved_only,
+        ..Options::default()
+    }
+}
+
 /// The stretch of time that was asked for.
-pub(crate) fn span(input: &Input, recording: &Recording, machine: usize) -> anyhow::Result<Span> {
-    let begins = virtflow_query::bounds(&recording.coverage(machine))
-        .map(|b| b.0)
-        .unwrap_or_default();
+pub(crate) fn span(input: &Input, facts: &Facts) -> anyhow::Result<Span> {
+    let begins = facts.span().map(|span| span.start).unwrap_or_default();
     Ok(range::parse(input.range.as_deref(), begins, input.local)?)
 }
 
 /// Says on standard error what was wrong with the input; the first few things, and how many more.
 pub(crate) fn tell_problems(problems: &Problems) {
-    const SHOWN: usize = 10;
-    for problem in problems.kept().iter().take(SHOWN) {
+    tell_some(problems.total(), problems.kept().iter().map(ToString::to_string));
+}
+
+fn tell_problem_reports(problems: &ProblemsReport) {
+    tell_some(problems.total, problems.first.iter().map(ToString::to_string));
+}
+
+fn tell_some(total: u64, first: impl Iterator<Item = String>) {
+    const SHOWN: u64 = 10;
+    for (problem, _) in first.zip(0..SHOWN) {
         crate::output::complain(&format!("virtflow: warning: {problem}"));
     }
-    if problems.total() > SHOWN as u64 {
-        let more = problems.total() - SHOWN as u64;
+    if total > SHOWN {
         crate::output::complain(&format!(
-            "virtflow: warning: and {more} more; `virtflow info` shows them"
+            "virtflow: warning: and {} more; `virtflow info` shows them",
+            total - SHOWN
         ));
     }
 }
 
 /// Says on standard error what was wrong with the input.
-fn tell(outcome: &Outcome) -> Finish {
-    let problems = &outcome.problems;
-    tell_problems(problems);
-    let lost = outcome.coverage.iter().any(|c| !c.losses.is_empty());
-    if lost {
+pub(crate) fn tell(facts: &Facts) -> Finish {
+    tell_problem_reports(&facts.problems);
+    if facts.streams.iter().any(|stream| !stream.is_whole()) {
         crate::output::complain(
             "virtflow: warning: events were lost; what they hide is shown as unknown (lost)",
         );
     }
-    let complete = problems.is_empty() && !lost && !outcome.stopped;
-    if complete {
+    if facts.is_complete() {
         Finish::Complete
     } else {
         Finish::Incomplete

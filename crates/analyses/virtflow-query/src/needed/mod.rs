@@ -5,21 +5,22 @@ mod table;
 
 pub(crate) use analyses::analyses;
 pub use analyses::{Analysis, Possible};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use table::{NEEDS, Need};
 
 /// An event that the trace does not have, and what its absence hides.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Missing {
     /// What to record, in LTTng's names.
-    pub event: &'static str,
+    pub event: Cow<'static, str>,
     /// What it gives.
-    pub gives: &'static str,
+    pub gives: Cow<'static, str>,
     /// What is hidden without it.
-    pub hides: &'static str,
+    pub hides: Cow<'static, str>,
     /// Why it may be missing although it was asked for; often empty.
-    pub note: &'static str,
+    pub note: Cow<'static, str>,
 }
 
 fn has(described: &[&str], need: &Need) -> bool {
@@ -39,10 +40,10 @@ pub(crate) fn missing(described: &[&str], vms: bool) -> Vec<Missing> {
         .filter(|need| (vms || need.host) && !has(described, need));
     needs
         .map(|need| Missing {
-            event: need.name,
-            gives: need.gives,
-            hides: need.without,
-            note: need.note,
+            event: need.name.into(),
+            gives: need.gives.into(),
+            hides: need.without.into(),
+            note: need.note.into(),
         })
         .collect()
 }
@@ -68,7 +69,8 @@ mod tests {
             "kvm_entry",
             "irq_vectors_local_timer_entry",
         ];
-        let missing: Vec<_> = missing(&described, true).iter().map(|m| m.event).collect();
+        let missing = missing(&described, true);
+        let missing: Vec<&str> = missing.iter().map(|m| m.event.as_ref()).collect();
         assert!(!missing.contains(&"kvm_x86_exit"));
         assert!(!missing.contains(&"x86_irq_vectors_*"));
         assert!(missing.contains(&"sched_waking"));

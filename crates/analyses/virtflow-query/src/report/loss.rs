@@ -1,10 +1,11 @@
 //! What the recording did not see.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use virtflow_base::{LossKind, Span, StreamCoverage};
 
 /// What one stream saw and lost.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StreamReport {
     /// The processor the stream belongs to, where it says so.
@@ -28,7 +29,7 @@ pub struct StreamReport {
 }
 
 /// One loss.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LossReport {
     /// From the last event known to be whole, or the beginning of the stream.
@@ -36,7 +37,7 @@ pub struct LossReport {
     /// To the first one after the loss, or the end of the stream.
     pub end_ns: i64,
     /// `events`, `packets` or `unreadable`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// How many; 0 where that cannot be known.
     pub count: u64,
 }
@@ -72,7 +73,7 @@ impl StreamReport {
             report.losses.push(LossReport {
                 begin_ns,
                 end_ns,
-                kind,
+                kind: kind.into(),
                 count,
             });
         }

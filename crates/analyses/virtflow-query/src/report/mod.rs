@@ -29,11 +29,12 @@ pub use waits::{Durations, Wait, Waits};
 
 use crate::apart::Apart;
 use crate::budgets::Budgets;
-use crate::needed::{Missing, missing};
-use crate::pipeline::{Outcome, Progress, analyze};
-use crate::source::{ProblemsReport, SourceReport, sources};
+use crate::facts::Facts;
+use crate::needed::Missing;
+use crate::pipeline::{Progress, analyze};
+use crate::source::{ProblemsReport, SourceReport};
 use names::Names;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use virtflow_base::{Entity, Span};
 use virtflow_events::Recording;
 use virtflow_model::{Counts, Kind, Options};
@@ -134,7 +135,7 @@ pub struct MachineReport {
 }
 
 /// What the analysis found to be inconsistent.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checks {
     /// Context switches away from a thread that was not thought to run: events that were lost
@@ -151,7 +152,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    const fn new(counts: &Counts) -> Self {
+    pub(crate) const fn new(counts: &Counts) -> Self {
         Self {
             switches_contradicted: counts.contradictions,
             impossible_cpus: counts.impossible_cpus,
@@ -181,45 +182,39 @@ pub fn report(
         progress,
     );
     let budgets = budgets.finish();
-    let mut report = of_budgets(&budgets, &outcome, request);
-    if let Some(info) = recording.machines().get(machine) {
-        report.kernel.clone_from(&info.kernel);
-    }
-    report.traces = sources(recording, Some(machine));
-    let any_vm = !report.vms.is_empty() || !report.vms_left_out.is_empty();
-    report.missing = missing(&recording.described(machine), any_vm);
-    report
+    let facts = Facts::new(recording, machine, &outcome);
+    of_budgets(&budgets, &facts, request)
 }
 
-/// What the sums say, without what only the recording itself can tell.
-fn of_budgets(budgets: &Budgets, outcome: &Outcome, request: &Request) -> MachineReport {
+/// What the sums and what the recording tells of itself come to.
+pub(crate) fn of_budgets(budgets: &Budgets, facts: &Facts, request: &Request) -> MachineReport {
     let names = Names::new(budgets);
-    let bounds = crate::bounds(&outcome.coverage).map(|(begin, end)| Span::new(begin, end));
-    let analysed = bounds.and_then(|bounds| bounds.intersect(request.range));
+    let analysed = facts.span().and_then(|span| span.intersect(request.range));
     let wanted = |vm: &&Entity| request.wants(&text(&vm.label), &vm.key, vm.pid);
     let (chosen, left_out): (Vec<_>, Vec<_>) = names.of(Kind::Vm).partition(wanted);
+    let any_vm = !chosen.is_empty() || !left_out.is_empty();
     MachineReport {
-        name: outcome.machine.clone(),
-        kernel: String::new(),
-        traces: Vec::new(),
-        begin_ns: bounds.map(|b| b.start.as_nanos()),
-        end_ns: bounds.map(|b| b.end.as_nanos()),
+        name: facts.name.clone(),
+        kernel: facts.kernel.clone(),
+        traces: facts.traces.clone(),
+        begin_ns: facts.begin_ns,
+        end_ns: facts.end_ns,
         analysed_begin_ns: analysed.map(|a| a.start.as_nanos()),
         analysed_end_ns: analysed.map(|a| a.end.as_nanos()),
         states_begin_ns: budgets.covered().map(|c| c.start.as_nanos()),
         states_end_ns: budgets.covered().map(|c| c.end.as_nanos()),
-        events_used: outcome.counts.events,
-        streams: outcome.coverage.iter().map(StreamReport::new).collect(),
+        events_used: facts.events_used,
+        streams: facts.streams.clone(),
         vms: chosen
             .into_iter()
             .map(|vm| VmReport::new(&names, vm))
             .collect(),
         vms_left_out: left_out.into_iter().map(|vm| text(&vm.label)).collect(),
         host: HostReport::new(&names),
-        missing: Vec::new(),
-        checks: Checks::new(&outcome.counts),
-        problems: ProblemsReport::new(&outcome.problems),
-        stopped: outcome.stopped,
+        missing: facts.missing(any_vm),
+        checks: facts.checks.clone(),
+        problems: facts.problems.clone(),
+        stopped: facts.stopped,
     }
 }
 

@@ -11,25 +11,22 @@ use crate::args::{Format, ReportArgs, UsageError};
 use crate::page::Page;
 use crate::progress::Bar;
 use crate::table::Tone;
-use crate::{Finish, output, rows};
-use virtflow_query::{MachineReport, Recording, Report, Request};
+use crate::{Finish, cache, output, rows};
+use virtflow_query::store::Input;
+use virtflow_query::{MachineReport, Report, Request};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Finish> {
-    let recording = Recording::open(&args.input.trace)?;
-    let bar = Bar::new(recording.bytes());
+    let cache = if args.no_cache { None } else { cache::here() };
+    let input = Input::open(&args.input.trace, &rows::options(&args.input), cache.as_ref())?;
+    let bar = Bar::new(input.bytes());
     let mut machines = Vec::new();
-    for machine in virtflow_query::machines(&recording) {
+    for (at, facts) in input.machines().iter().enumerate() {
         let request = Request {
-            range: rows::span(&args.input, &recording, machine)?,
+            range: rows::span(&args.input, facts)?,
             vm: args.vm.clone(),
             proved_only: args.input.proved_only,
         };
-        machines.push(virtflow_query::report(
-            &recording,
-            machine,
-            &request,
-            &bar.progress,
-        ));
+        machines.push(input.report(at, &request, &bar.progress)?);
     }
     drop(bar);
     let report = Report::new(args.input.proved_only, machines);

@@ -224,10 +224,10 @@ pub(crate) fn missing(page: &mut Page, missing: &[Missing]) {
     );
     for one in missing {
         page.line(Tone::Strong, &format!("  {}", one.event));
-        page.labelled(Tone::Plain, 4, "gives", 14, one.gives);
-        page.labelled(Tone::Plain, 4, "hidden", 14, one.hides);
+        page.labelled(Tone::Plain, 4, "gives", 14, &one.gives);
+        page.labelled(Tone::Plain, 4, "hidden", 14, &one.hides);
         if !one.note.is_empty() {
-            page.labelled(Tone::Faint, 4, "note", 14, one.note);
+            page.labelled(Tone::Faint, 4, "note", 14, &one.note);
         }
     }
 }

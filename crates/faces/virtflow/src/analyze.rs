@@ -1,0 +1,123 @@
+//! `virtflow analyze`: the one pass, kept as a store.
+
+use crate::args::{AnalyzeArgs, Format};
+use crate::output::{self, number, size};
+use crate::progress::Bar;
+use crate::{Finish, cache, rows};
+use anyhow::Context;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use virtflow_query::store::{Making, make};
+use virtflow_query::{Options, Progress, Recording};
+
+/// What `--format json` says.
+#[derive(Serialize)]
+struct Said<'a> {
+    format: &'static str,
+    version: u32,
+    store: &'a Path,
+    entities: u64,
+    intervals: u64,
+    edges: u64,
+    exits: u64,
+    bytes: u64,
+    trace_bytes: u64,
+    complete: bool,
+}
+
+pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
+    let begun = Instant::now();
+    let recording = Recording::open_all(&args.traces)?;
+    let options = Options {
+        proved_only: args.proved_only,
+        ..Options::default()
+    };
+    let cache = cache::here();
+    let path = place(args, &recording, &options)?;
+    let bar = Bar::new(recording.bytes());
+    stop_on_interrupt(&bar.progress)?;
+    let made = make(&recording, &path, &options, &bar.progress, |_| ())?;
+    drop(bar);
+    let Making::Done(written, facts) = made else {
+        anyhow::bail!("stopped; nothing was written");
+    };
+    if let Some(cache) = cache.filter(|_| args.output.is_none()) {
+        cache.shrink(&path)?;
+    }
+    let complete = facts
+        .iter()
+        .fold(true, |all, one| (rows::tell(one) == Finish::Complete) && all);
+    match args.format {
+        Format::Json => output::json(&Said {
+            format: "virtflow-analyze",
+            version: 1,
+            store: &path,
+            entities: written.entities,
+            intervals: written.intervals,
+            edges: written.edges,
+            exits: written.exits,
+            bytes: written.bytes,
+            trace_bytes: recording.bytes(),
+            complete,
+        })?,
+        Format::Text => {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{}", path.display())?;
+            writeln!(
+                out,
+                "{} intervals of {} entities, {} exits, {} edges;",
+                number(written.intervals),
+                number(written.entities),
+                number(written.exits),
+                number(written.edges)
+            )?;
+            writeln!(
+                out,
+                "{} of a trace of {}, in {:.1} s",
+                size(written.bytes),
+                size(recording.bytes()),
+                begun.elapsed().as_secs_f64()
+            )?;
+        }
+    }
+    Ok(if complete {
+        Finish::Complete
+    } else {
+        Finish::Incomplete
+    })
+}
+
+fn place(
+    args: &AnalyzeArgs,
+    recording: &Recording,
+    options: &Options,
+) -> anyhow::Result<PathBuf> {
+    if let Some(path) = &args.output {
+        return Ok(path.clone());
+    }
+    let cache = cache::here().context(
+        "there is no place to keep the store: neither XDG_CACHE_HOME nor HOME is set; name one with -o DIR",
+    )?;
+    std::fs::create_dir_all(cache.directory())
+        .with_context(|| format!("{}: cannot create", cache.directory().display()))?;
+    cache
+        .place(recording, options)
+        .context("the files of the trace cannot be listed")
+}
+
+/// Ctrl-C ends the pass; what was written until then is removed. A second one ends at once.
+pub(crate) fn stop_on_interrupt(progress: &Arc<Progress>) -> anyhow::Result<()> {
+    let progress = Arc::clone(progress);
+    let mut asked = false;
+    ctrlc::set_handler(move || {
+        progress.stop();
+        if asked {
+            std::process::exit(crate::EXIT_INTERRUPTED);
+        }
+        asked = true;
+    })?;
+    Ok(())
+}
