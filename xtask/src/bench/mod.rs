@@ -38,6 +38,12 @@ pub(crate) struct Args {
     /// Instead, how cost and memory grow: traces of 1, 10 and 100 million events, without babeltrace2
     #[arg(long)]
     scale: bool,
+    /// Instead, how quickly a generated store of so many intervals answers
+    #[arg(long, value_parser = number)]
+    store: Option<u64>,
+    /// Over how many entities, for --store
+    #[arg(long, default_value_t = 5000)]
+    entities: u64,
     /// Numbers of events for --scale
     #[arg(long, value_delimiter = ',', default_value = "1M,10M,100M", value_parser = number)]
     events: Vec<u64>,
@@ -73,16 +79,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .scratch
         .clone()
         .unwrap_or_else(|| repo::target_dir().join("bench"));
+    if let Some(intervals) = args.store {
+        store(args, intervals, &scratch)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.scale {
         scale(args, &virtflow, &scratch)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.trace.is_empty() {
         let trace = Generated::of_size(args, &scratch)?;
-        compare(&trace.dir, &virtflow, args.rounds)?;
+        compare(&trace.dir, &virtflow, &scratch, args.rounds)?;
     }
     for trace in &args.trace {
-        compare(trace, &virtflow, args.rounds)?;
+        compare(trace, &virtflow, &scratch, args.rounds)?;
     }
     if let Some(shared) = &args.shared {
         let mut folders: Vec<PathBuf> = fs::read_dir(shared)?
@@ -91,7 +101,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         folders.retain(|folder| folder.is_dir());
         folders.sort();
         for folder in folders {
-            compare(&folder, &virtflow, args.rounds)?;
+            compare(&folder, &virtflow, &scratch, args.rounds)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -175,6 +185,50 @@ fn stream_files(trace: &Path) -> Result<Vec<(PathBuf, u64)>> {
     Ok(out)
 }
 
+/// The size of all files below a directory.
+fn size(directory: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        bytes += if data.is_dir() {
+            size(&entry.path())?
+        } else {
+            data.len()
+        };
+    }
+    Ok(bytes)
+}
+
+/// A large store and how quickly it answers.
+fn store(args: &Args, intervals: u64, scratch: &Path) -> Result<()> {
+    let place = scratch.join(format!("{intervals}-intervals"));
+    say(&format!(
+        "a store of {intervals} intervals over {} entities",
+        args.entities
+    ));
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "virtflow-history",
+        ])
+        .args(["--example", "store_bench", "--"])
+        .args([intervals.to_string(), args.entities.to_string()])
+        .arg((args.rounds * 20).to_string())
+        .arg(&place)
+        .status()?;
+    if place.exists() {
+        fs::remove_dir_all(&place)?;
+    }
+    if !status.success() {
+        bail!("the store's benchmark failed");
+    }
+    Ok(())
+}
+
 /// How many events virtflow counts in a trace.
 fn events_in(virtflow: &Path, trace: &Path) -> Result<u64> {
     let output = Command::new(virtflow)
@@ -188,7 +242,7 @@ fn events_in(virtflow: &Path, trace: &Path) -> Result<u64> {
 }
 
 /// The programs in turn, on one trace.
-fn compare(trace: &Path, virtflow: &Path, rounds: usize) -> Result<()> {
+fn compare(trace: &Path, virtflow: &Path, scratch: &Path, rounds: usize) -> Result<()> {
     let files = stream_files(trace)?;
     let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
     let events = events_in(virtflow, trace)?;
@@ -197,6 +251,8 @@ fn compare(trace: &Path, virtflow: &Path, rounds: usize) -> Result<()> {
         command.args(arguments).arg(trace);
         (name.to_owned(), command)
     };
+    fs::create_dir_all(scratch)?;
+    let store = scratch.join("store");
     let mut babeltrace2 = Command::new("babeltrace2");
     babeltrace2.arg(trace).arg("--component=sink.utils.dummy");
     let mut cat = Command::new("cat");
@@ -205,7 +261,11 @@ fn compare(trace: &Path, virtflow: &Path, rounds: usize) -> Result<()> {
         ("cat".to_owned(), cat),
         ("babeltrace2 (dummy sink)".to_owned(), babeltrace2),
         program("virtflow events --count", &["events", "--count"]),
-        program("virtflow report", &["report"]),
+        program("virtflow report", &["report", "--no-cache"]),
+        program(
+            "virtflow analyze",
+            &["analyze", "-o", &store.to_string_lossy()],
+        ),
     ];
     let mut measured: Vec<Vec<Measured>> = programs.iter().map(|_| Vec::new()).collect();
     // Once without counting, so that the bytes are in memory.
@@ -228,6 +288,13 @@ fn compare(trace: &Path, virtflow: &Path, rounds: usize) -> Result<()> {
         rounds,
         &rows,
     ));
+    let kept = fs::read_to_string(store.join("manifest.json"))?;
+    let kept: serde_json::Value = serde_json::from_str(&kept)?;
+    let intervals: u64 = kept["chunks"].as_array().map_or(0, |chunks| {
+        chunks.iter().filter_map(|c| c["intervals"].as_u64()).sum()
+    });
+    say(&table::store_line(size(&store)?, intervals, events, bytes));
+    fs::remove_dir_all(&store)?;
     Ok(())
 }
 
@@ -241,7 +308,7 @@ fn scale(args: &Args, virtflow: &Path, scratch: &Path) -> Result<()> {
             .map(|(_, bytes)| bytes)
             .sum();
         let events = events_in(virtflow, &trace.dir)?;
-        for arguments in [&["events", "--count"][..], &["report"]] {
+        for arguments in [&["events", "--count"][..], &["report", "--no-cache"]] {
             let mut command = Command::new(virtflow);
             command.args(arguments).arg(&trace.dir);
             let results = (0..args.rounds.max(1))

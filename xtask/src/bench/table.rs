@@ -86,6 +86,17 @@ pub(super) fn text(
     out
 }
 
+/// What a store came to beside the trace it was made of.
+pub(super) fn store_line(store: u64, intervals: u64, events: u64, trace: u64) -> String {
+    format!(
+        "  the store: {:.1} MB, {:.1} bytes per interval ({intervals}), {:.1} per event, {:.2} of the trace",
+        float(store) / 1e6,
+        float(store) / float(intervals.max(1)),
+        float(store) / float(events.max(1)),
+        float(store) / float(trace.max(1)),
+    )
+}
+
 pub(super) const SCALE_HEADER: &str =
     "      events  program              min s  median s  ns/event    MB/s  peak MB";
 

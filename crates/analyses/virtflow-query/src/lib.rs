@@ -2,9 +2,13 @@
 //!
 //! Faces ask here and nowhere below: raw events, too, reach them through [`Recording`].
 
+mod answers;
 mod apart;
 mod budgets;
+mod event_json;
 mod facts;
+mod filter;
+mod glob;
 mod info;
 mod needed;
 mod pipeline;
@@ -15,8 +19,15 @@ mod spread;
 pub mod store;
 mod sums;
 
+pub use answers::{
+    ExitCosts, Finding, FindingKind, Listed, Taken, WaitCosts, events, exit_costs, findings, taken,
+    waits,
+};
 pub use budgets::{Budgets, ExitCost, ExitKey};
+pub use event_json::{Numbers, event_json, push_integer, push_number};
 pub use facts::Facts;
+pub use filter::{Filter, FilterError, search};
+pub use glob::Glob;
 pub use info::{EventReport, INFO_VERSION, Info, MachineInfo, info};
 pub use needed::{Analysis, Missing, Possible};
 pub use pipeline::{Outcome, Progress, analyze, bounds, machines, threads};

@@ -6,7 +6,7 @@ use crate::bind::{KernelBinding, KernelExtract};
 use crate::merge::Merge;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use virtflow_base::{Problems, StreamCoverage};
+use virtflow_base::{Problems, StreamCoverage, Timestamp};
 use virtflow_ctf::{EventView, Extract, StreamReader, Trace, Wanted};
 
 /// Why a recording could not be opened.
@@ -105,7 +105,10 @@ impl Recording {
     /// As [`Self::open`].
     pub fn open_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, OpenError> {
         let mut recording = Self {
-            path: paths.first().map(|p| p.as_ref().to_owned()).unwrap_or_default(),
+            path: paths
+                .first()
+                .map(|p| p.as_ref().to_owned())
+                .unwrap_or_default(),
             traces: Vec::new(),
             infos: Vec::new(),
             machines: Vec::new(),
@@ -249,6 +252,16 @@ impl Recording {
         choose: impl Fn(&str) -> bool,
         threads: usize,
     ) -> Merge<StreamReader<AnyExtract>> {
+        self.events_from(choose, Timestamp::MIN, threads)
+    }
+
+    /// The same from about `from` on: the first ones may be earlier, by a packet at most.
+    pub fn events_from(
+        &self,
+        choose: impl Fn(&str) -> bool,
+        from: Timestamp,
+        threads: usize,
+    ) -> Merge<StreamReader<AnyExtract>> {
         let mut readers = Vec::new();
         for (number, trace) in self.traces.iter().enumerate() {
             let bound = trace.bind(|class| choose(class.name()).then(Wanted::default));
@@ -258,7 +271,7 @@ impl Recording {
                     trace: Arc::clone(trace),
                     number,
                 };
-                readers.push(trace.reader(stream, Arc::clone(&bound), extract));
+                readers.push(trace.reader_from(stream, Arc::clone(&bound), extract, from));
             }
         }
         Merge::new(readers, threads)

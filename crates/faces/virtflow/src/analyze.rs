@@ -47,9 +47,9 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     if let Some(cache) = cache.filter(|_| args.output.is_none()) {
         cache.shrink(&path)?;
     }
-    let complete = facts
-        .iter()
-        .fold(true, |all, one| (rows::tell(one) == Finish::Complete) && all);
+    let complete = facts.iter().fold(true, |all, one| {
+        (rows::tell(one) == Finish::Complete) && all
+    });
     match args.format {
         Format::Json => output::json(&Said {
             format: "virtflow-analyze",
@@ -90,11 +90,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     })
 }
 
-fn place(
-    args: &AnalyzeArgs,
-    recording: &Recording,
-    options: &Options,
-) -> anyhow::Result<PathBuf> {
+fn place(args: &AnalyzeArgs, recording: &Recording, options: &Options) -> anyhow::Result<PathBuf> {
     if let Some(path) = &args.output {
         return Ok(path.clone());
     }

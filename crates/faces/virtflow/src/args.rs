@@ -1,6 +1,7 @@
 //! The command line, as typed.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
@@ -32,7 +33,10 @@ impl Cli {
             Command::Intervals(a) => a.input.strict,
             Command::Edges(a) => a.input.strict,
             Command::Analyze(a) => a.strict,
-            Command::Cache { .. } | Command::Completions { .. } | Command::Man { .. } => false,
+            Command::Serve(_)
+            | Command::Cache { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. } => false,
         }
     }
 }
@@ -42,6 +46,8 @@ impl Cli {
 pub(crate) enum Command {
     /// Say where the time of every VM, vCPU, nested VM and guest process went
     Report(ReportArgs),
+    /// Show traces on a page in the browser
+    Serve(ServeArgs),
     /// Analyse once and keep what was found as Parquet tables, a store
     Analyze(AnalyzeArgs),
     /// Say what a trace holds, what it lost, and which analyses it is good for
@@ -137,6 +143,36 @@ pub(crate) struct AnalyzeArgs {
     /// Exit with 4 when something is missing: lost events, broken input
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// `virtflow serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Traces' directories, or stores
+    #[arg(value_name = "TRACE", required_unless_present = "root")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:7711, or any free port if that is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// What others must know to see anything; needed, and made by chance unless given, where they
+    /// can reach the server [env: VIRTFLOW_TOKEN]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) token: Option<String>,
+    /// A name by which browsers ask for this server, beside its address and localhost
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+    /// Let the page open traces and stores that lie below this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Do not keep the analyses, and do not use those that were kept
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Do not open the browser
+    #[arg(long)]
+    pub(crate) no_open: bool,
+    /// Serve a built page from this directory, not the one in the program: to develop it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) web_root: Option<PathBuf>,
 }
 
 /// `virtflow cache`.

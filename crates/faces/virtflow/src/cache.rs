@@ -28,7 +28,11 @@ const SHOWN: usize = 12;
 
 /// The cache of whoever runs the program; `None` where the environment names no place.
 pub(crate) fn here() -> Option<Cache> {
-    let named = |name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let named = |name| {
+        env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     let directory = named("VIRTFLOW_CACHE").or_else(|| {
         // The XDG base directory specification: relative paths are to be ignored.
         let xdg = named("XDG_CACHE_HOME").filter(|path| path.is_absolute());
@@ -58,9 +62,14 @@ pub(crate) fn run(what: &CacheCommand) -> anyhow::Result<Finish> {
 
 fn list(kept: &[Cached], format: Format) -> anyhow::Result<()> {
     let used = |cached: &Cached| {
-        Timestamp::try_from(cached.used).map_or_else(|_| String::new(), |t| {
-            t.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string()
-        })
+        Timestamp::try_from(cached.used).map_or_else(
+            |_| String::new(),
+            |t| {
+                t.to_zoned(TimeZone::UTC)
+                    .strftime("%Y-%m-%d %H:%M")
+                    .to_string()
+            },
+        )
     };
     if format == Format::Json {
         let said = kept.iter().map(|cached| Said {
@@ -78,7 +87,11 @@ fn list(kept: &[Cached], format: Format) -> anyhow::Result<()> {
         writeln!(out, "nothing is kept")?;
         return Ok(());
     }
-    writeln!(out, "{:SHOWN$}  {:16}  {:>8}  trace", "name", "last used (UTC)", "size")?;
+    writeln!(
+        out,
+        "{:SHOWN$}  {:16}  {:>8}  trace",
+        "name", "last used (UTC)", "size"
+    )?;
     for cached in kept {
         writeln!(
             out,
@@ -87,7 +100,11 @@ fn list(kept: &[Cached], format: Format) -> anyhow::Result<()> {
             used(cached),
             size(cached.bytes),
             cached.trace,
-            if cached.complete { "" } else { " (being written)" }
+            if cached.complete {
+                ""
+            } else {
+                " (being written)"
+            }
         )?;
     }
     Ok(())
@@ -118,7 +135,12 @@ fn remove(kept: &[Cached], names: &[String], all: bool) -> anyhow::Result<()> {
     }
     for cached in gone {
         Cache::remove(cached)?;
-        writeln!(out, "removed {:.SHOWN$} ({})", cached.name, size(cached.bytes))?;
+        writeln!(
+            out,
+            "removed {:.SHOWN$} ({})",
+            cached.name,
+            size(cached.bytes)
+        )?;
     }
     Ok(())
 }

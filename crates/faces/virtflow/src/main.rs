@@ -12,6 +12,7 @@ mod progress;
 mod range;
 mod report;
 mod rows;
+mod serve;
 mod table;
 
 use args::{Cli, Command};
@@ -58,6 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
     match &cli.command {
         Command::Report(args) => report::run(args),
         Command::Analyze(args) => analyze::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Cache { what } => cache::run(what),
         Command::Info(args) => info::run(args),
         Command::Events(args) => events::run(args),

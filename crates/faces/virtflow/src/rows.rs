@@ -242,11 +242,17 @@ pub(crate) fn span(input: &Input, facts: &Facts) -> anyhow::Result<Span> {
 
 /// Says on standard error what was wrong with the input; the first few things, and how many more.
 pub(crate) fn tell_problems(problems: &Problems) {
-    tell_some(problems.total(), problems.kept().iter().map(ToString::to_string));
+    tell_some(
+        problems.total(),
+        problems.kept().iter().map(ToString::to_string),
+    );
 }
 
 fn tell_problem_reports(problems: &ProblemsReport) {
-    tell_some(problems.total, problems.first.iter().map(ToString::to_string));
+    tell_some(
+        problems.total,
+        problems.first.iter().map(ToString::to_string),
+    );
 }
 
 fn tell_some(total: u64, first: impl Iterator<Item = String>) {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use virtflow_base::{Place, Problem, ProblemKind, Problems};
+use virtflow_base::{Place, Problem, ProblemKind, Problems, Timestamp};
 
 use crate::error::Error;
 use crate::index::{Builder, StreamFile};
@@ -93,7 +93,19 @@ impl Trace {
         bound: Arc<Bound>,
         extract: E,
     ) -> StreamReader<E> {
-        StreamReader::new(Arc::clone(self), stream, bound, extract)
+        StreamReader::new(Arc::clone(self), stream, bound, extract, None)
+    }
+
+    /// The same, without the packets that end before `from` where the packets say when they begin
+    /// and end: the first events may still be earlier.
+    pub fn reader_from<E: Extract>(
+        self: &Arc<Self>,
+        stream: usize,
+        bound: Arc<Bound>,
+        extract: E,
+        from: Timestamp,
+    ) -> StreamReader<E> {
+        StreamReader::new(Arc::clone(self), stream, bound, extract, Some(from))
     }
 }
 

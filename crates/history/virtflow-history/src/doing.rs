@@ -83,12 +83,23 @@ mod tests {
     #[test]
     fn numbers_are_stable_and_evidence_can_be_left_out() {
         let mut doings = Doings::default();
-        let one = Doing { state: 1, evidence: 7, ..Doing::default() };
-        let other = Doing { state: 1, evidence: 8, ..Doing::default() };
+        let one = Doing {
+            state: 1,
+            evidence: 7,
+            ..Doing::default()
+        };
+        let other = Doing {
+            state: 1,
+            evidence: 8,
+            ..Doing::default()
+        };
         let (a, b) = (doings.number(one), doings.number(other));
         assert_ne!(a, b);
         assert_eq!(doings.number(one), a);
         assert_eq!(doings.bare(a), doings.bare(b));
-        assert_eq!(doings.all()[doings.bare(a) as usize], one.without_evidence());
+        assert_eq!(
+            doings.all()[doings.bare(a) as usize],
+            one.without_evidence()
+        );
     }
 }

@@ -64,6 +64,9 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// Nobody waits for the answer any more.
+    #[error("stopped")]
+    Stopped,
     /// It exists and is not to be replaced.
     #[error("{}: exists, and is not a store of virtflow; choose another name, or remove it", path.display())]
     InTheWay {

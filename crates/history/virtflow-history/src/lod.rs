@@ -85,7 +85,11 @@ impl Bucket {
 
     fn flush(&mut self, out: &mut Vec<Part>) {
         let start = self.start;
-        out.extend(self.parts.drain(..).map(|(doing, ns)| Part { start, ns, doing }));
+        out.extend(
+            self.parts
+                .drain(..)
+                .map(|(doing, ns)| Part { start, ns, doing }),
+        );
     }
 }
 
@@ -108,17 +112,28 @@ mod tests {
     #[test]
     fn short_states_are_kept_and_long_ones_are_one_row() {
         // Buckets of 16: [0,16) has three states, [16,64) one, [64,80) its end and another.
-        let parts = [part(0, 10, 1), part(10, 1, 2), part(11, 59, 3), part(70, 10, 1)];
+        let parts = [
+            part(0, 10, 1),
+            part(10, 1, 2),
+            part(11, 59, 3),
+            part(70, 10, 1),
+        ];
         assert_eq!(
             rows(&parts, 4),
             [
-                part(0, 10, 1), part(0, 1, 2), part(0, 5, 3),
+                part(0, 10, 1),
+                part(0, 1, 2),
+                part(0, 5, 3),
                 part(16, 48, 3),
-                part(64, 6, 3), part(64, 10, 1),
+                part(64, 6, 3),
+                part(64, 10, 1),
             ]
         );
         assert_eq!(rows(&[part(-16, 32, 1)], 4), [part(-16, 32, 1)]);
-        assert_eq!(rows(&[part(-17, 2, 1)], 4), [part(-32, 1, 1), part(-16, 1, 1)]);
+        assert_eq!(
+            rows(&[part(-17, 2, 1)], 4),
+            [part(-32, 1, 1), part(-16, 1, 1)]
+        );
     }
 
     /// Time per bucket and thing, however the rows are cut.

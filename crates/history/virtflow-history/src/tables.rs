@@ -13,15 +13,16 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 
 /// Rows of one page of a big table: the least that can be read.
 const PAGE_ROWS: usize = 2048;
 
 fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
-    let fields = fields.iter().map(|(name, kind)| {
-        Field::new(*name, kind.clone(), false)
-    });
+    let fields = fields
+        .iter()
+        .map(|(name, kind)| Field::new(*name, kind.clone(), false));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -120,10 +121,27 @@ pub(crate) static EXITS: LazyLock<SchemaRef> = LazyLock::new(|| {
 
 /// Columns by which pages are chosen, so that each page's least and greatest value are kept.
 const CHOOSE_BY: [&str; 10] = [
-    "entity", "vcpu", "start_ns", "end_ns", "bucket_ns", "from", "to", "from_ns", "to_ns", "machine",
+    "entity",
+    "vcpu",
+    "start_ns",
+    "end_ns",
+    "bucket_ns",
+    "from",
+    "to",
+    "from_ns",
+    "to_ns",
+    "machine",
 ];
 /// Columns whose values rise, and are kept as differences.
-const RISING: [&str; 7] = ["start_ns", "end_ns", "from_ns", "to_ns", "begin_ns", "ns", "kernel_ns"];
+const RISING: [&str; 7] = [
+    "start_ns",
+    "end_ns",
+    "from_ns",
+    "to_ns",
+    "begin_ns",
+    "ns",
+    "kernel_ns",
+];
 
 fn properties(schema: &Schema) -> WriterProperties {
     let mut all = WriterProperties::builder()
@@ -166,7 +184,9 @@ impl TableWriter {
 
     /// Adds rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
-        self.writer.write(batch).map_err(StoreError::table(&self.path))
+        self.writer
+            .write(batch)
+            .map_err(StoreError::table(&self.path))
     }
 
     /// Ends a row group.
@@ -175,8 +195,12 @@ impl TableWriter {
     }
 
     pub(crate) fn finish(self) -> Result<(), StoreError> {
-        let file = self.writer.into_inner().map_err(StoreError::table(&self.path))?;
-        file.sync_data().map_err(StoreError::io(&self.path, "cannot write to disk"))
+        let file = self
+            .writer
+            .into_inner()
+            .map_err(StoreError::table(&self.path))?;
+        file.sync_data()
+            .map_err(StoreError::io(&self.path, "cannot write to disk"))
     }
 }
 
@@ -235,14 +259,20 @@ impl ChunkReader for Positional {
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         // A length is the file's own word: believe it no further than the file goes.
-        if start.checked_add(length as u64).is_none_or(|end| end > self.length) {
+        if start
+            .checked_add(length as u64)
+            .is_none_or(|end| end > self.length)
+        {
             return Err(parquet::errors::ParquetError::EOF(format!(
                 "{length} bytes at {start} are wanted of a file of {}",
                 self.length
             )));
         }
         let mut buffer = vec![0; length];
-        let mut from = From { file: &self.file, at: start };
+        let mut from = From {
+            file: &self.file,
+            at: start,
+        };
         std::io::Read::read_exact(&mut from, &mut buffer)?;
         Ok(buffer.into())
     }
@@ -254,6 +284,8 @@ pub(crate) struct Table {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<Positional>,
     pub(crate) metadata: ArrowReaderMetadata,
+    /// Reading ends when this becomes true.
+    pub(crate) stop: Option<Arc<AtomicBool>>,
 }
 
 impl Table {
@@ -275,6 +307,7 @@ impl Table {
             path: path.to_owned(),
             file: Arc::new(file),
             metadata,
+            stop: None,
         })
     }
 }

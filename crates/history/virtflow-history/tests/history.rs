@@ -122,7 +122,11 @@ fn lanes() -> impl Strategy<Value = (u32, Vec<Interval>)> {
             .zip(0_u32..)
             .map(|(lane, id)| {
                 // Two lanes of one entity, now and then.
-                let (entity, vcpu) = if id % 3 == 2 { (id - 1, Some(1)) } else { (id, None) };
+                let (entity, vcpu) = if id % 3 == 2 {
+                    (id - 1, Some(1))
+                } else {
+                    (id, None)
+                };
                 let mut at = i64::from(id) * 100;
                 let rows = lane.into_iter().map(|(ns, code, gap)| {
                     let scale = if code == 3 { 40 } else { 1 };
@@ -138,7 +142,9 @@ fn lanes() -> impl Strategy<Value = (u32, Vec<Interval>)> {
         let mut state = seed | 1;
         let mut all = Vec::new();
         while queues.iter().any(|q| !q.is_empty()) {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let at = (state >> 33) as usize % queues.len();
             let many = (state >> 50) as usize % 20;
             for _ in 0..many {
@@ -161,7 +167,9 @@ fn naive_sums(
         let ns = piece.end.min(end) - piece.start.max(begin);
         if ns > 0 {
             let doing = store.doing(piece.doing);
-            *sums.entry((piece.lane, doing.state, doing.cause)).or_default() += ns;
+            *sums
+                .entry((piece.lane, doing.state, doing.cause))
+                .or_default() += ns;
         }
     }
     sums
@@ -296,10 +304,17 @@ fn edges_and_exits_come_back() {
     let forth = store.follow(3, 11, Direction::Forth).unwrap().unwrap();
     assert_eq!(forth.from_ns, 30);
     let mut exits = Vec::new();
-    store.exits(Some(&[4]), 0, 100, |exit| exits.push(*exit)).unwrap();
+    store
+        .exits(Some(&[4]), 0, 100, |exit| exits.push(*exit))
+        .unwrap();
     assert_eq!(exits.len(), 1);
-    assert_eq!((exits[0].reason, exits[0].class, exits[0].reflected), (0x7b, 1, true));
-    store.exits(Some(&[3]), 0, 100, |_| panic!("not its exit")).unwrap();
+    assert_eq!(
+        (exits[0].reason, exits[0].class, exits[0].reflected),
+        (0x7b, 1, true)
+    );
+    store
+        .exits(Some(&[3]), 0, 100, |_| panic!("not its exit"))
+        .unwrap();
 }
 
 #[test]
@@ -316,10 +331,26 @@ fn what_is_not_finished_does_not_look_finished() {
     }
     let growing = writer.growing().to_owned();
     assert!(!path.exists());
-    assert!(matches!(Store::open(&growing), Err(StoreError::Unfinished { .. })));
+    assert!(matches!(
+        Store::open(&growing),
+        Err(StoreError::Unfinished { .. })
+    ));
     let store = Store::open_growing(&growing).unwrap();
     assert_eq!(store.manifest().progress.complete_to_ns, Some(200));
-    assert_eq!(store.here(Lane { entity: 0, vcpu: -1 }, 95).unwrap().unwrap().start, 90);
+    assert_eq!(
+        store
+            .here(
+                Lane {
+                    entity: 0,
+                    vcpu: -1
+                },
+                95
+            )
+            .unwrap()
+            .unwrap()
+            .start,
+        90
+    );
     drop(writer);
     assert!(!path.exists() && !growing.exists());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -347,7 +378,9 @@ fn nothing_but_a_store_is_replaced() {
 
 #[test]
 fn other_versions_and_broken_files_are_told() {
-    let Made { _directory, store, .. } = make(1, &[interval(0, None, 0, 10, 1)], 10);
+    let Made {
+        _directory, store, ..
+    } = make(1, &[interval(0, None, 0, 10, 1)], 10);
     let path = store.path().to_owned();
     let manifest = path.join(MANIFEST);
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -355,12 +388,23 @@ fn other_versions_and_broken_files_are_told() {
     assert!(text.contains(&version));
     std::fs::write(&manifest, text.replace(&version, "\"version\": 77")).unwrap();
     let error = Store::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Version { found: 77, .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Version { found: 77, .. }),
+        "{error}"
+    );
     std::fs::write(&manifest, "{").unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::Manifest { .. })));
+    assert!(matches!(
+        Store::open(&path),
+        Err(StoreError::Manifest { .. })
+    ));
     std::fs::write(&manifest, &text).unwrap();
     // Each file cut short or turned over: an error, or what is there; never a panic.
-    for name in ["entities.parquet", "doings.parquet", "intervals/000000.parquet", "lod/000000.parquet"] {
+    for name in [
+        "entities.parquet",
+        "doings.parquet",
+        "intervals/000000.parquet",
+        "lod/000000.parquet",
+    ] {
         let file = path.join(name);
         let whole = std::fs::read(&file).unwrap();
         for cut in 0..whole.len() {

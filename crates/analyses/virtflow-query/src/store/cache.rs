@@ -70,7 +70,12 @@ impl Cache {
         let directories: Vec<_> = recording.traces().iter().map(|t| t.path.clone()).collect();
         let mut told = format!("{FORMAT_VERSION} {}\n", env!("CARGO_PKG_VERSION"));
         told.push_str(&options_json(options).to_string());
-        for Stamp { path, bytes, modified_ns } in stamps(&directories).ok()? {
+        for Stamp {
+            path,
+            bytes,
+            modified_ns,
+        } in stamps(&directories).ok()?
+        {
             told.push_str(&format!("\n{} {bytes} {modified_ns}", path.display()));
         }
         let name = format!("{:032x}", xxh3_128(told.as_bytes()));
@@ -104,9 +109,15 @@ impl Cache {
             let Ok(manifest) = Manifest::read(&path) else {
                 continue;
             };
-            let first = manifest.traces[0]["path"].as_str().unwrap_or(&manifest.name);
+            let first = manifest.traces[0]["path"]
+                .as_str()
+                .unwrap_or(&manifest.name);
             all.push(Cached {
-                name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                name: path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
                 trace: first.to_owned(),
                 bytes: size(&path).unwrap_or(0),
                 used: fs::metadata(&path)

@@ -122,7 +122,12 @@ impl Input {
                 Ok((sink, Facts::new(recording, machine, &outcome)))
             }
             Self::Store(store, facts) => {
-                replay(store, u32::try_from(at).unwrap_or(u32::MAX), range, &mut sink)?;
+                replay(
+                    store,
+                    u32::try_from(at).unwrap_or(u32::MAX),
+                    range,
+                    &mut sink,
+                )?;
                 Ok((sink, facts.get(at).cloned().unwrap_or_default()))
             }
         }

@@ -87,11 +87,7 @@ pub(super) fn options_json(options: &Options) -> serde_json::Value {
     serde_json::json!({ "proved_only": options.proved_only })
 }
 
-fn about(
-    options: &Options,
-    facts: &[Facts],
-    sources: Vec<virtflow_history::SourceFile>,
-) -> About {
+fn about(options: &Options, facts: &[Facts], sources: Vec<virtflow_history::SourceFile>) -> About {
     let traces: Vec<_> = facts.iter().flat_map(|f| &f.traces).collect();
     About {
         sources,

@@ -58,7 +58,7 @@ impl Clock {
             None => out.extend_from_slice(b"?.?????????"),
             Some(before) => {
                 let delta = time.since(before).max(0);
-                super::push_integer(out, (delta / SECOND).into());
+                virtflow_query::push_integer(out, (delta / SECOND).into());
                 out.push(b'.');
                 digits(delta % SECOND, 9, out);
             }

@@ -1,8 +1,8 @@
 //! An event as a line of babeltrace2's text.
 
-use super::{push_integer, push_number};
 use std::io::Write;
 use virtflow_query::{AnyEvent, Base, Item, Scope};
+use virtflow_query::{push_integer, push_number};
 
 const SCOPES: [Scope; 4] = [
     Scope::PacketContext,

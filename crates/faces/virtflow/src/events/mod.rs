@@ -4,7 +4,6 @@
 //! `diff` and scripts that read the one can read the other; its times are UTC unless `--local`.
 
 mod clock;
-mod jsonl;
 mod line;
 
 use crate::args::{EventsArgs, EventsFormat};
@@ -13,7 +12,7 @@ use crate::progress::Bar;
 use crate::{Finish, range, rows};
 use std::io::Write;
 use virtflow_base::{Problems, Timestamp};
-use virtflow_query::{AnyEvent, Recording, StreamReport, threads};
+use virtflow_query::{AnyEvent, Glob, Numbers, Recording, StreamReport, event_json, threads};
 
 /// What is gathered before it is written.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -101,28 +100,6 @@ fn warn_of_unknown(recording: &Recording, globs: &[Glob<'_>]) {
     }
 }
 
-/// A name in which `*` stands for anything.
-struct Glob<'a>(&'a str);
-
-impl Glob<'_> {
-    fn matches(&self, name: &str) -> bool {
-        let Some((head, rest)) = self.0.split_once('*') else {
-            return name == self.0;
-        };
-        let Some(mut name) = name.strip_prefix(head) else {
-            return false;
-        };
-        let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-        for part in middle.split('*') {
-            let Some(at) = name.find(part) else {
-                return false;
-            };
-            name = &name[at + part.len()..];
-        }
-        name.ends_with(tail)
-    }
-}
-
 /// Writes events in either form.
 struct Writer {
     format: EventsFormat,
@@ -158,7 +135,9 @@ impl Writer {
                 line::write(event, machine, &mut self.buffer);
                 self.before = Some(time);
             }
-            EventsFormat::Jsonl => jsonl::write(time, event, machine, &mut self.buffer),
+            EventsFormat::Jsonl => {
+                event_json(time, event, machine, Numbers::Exact, &mut self.buffer);
+            }
         }
         self.buffer.push(b'\n');
         if self.buffer.len() >= BUFFER_BYTES {
@@ -173,76 +152,5 @@ impl Writer {
         out.write_all(&self.buffer)?;
         self.buffer.clear();
         out.flush()
-    }
-}
-
-/// Appends an integer in decimal digits.
-fn push_integer(out: &mut Vec<u8>, value: i128) {
-    let Ok(mut rest) = u64::try_from(value.unsigned_abs()) else {
-        return push_number(out, value);
-    };
-    if value < 0 {
-        out.push(b'-');
-    }
-    // u64::MAX has 20 digits.
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
-/// Appends a number as it is displayed.
-fn push_number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    // Writing to a vector does not fail.
-    let _ = write!(out, "{value}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Glob, push_integer};
-
-    #[test]
-    fn integers_of_any_size() {
-        for value in [
-            0,
-            -1,
-            42,
-            i128::from(i64::MIN),
-            i128::from(u64::MAX),
-            i128::MIN,
-        ] {
-            let mut out = Vec::new();
-            push_integer(&mut out, value);
-            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
-        }
-    }
-
-    #[test]
-    fn stars_stand_for_anything() {
-        for (glob, name) in [
-            ("sched_*", "sched_switch"),
-            ("*_switch", "sched_switch"),
-            ("*", ""),
-            ("k*_x86_*t", "kvm_x86_exit"),
-            ("sched_switch", "sched_switch"),
-            ("a*b*c", "a_b_b_c"),
-        ] {
-            assert!(Glob(glob).matches(name), "{glob} {name}");
-        }
-        for (glob, name) in [
-            ("sched", "sched_switch"),
-            ("a*a", "a"),
-            ("*x", "y"),
-            ("a*bc*c", "abc"),
-        ] {
-            assert!(!Glob(glob).matches(name), "{glob} {name}");
-        }
     }
 }

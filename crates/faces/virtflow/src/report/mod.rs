@@ -17,7 +17,11 @@ use virtflow_query::{MachineReport, Report, Request};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Finish> {
     let cache = if args.no_cache { None } else { cache::here() };
-    let input = Input::open(&args.input.trace, &rows::options(&args.input), cache.as_ref())?;
+    let input = Input::open(
+        &args.input.trace,
+        &rows::options(&args.input),
+        cache.as_ref(),
+    )?;
     let bar = Bar::new(input.bytes());
     let mut machines = Vec::new();
     for (at, facts) in input.machines().iter().enumerate() {

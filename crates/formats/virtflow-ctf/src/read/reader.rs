@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use virtflow_base::{CpuId, Fill, Loss, Problems, RecordSource, Stamped};
+use virtflow_base::{CpuId, Fill, Loss, Problems, RecordSource, Stamped, Timestamp};
 
 use super::bind::Bound;
 use super::feed::{Feed, Progress, State};
 use super::scan::{Found, Visit};
 use super::view::EventView;
+use crate::index::Packet;
 use crate::trace::Trace;
 
 /// Windows read by one call of `fill` that finds nothing.
@@ -42,7 +43,13 @@ pub struct StreamReader<E> {
 }
 
 impl<E: Extract> StreamReader<E> {
-    pub(crate) fn new(trace: Arc<Trace>, stream: usize, bound: Arc<Bound>, extract: E) -> Self {
+    pub(crate) fn new(
+        trace: Arc<Trace>,
+        stream: usize,
+        bound: Arc<Bound>,
+        extract: E,
+        from: Option<Timestamp>,
+    ) -> Self {
         let file = trace.streams().get(stream);
         let class = file.map(|file| &trace.metadata().streams[file.class]);
         let here = Here {
@@ -51,9 +58,10 @@ impl<E: Extract> StreamReader<E> {
             cpu: None,
             head: Arc::default(),
         };
-        let state = file
-            .zip(class)
-            .map(|(file, class)| State::new(class, stream, 0..file.packets.len(), bound.marks));
+        let state = file.zip(class).map(|(file, class)| {
+            let packets = from.map_or(0, |from| first_packet(&file.packets, from));
+            State::new(class, stream, packets..file.packets.len(), bound.marks)
+        });
         Self {
             trace,
             bound,
@@ -76,6 +84,19 @@ impl<E: Extract> StreamReader<E> {
     pub const fn extract(&self) -> &E {
         &self.extract
     }
+}
+
+/// The first packet that may hold an event at `from` or later. Packets tell their own time, so
+/// that reading can begin at any that says when it begins.
+fn first_packet(packets: &[Packet], from: Timestamp) -> usize {
+    let before = packets
+        .iter()
+        .take_while(|packet| packet.begin.is_some() && packet.end.is_some_and(|end| end < from))
+        .count();
+    let tells = packets
+        .get(before)
+        .is_none_or(|packet| packet.begin.is_some());
+    if tells { before } else { 0 }
 }
 
 struct Filling<'f, E: Extract> {

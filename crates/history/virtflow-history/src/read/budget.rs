@@ -1,9 +1,9 @@
 //! Budgets: how long each lane did each thing in a range. Whole chunks cost one row per lane and
 //! thing; only the two at the ends are read more closely.
 
+use super::Store;
 use super::rows::Lane;
 use super::scan::Wanted;
-use super::Store;
 use crate::StoreError;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;

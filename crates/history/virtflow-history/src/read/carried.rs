@@ -1,11 +1,15 @@
 //! What chunks carried in: intervals that began before the chunk in which they were explained.
 //! They are few (some per lane and chunk), and kept in memory.
 
+use super::Store;
 use super::rows::{Lane, Piece};
 use super::scan::scan;
 use super::viewport::pieces_of;
-use super::{Chunked, Store};
 use crate::StoreError;
+use crate::manifest::Chunk;
+use crate::tables::{self, Table};
+use crate::write::chunk_file;
+use rayon::prelude::*;
 
 /// All of them by lane and time.
 #[derive(Debug, Default)]
@@ -40,14 +44,28 @@ impl Store {
         if let Some(carried) = self.carried.get() {
             return Ok(carried);
         }
-        let mut all = Vec::new();
-        for chunk in self.manifest.chunks.iter().filter(|c| c.carried > 0) {
-            let table = self.table(Chunked::Carried, chunk.number)?;
+        let of_chunk = |chunk: &Chunk| {
+            let mut some = Vec::new();
+            // Not kept open: it is read once.
+            let path = chunk_file(&self.directory, "carried", chunk.number);
+            let table = Table::open(&path, &tables::INTERVALS)?;
             scan(&table, None, &[0, 1, 2, 3, 4, 5], &[], |batch| {
-                pieces_of(batch, |piece| all.push(piece));
+                pieces_of(batch, |piece| some.push(piece));
                 Ok(())
             })?;
-        }
+            Ok(some)
+        };
+        let chunks: Vec<_> = self
+            .manifest
+            .chunks
+            .iter()
+            .filter(|c| c.carried > 0)
+            .collect();
+        let found: Vec<Vec<Piece>> = chunks
+            .into_par_iter()
+            .map(of_chunk)
+            .collect::<Result<_, StoreError>>()?;
+        let mut all = found.concat();
         all.sort_unstable_by_key(|p| (p.lane, p.start));
         Ok(self.carried.get_or_init(|| Carried(all)))
     }

@@ -3,8 +3,8 @@
 use super::rows::{EdgeRecord, ExitRecord, Lane, Piece};
 use super::scan::{Condition, Wanted, bools, codes, i32s, i64s, scan, u32s};
 use super::{Chunked, Store};
-use crate::manifest::Chunk;
 use crate::StoreError;
+use crate::manifest::Chunk;
 
 /// Which way to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,28 @@ impl Store {
         Ok(out)
     }
 
+    /// Gives the intervals of `entities` that overlap `[begin, end)`, in no order, and keeps none.
+    pub fn each_interval(
+        &self,
+        entities: &[u32],
+        begin: i64,
+        end: i64,
+        mut each: impl FnMut(&Piece),
+    ) -> Result<(), StoreError> {
+        let wanted = Wanted::new(entities, self.entities().len());
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let carried = self.carried()?;
+        for entity in wanted.iter() {
+            carried.overlapping(entity, begin, end).for_each(&mut each);
+        }
+        for chunk in self.chunks_of(begin, end) {
+            self.each_of_chunk(chunk, &wanted, begin, end, &mut each)?;
+        }
+        Ok(())
+    }
+
     /// The interval that a lane has at `t`.
     pub fn here(&self, lane: Lane, t: i64) -> Result<Option<Piece>, StoreError> {
         let mut found = self.state_of(&[lane.entity], t)?;
@@ -64,7 +86,10 @@ impl Store {
     ) -> Result<Option<Piece>, StoreError> {
         let here = self.here(lane, t)?;
         let wanted = Wanted::new(&[lane.entity], self.entities().len());
-        let own = || self.carried().map(|c| c.of(lane.entity).iter().filter(|p| p.lane == lane));
+        let own = || {
+            self.carried()
+                .map(|c| c.of(lane.entity).iter().filter(|p| p.lane == lane))
+        };
         match direction {
             Direction::Forth => {
                 let mut best = own()?.copied().find(|p| p.start > t);
@@ -115,7 +140,9 @@ impl Store {
     ) -> Result<Option<Piece>, StoreError> {
         let mut found = Vec::new();
         self.exact_of_chunk(chunk, wanted, after, i64::MAX, &mut found)?;
-        let later = found.into_iter().filter(|p| p.lane == lane && p.start > after);
+        let later = found
+            .into_iter()
+            .filter(|p| p.lane == lane && p.start > after);
         Ok(later.min_by_key(|p| p.start))
     }
 

@@ -13,16 +13,17 @@ pub use lookup::Direction;
 pub use rows::{EdgeRecord, EntityRecord, ExitRecord, Lane, Piece};
 pub use viewport::Viewport;
 
+use crate::StoreError;
 use crate::doing::Doing;
 use crate::manifest::{Chunk, Manifest};
 use crate::tables::{self, Table};
 use crate::write::chunk_file;
-use crate::StoreError;
 use arrow_schema::SchemaRef;
 use carried::Carried;
 use rustc_hash::FxHashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Tables whose footers are kept open at most; beyond that all are forgotten and opened anew.
 const OPEN_MAX: usize = 2048;
@@ -31,7 +32,6 @@ const OPEN_MAX: usize = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Chunked {
     Intervals,
-    Carried,
     Lod,
     Edges,
     Exits,
@@ -41,7 +41,6 @@ impl Chunked {
     const fn name(self) -> &'static str {
         match self {
             Self::Intervals => "intervals",
-            Self::Carried => "carried",
             Self::Lod => "lod",
             Self::Edges => "edges",
             Self::Exits => "exits",
@@ -50,7 +49,7 @@ impl Chunked {
 
     fn schema(self) -> &'static SchemaRef {
         match self {
-            Self::Intervals | Self::Carried => &tables::INTERVALS,
+            Self::Intervals => &tables::INTERVALS,
             Self::Lod => &tables::LOD,
             Self::Edges => &tables::EDGES,
             Self::Exits => &tables::EXITS,
@@ -58,17 +57,18 @@ impl Chunked {
     }
 }
 
-/// A store, open for reading. It can be asked from several threads at once.
-#[derive(Debug)]
+/// A store, open for reading. It can be asked from several threads at once, and cloned cheaply.
+#[derive(Clone, Debug)]
 pub struct Store {
-    directory: PathBuf,
-    manifest: Manifest,
-    entities: Vec<EntityRecord>,
-    doings: Vec<Doing>,
+    directory: Arc<Path>,
+    manifest: Arc<Manifest>,
+    entities: Arc<[EntityRecord]>,
+    doings: Arc<[Doing]>,
     /// The number of each doing without its evidence.
-    bare: Vec<u32>,
-    carried: OnceLock<Carried>,
-    open: Mutex<FxHashMap<(Chunked, u32), Table>>,
+    bare: Arc<[u32]>,
+    carried: Arc<OnceLock<Carried>>,
+    open: Arc<Mutex<FxHashMap<(Chunked, u32), Table>>>,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Store {
@@ -84,8 +84,18 @@ impl Store {
         }
     }
 
+    /// The same store, whose answers end with [`StoreError::Stopped`] soon after `stop` becomes
+    /// true.
+    #[must_use]
+    pub fn stopped_by(&self, stop: Arc<AtomicBool>) -> Self {
+        Self {
+            stop: Some(stop),
+            ..self.clone()
+        }
+    }
+
     /// What the store says of itself.
-    pub const fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
@@ -122,17 +132,24 @@ impl Store {
 
     fn table(&self, which: Chunked, number: u32) -> Result<Table, StoreError> {
         let lock = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = lock().get(&(which, number)) {
-            return Ok(table.clone());
-        }
-        let path = chunk_file(&self.directory, which.name(), number);
-        let table = Table::open(&path, which.schema())?;
-        let mut open = lock();
-        if open.len() >= OPEN_MAX {
-            open.clear();
-        }
-        open.insert((which, number), table.clone());
-        Ok(table)
+        let known = lock().get(&(which, number)).cloned();
+        let table = match known {
+            Some(table) => table,
+            None => {
+                let path = chunk_file(&self.directory, which.name(), number);
+                let table = Table::open(&path, which.schema())?;
+                let mut open = lock();
+                if open.len() >= OPEN_MAX {
+                    open.clear();
+                }
+                open.insert((which, number), table.clone());
+                table
+            }
+        };
+        Ok(Table {
+            stop: self.stop.clone(),
+            ..table
+        })
     }
 
     /// Chunks whose time `[begin, end)` overlaps.

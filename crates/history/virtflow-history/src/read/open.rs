@@ -1,8 +1,8 @@
 //! Opening: the manifest, the entities, what numbers stand for.
 
+use super::Store;
 use super::rows::EntityRecord;
 use super::scan::{codes, i32s, i64s, scan, u32s};
-use super::Store;
 use crate::doing::Doing;
 use crate::manifest::Manifest;
 use crate::tables::{self, Table};
@@ -12,6 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt8Type, UInt64Type};
 use rustc_hash::FxHashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 impl Store {
     /// Opens the store at `directory` even if it is still being written: it can be read up to
@@ -28,12 +29,13 @@ impl Store {
         });
         Ok(Self {
             bare: bare.collect(),
-            directory: directory.to_owned(),
-            manifest,
-            entities,
-            doings,
-            carried: std::sync::OnceLock::new(),
-            open: std::sync::Mutex::default(),
+            directory: directory.into(),
+            manifest: Arc::new(manifest),
+            entities: entities.into(),
+            doings: doings.into(),
+            carried: Arc::default(),
+            open: Arc::default(),
+            stop: None,
         })
     }
 }
@@ -72,7 +74,10 @@ fn entities(path: &Path, vocabulary: &Vocabulary) -> Result<Vec<EntityRecord>, S
     })?;
     let numbered = (0_u32..).zip(&out).all(|(at, e)| e.entity == at);
     if !numbered {
-        return Err(StoreError::content(path, "entities are not numbered from 0"));
+        return Err(StoreError::content(
+            path,
+            "entities are not numbered from 0",
+        ));
     }
     Ok(out)
 }

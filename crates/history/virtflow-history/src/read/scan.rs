@@ -1,8 +1,8 @@
 //! Reading no more of a table than is wanted: whole pages, chosen by the least and greatest values
 //! that the file keeps of each.
 
-use crate::tables::{Table, without_panic};
 use crate::StoreError;
+use crate::tables::{Table, without_panic};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
@@ -10,6 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Rows in a batch.
 const BATCH: usize = 1 << 13;
@@ -91,9 +92,10 @@ impl Condition<'_> {
                 index.min_value(page).map(|&v| i64::from(v)),
                 index.max_value(page).map(|&v| i64::from(v)),
             ),
-            ColumnIndexMetaData::INT64(index) => {
-                (index.min_value(page).copied(), index.max_value(page).copied())
-            }
+            ColumnIndexMetaData::INT64(index) => (
+                index.min_value(page).copied(),
+                index.max_value(page).copied(),
+            ),
             _ => return true,
         };
         let (Some(least), Some(greatest)) = (least, greatest) else {
@@ -119,7 +121,9 @@ pub(super) fn scan(
     conditions: &[Condition<'_>],
     each: impl FnMut(&RecordBatch) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    without_panic(&table.path, || read(table, group, columns, conditions, each))
+    without_panic(&table.path, || {
+        read(table, group, columns, conditions, each)
+    })
 }
 
 fn read(
@@ -152,6 +156,13 @@ fn read(
             .build()
             .map_err(StoreError::table(&table.path))?;
     for batch in reader {
+        if table
+            .stop
+            .as_ref()
+            .is_some_and(|stop| stop.load(Ordering::Relaxed))
+        {
+            return Err(StoreError::Stopped);
+        }
         each(&batch.map_err(StoreError::arrow(&table.path))?)?;
     }
     Ok(())
@@ -182,7 +193,9 @@ fn choose(
     };
     let locations = first.page_locations();
     let begins = |page: usize| {
-        let begin = locations.get(page).map(|l| usize::try_from(l.first_row_index));
+        let begin = locations
+            .get(page)
+            .map(|l| usize::try_from(l.first_row_index));
         begin.map_or(rows, |b| b.unwrap_or(rows)).min(rows)
     };
     for page in 0..locations.len() {
@@ -260,8 +273,14 @@ pub(super) fn codes(batch: &RecordBatch, at: usize, pairs: &[(u8, String)]) -> V
     let code = |word: Option<&str>| crate::vocabulary::code(pairs, word.unwrap_or("")).unwrap_or(0);
     let codes: Vec<u8> = values.iter().map(code).collect();
     let keys = words.keys().values().iter();
-    keys.map(|&key| usize::try_from(key).ok().and_then(|k| codes.get(k)).copied().unwrap_or(0))
-        .collect()
+    keys.map(|&key| {
+        usize::try_from(key)
+            .ok()
+            .and_then(|k| codes.get(k))
+            .copied()
+            .unwrap_or(0)
+    })
+    .collect()
 }
 
 fn column(batch: &RecordBatch, at: usize) -> Option<&dyn Array> {

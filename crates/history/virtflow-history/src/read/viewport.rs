@@ -5,10 +5,10 @@ use super::carried::lane;
 use super::rows::{Lane, Piece};
 use super::scan::{Condition, Wanted, i32s, i64s, scan, u32s};
 use super::{Chunked, Store};
+use crate::StoreError;
 use crate::lod::{Part, coarser, floor, next};
 use crate::manifest::Chunk;
 use crate::tables::Table;
-use crate::StoreError;
 use arrow_array::RecordBatch;
 use parquet::file::statistics::Statistics;
 use rayon::prelude::*;
@@ -98,12 +98,20 @@ impl Store {
         for found in found {
             for some in found.exact.chunk_by(|a, b| a.lane == b.lane) {
                 if let Some(first) = some.first() {
-                    lanes.entry(first.lane).or_default().exact.extend_from_slice(some);
+                    lanes
+                        .entry(first.lane)
+                        .or_default()
+                        .exact
+                        .extend_from_slice(some);
                 }
             }
             for some in found.parts.chunk_by(|a, b| a.0 == b.0) {
                 if let Some(first) = some.first() {
-                    lanes.entry(first.0).or_default().parts.extend_from_slice(some);
+                    lanes
+                        .entry(first.0)
+                        .or_default()
+                        .parts
+                        .extend_from_slice(some);
                 }
             }
         }
@@ -158,7 +166,10 @@ impl Store {
         coarser(parts.into_iter(), log2, &mut buckets);
         let from = out.len();
         for part in buckets {
-            let end = part.start.saturating_add(part.ns).max(next(part.start, log2));
+            let end = part
+                .start
+                .saturating_add(part.ns)
+                .max(next(part.start, log2));
             out.push(Piece {
                 lane,
                 start: part.start,
@@ -192,10 +203,17 @@ impl Store {
             return Ok(found);
         };
         let mut without = wanted.clone();
-        self.lod_of_chunk(chunk, level, wanted, floor(begin, level), end, |lane, part| {
-            without.remove(lane.entity);
-            found.parts.push((lane, part));
-        })?;
+        self.lod_of_chunk(
+            chunk,
+            level,
+            wanted,
+            floor(begin, level),
+            end,
+            |lane, part| {
+                without.remove(lane.entity);
+                found.parts.push((lane, part));
+            },
+        )?;
         let without = without.shrunk();
         if !without.is_empty() {
             self.exact_of_chunk(chunk, &without, begin, end, &mut found.exact)?;
@@ -212,6 +230,18 @@ impl Store {
         end: i64,
         out: &mut Vec<Piece>,
     ) -> Result<(), StoreError> {
+        self.each_of_chunk(chunk, wanted, begin, end, |piece| out.push(*piece))
+    }
+
+    /// The same one by one.
+    pub(super) fn each_of_chunk(
+        &self,
+        chunk: &Chunk,
+        wanted: &Wanted,
+        begin: i64,
+        end: i64,
+        mut each: impl FnMut(&Piece),
+    ) -> Result<(), StoreError> {
         let table = self.table(Chunked::Intervals, chunk.number)?;
         let conditions = [
             Condition::OneOf(interval::ENTITY, wanted),
@@ -222,7 +252,7 @@ impl Store {
             pieces_of(batch, |piece| {
                 let own = piece.start >= chunk.begin_ns && wanted.has(piece.lane.entity);
                 if own && piece.start < end && piece.end > begin {
-                    out.push(piece);
+                    each(&piece);
                 }
             });
             Ok(())
@@ -249,7 +279,10 @@ impl Store {
         ];
         scan(&table, Some(group), &lod::READ, &conditions, |batch| {
             parts_of(batch, |lane, part| {
-                let last = part.start.saturating_add(part.ns).max(next(part.start, level));
+                let last = part
+                    .start
+                    .saturating_add(part.ns)
+                    .max(next(part.start, level));
                 if wanted.has(lane.entity) && part.start < end && last > begin {
                     each(lane, part);
                 }
@@ -285,7 +318,10 @@ impl Store {
 fn group_of(table: &Table, bucket_ns: i64) -> Option<usize> {
     let metadata = table.metadata.metadata();
     metadata.row_groups().iter().position(|group| {
-        let statistics = group.columns().get(lod::BUCKET).and_then(|c| c.statistics());
+        let statistics = group
+            .columns()
+            .get(lod::BUCKET)
+            .and_then(|c| c.statistics());
         match statistics {
             Some(Statistics::Int64(values)) => values.min_opt() == Some(&bucket_ns),
             _ => false,

@@ -126,10 +126,15 @@ impl Buffer {
         self.edges
             .sort_by_key(|edge| (edge.to.0, edge.to_time, edge.from.0));
         let path = chunk_file(directory, "edges", number);
-        write_all(&path, &tables::EDGES, &self.edges, |some| columns::edges(some, vocabulary))?;
-        self.exits.sort_by_key(|exit| (exit.vcpu.0, exit.span.start));
+        write_all(&path, &tables::EDGES, &self.edges, |some| {
+            columns::edges(some, vocabulary)
+        })?;
+        self.exits
+            .sort_by_key(|exit| (exit.vcpu.0, exit.span.start));
         let path = chunk_file(directory, "exits", number);
-        write_all(&path, &tables::EXITS, &self.exits, |some| columns::exits(some, vocabulary))?;
+        write_all(&path, &tables::EXITS, &self.exits, |some| {
+            columns::exits(some, vocabulary)
+        })?;
         Ok(Done {
             chunk: Chunk {
                 number,
@@ -207,7 +212,11 @@ fn write_all<T>(
 /// The order of rows by (entity, vcpu, start). Each lane's rows came in order, so that counting
 /// the rows of each entity does nearly all of it.
 fn by_lane(rows: &[Row]) -> Vec<u32> {
-    let entities = rows.iter().map(|r| r.entity as usize + 1).max().unwrap_or(0);
+    let entities = rows
+        .iter()
+        .map(|r| r.entity as usize + 1)
+        .max()
+        .unwrap_or(0);
     let mut next = vec![0_u32; entities + 1];
     for row in rows {
         next[row.entity as usize + 1] += 1;
@@ -302,7 +311,13 @@ impl Levels {
         }
     }
 
-    fn add_lane(&mut self, entity: u32, vcpu: i32, intervals: impl Iterator<Item = Part>, finest: u8) {
+    fn add_lane(
+        &mut self,
+        entity: u32,
+        vcpu: i32,
+        intervals: impl Iterator<Item = Part>,
+        finest: u8,
+    ) {
         self.parts.clear();
         coarser(intervals, finest, &mut self.parts);
         let mut log2 = finest;

@@ -1,10 +1,10 @@
 //! Rows as columns.
 
 use super::Known;
+use crate::Vocabulary;
 use crate::doing::Doing;
 use crate::tables;
 use crate::vocabulary::Names;
-use crate::Vocabulary;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch,
@@ -20,7 +20,9 @@ struct Words(Arc<StringArray>);
 impl Words {
     fn new(pairs: &[(u8, String)]) -> Self {
         let names = Names::new(pairs);
-        Self(Arc::new((0..=u8::MAX).map(|code| Some(names.name(code))).collect()))
+        Self(Arc::new(
+            (0..=u8::MAX).map(|code| Some(names.name(code))).collect(),
+        ))
     }
 
     fn column(&self, codes: impl Iterator<Item = u8>) -> Result<ArrayRef, ArrowError> {
@@ -55,7 +57,11 @@ pub(super) fn entities(
     vocabulary: &Vocabulary,
 ) -> Result<RecordBatch, ArrowError> {
     let each = || known.iter();
-    let cr3s = each().map(|k| k.entity.cr3.map_or_else(String::new, |cr3| format!("{cr3:#x}")));
+    let cr3s = each().map(|k| {
+        k.entity
+            .cr3
+            .map_or_else(String::new, |cr3| format!("{cr3:#x}"))
+    });
     // One without intervals has no time.
     let time = |k: &Known, time: i64| if k.intervals == 0 { 0 } else { time };
     RecordBatch::try_new(
@@ -65,10 +71,16 @@ pub(super) fn entities(
             u32s(each().map(|k| k.machine)),
             Words::new(&vocabulary.kinds).column(each().map(|k| k.entity.kind))?,
             Arc::new(StringArray::from_iter_values(each().map(|k| &k.entity.key))),
-            Arc::new(BinaryArray::from_iter_values(each().map(|k| &k.entity.label))),
+            Arc::new(BinaryArray::from_iter_values(
+                each().map(|k| &k.entity.label),
+            )),
             i32s(each().map(|k| number(k.entity.parent))),
             i32s(each().map(|k| number(k.entity.vm))),
-            i32s(each().map(|k| k.entity.vcpu.map_or(-1, |v| i32::try_from(v).unwrap_or(i32::MAX)))),
+            i32s(each().map(|k| {
+                k.entity
+                    .vcpu
+                    .map_or(-1, |v| i32::try_from(v).unwrap_or(i32::MAX))
+            })),
             i32s(each().map(|k| k.entity.tid.unwrap_or(-1))),
             i32s(each().map(|k| k.entity.pid.unwrap_or(-1))),
             Arc::new(StringArray::from_iter_values(cr3s)),

@@ -1,8 +1,8 @@
 //! The directory of a store: another name until it is whole.
 
+use crate::StoreError;
 use crate::manifest::{MANIFEST, Manifest};
 use crate::write::CHUNKED;
-use crate::StoreError;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,10 +22,8 @@ impl Directory {
         free(target)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let partial = target.with_file_name(format!(
-            ".{name}.partial-{}-{number}",
-            std::process::id()
-        ));
+        let partial =
+            target.with_file_name(format!(".{name}.partial-{}-{number}", std::process::id()));
         for table in CHUNKED {
             let path = partial.join(table);
             fs::create_dir_all(&path).map_err(StoreError::io(&path, "cannot create"))?;

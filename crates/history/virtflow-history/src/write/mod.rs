@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use virtflow_base::{Edge, Entity, Exit, Interval, Sink};
 
 /// Intervals of one chunk: what is sorted in memory at once.
-const CHUNK_INTERVALS: usize = 1 << 19;
+const CHUNK_INTERVALS: usize = 1 << 20;
 /// Edges and exits that end a chunk, should there be so many of them.
 const CHUNK_OTHERS: usize = 1 << 20;
 /// How often readers are told what is new.
@@ -211,7 +211,10 @@ impl Writer {
             }
             writer.manifest.progress.complete_to_ns = Some(done.chunk.end_ns);
             writer.manifest.chunks.push(done.chunk);
-            if writer.told.is_none_or(|told| told.elapsed() >= writer.tell_every) {
+            if writer
+                .told
+                .is_none_or(|told| told.elapsed() >= writer.tell_every)
+            {
                 writer.tell()?;
             }
             Ok(())
@@ -290,7 +293,9 @@ impl Sink for Writer {
             start: interval.span.start.as_nanos(),
             end: interval.span.end.as_nanos(),
             entity: self.own(interval.entity),
-            vcpu: interval.vcpu.map_or(-1, |v| i32::try_from(v).unwrap_or(i32::MAX)),
+            vcpu: interval
+                .vcpu
+                .map_or(-1, |v| i32::try_from(v).unwrap_or(i32::MAX)),
             doing,
             by: self.other(interval.by),
         };

@@ -1,18 +1,55 @@
-//! An event as one JSON object per line.
+//! An event as one JSON object, on one line.
 //!
 //! `{"time_ns":…,"name":"…","cpu":0,"machine":"…","stream":1,"fields":{…}}`, and `"context":{…}`
 //! where the trace has contexts. Numbers are exact, up to 64 bits; an enumeration is
 //! `{"label":…,"value":…}`; bytes that are not UTF-8 are `\xNN` (with the backslash escaped).
+//!
+//! Many readers of JSON keep numbers as doubles: for them, [`Numbers::Safe`] writes integers beyond
+//! 53 bits, and times always, as strings of digits.
 
-use super::{push_integer, push_number};
 use std::io::Write;
 use virtflow_base::Timestamp;
-use virtflow_query::{AnyEvent, FieldError, Item, Scope};
+use virtflow_events::{AnyEvent, FieldError, Item, Scope};
+
+/// How numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// As digits, up to 64 bits.
+    Exact,
+    /// As strings of digits where a double would round them.
+    Safe,
+}
+
+impl Numbers {
+    /// The greatest integer of which a double holds every smaller one.
+    const SAFE_MAX: u128 = (1 << 53) - 1;
+
+    fn push(self, out: &mut Vec<u8>, value: i128) {
+        if self == Self::Safe && value.unsigned_abs() > Self::SAFE_MAX {
+            self.push_quoted(out, value);
+        } else {
+            push_integer(out, value);
+        }
+    }
+
+    fn push_quoted(self, out: &mut Vec<u8>, value: i128) {
+        let quote: &[u8] = if self == Self::Safe { b"\"" } else { b"" };
+        out.extend_from_slice(quote);
+        push_integer(out, value);
+        out.extend_from_slice(quote);
+    }
+}
 
 /// Appends the object.
-pub(super) fn write(time: Timestamp, event: &AnyEvent, machine: &str, out: &mut Vec<u8>) {
+pub fn event_json(
+    time: Timestamp,
+    event: &AnyEvent,
+    machine: &str,
+    numbers: Numbers,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"time_ns\":");
-    push_integer(out, time.as_nanos().into());
+    numbers.push_quoted(out, time.as_nanos().into());
     out.extend_from_slice(b",\"name\":");
     string(event.name().as_bytes(), out);
     out.extend_from_slice(b",\"cpu\":");
@@ -25,11 +62,12 @@ pub(super) fn write(time: Timestamp, event: &AnyEvent, machine: &str, out: &mut 
     out.extend_from_slice(b",\"stream\":");
     push_integer(out, event.stream() as i128);
     out.extend_from_slice(b",\"fields\":{");
-    let mut error = object(event, &[Scope::Payload], out);
+    let mut error = object(event, &[Scope::Payload], numbers, out);
     let at = out.len();
     out.extend_from_slice(b",\"context\":{");
     let begin = out.len();
-    let contexts = object(event, &[Scope::StreamContext, Scope::EventContext], out);
+    let scopes = [Scope::StreamContext, Scope::EventContext];
+    let contexts = object(event, &scopes, numbers, out);
     if out.len() == begin + 1 && contexts.is_ok() {
         out.truncate(at);
     }
@@ -41,13 +79,19 @@ pub(super) fn write(time: Timestamp, event: &AnyEvent, machine: &str, out: &mut 
 }
 
 /// Appends the fields of `scopes` and the brace that ends them.
-fn object(event: &AnyEvent, scopes: &[Scope], out: &mut Vec<u8>) -> Result<(), FieldError> {
+fn object(
+    event: &AnyEvent,
+    scopes: &[Scope],
+    numbers: Numbers,
+    out: &mut Vec<u8>,
+) -> Result<(), FieldError> {
     let mut json = Json {
         out,
+        numbers,
         open: vec![(b'}', 0)],
     };
     let result = event.visit(scopes, &mut |name, item| json.take(name, item));
-    let Json { out, open } = json;
+    let Json { out, open, .. } = json;
     out.extend(
         open.iter()
             .rev()
@@ -62,6 +106,7 @@ const VARIANT: u8 = 0;
 
 struct Json<'a> {
     out: &'a mut Vec<u8>,
+    numbers: Numbers,
     /// What ends each open value, and how many parts it has had.
     open: Vec<(u8, usize)>,
 }
@@ -81,7 +126,7 @@ impl Json<'_> {
             _ => self.name(name),
         }
         match item {
-            Item::Int { value, .. } => push_integer(self.out, value),
+            Item::Int { value, .. } => self.numbers.push(self.out, value),
             Item::Enum { value, ty } => {
                 self.out.extend_from_slice(b"{\"label\":");
                 match ty.labels(value).next() {
@@ -89,7 +134,7 @@ impl Json<'_> {
                     None => self.out.extend_from_slice(b"null"),
                 }
                 self.out.extend_from_slice(b",\"value\":");
-                push_integer(self.out, value);
+                self.numbers.push(self.out, value);
                 self.out.push(b'}');
             }
             Item::Float { value, .. } if value.is_finite() => push_number(self.out, value),
@@ -146,9 +191,65 @@ fn string(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends an integer in decimal digits.
+pub fn push_integer(out: &mut Vec<u8>, value: i128) {
+    let Ok(mut rest) = u64::try_from(value.unsigned_abs()) else {
+        return push_number(out, value);
+    };
+    if value < 0 {
+        out.push(b'-');
+    }
+    // u64::MAX has 20 digits.
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends a number as it is displayed.
+pub fn push_number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing to a vector does not fail.
+    let _ = write!(out, "{value}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_of_any_size() {
+        for value in [
+            0,
+            -1,
+            42,
+            i128::from(i64::MIN),
+            i128::from(u64::MAX),
+            i128::MIN,
+        ] {
+            let mut out = Vec::new();
+            push_integer(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
+    #[test]
+    fn numbers_that_a_double_would_round_can_be_strings() {
+        let text = |numbers: Numbers, value| {
+            let mut out = Vec::new();
+            numbers.push(&mut out, value);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(Numbers::Safe, 1 << 53), "\"9007199254740992\"");
+        assert_eq!(text(Numbers::Safe, (1 << 53) - 1), "9007199254740991");
+        assert_eq!(text(Numbers::Exact, 1 << 53), "9007199254740992");
+    }
 
     #[test]
     fn strings_are_json() {

@@ -1,0 +1,81 @@
+//! What to call an entity in a sentence, and which virtual processor a host thread is.
+
+use crate::report::text;
+use rustc_hash::FxHashMap;
+use virtflow_history::{EntityRecord, Store};
+use virtflow_model::Kind;
+
+/// Names for entities.
+pub(super) struct Who<'a> {
+    store: &'a Store,
+    /// Virtual processors by machine and host thread.
+    vcpus: FxHashMap<(u32, i32), u32>,
+}
+
+impl<'a> Who<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        let all = store.entities().iter();
+        let vcpus = all
+            .filter(|e| e.kind == Kind::Vcpu.code())
+            .filter_map(|e| Some(((e.machine, e.tid?), e.entity)));
+        Self {
+            store,
+            vcpus: vcpus.collect(),
+        }
+    }
+
+    fn get(&self, entity: u32) -> Option<&'a EntityRecord> {
+        self.store.entities().get(entity as usize)
+    }
+
+    /// The virtual processor that a thread is; any other entity is itself.
+    pub(super) fn resolve(&self, entity: i32) -> i32 {
+        let thread = u32::try_from(entity).ok().and_then(|e| self.get(e));
+        let vcpu = thread
+            .filter(|e| e.kind == Kind::Thread.code())
+            .and_then(|e| self.vcpus.get(&(e.machine, e.tid?)));
+        vcpu.and_then(|&v| i32::try_from(v).ok()).unwrap_or(entity)
+    }
+
+    /// The virtual machine that an entity is, or is of.
+    pub(super) fn vm_of(&self, entity: u32) -> Option<u32> {
+        let record = self.get(entity)?;
+        if matches!(
+            Kind::from_code(record.kind),
+            Some(Kind::Vm | Kind::NestedVm)
+        ) {
+            return Some(entity);
+        }
+        record.vm
+    }
+
+    /// What to call it.
+    pub(super) fn name(&self, entity: u32) -> String {
+        let Some(record) = self.get(entity) else {
+            return "nobody".to_owned();
+        };
+        let label = text(&record.label);
+        let label = if label.is_empty() {
+            record.key.clone()
+        } else {
+            label
+        };
+        let of = |vm: Option<u32>| {
+            vm.filter(|&vm| vm != entity)
+                .map_or_else(String::new, |vm| format!(" of {}", self.name(vm)))
+        };
+        let vcpu = record.vcpu.map_or_else(String::new, |v| format!(" {v}"));
+        match Kind::from_code(record.kind) {
+            Some(Kind::Vcpu) => format!("vCPU{vcpu}{}", of(record.vm)),
+            Some(Kind::NestedVcpu) => format!("the vCPU{}", of(record.vm)),
+            Some(Kind::NestedVm) => format!("nested VM {label}{}", of(record.parent)),
+            Some(Kind::Process) => format!("process {label}{}", of(record.vm)),
+            Some(Kind::Thread) => match record.tid {
+                Some(tid) if !label.ends_with(&format!(":{tid}")) => format!("{label}:{tid}"),
+                _ => label,
+            },
+            Some(Kind::Cpu) => format!("CPU {}", record.key.trim_start_matches("cpu:")),
+            _ => label,
+        }
+    }
+}

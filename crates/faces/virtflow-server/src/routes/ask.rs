@@ -1,0 +1,96 @@
+//! What requests ask, understood and within limits.
+
+use crate::app::App;
+use crate::reply::Failure;
+use crate::source::{Source, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Deserializer};
+use std::sync::Arc;
+use virtflow_query::store::Store;
+
+/// Entities of one request.
+pub(super) const ENTITIES_MAX: usize = 20_000;
+/// Pixels of one picture.
+pub(super) const PIXELS_MAX: u32 = 16_384;
+/// Rows of one answer.
+pub(super) const ROWS_MAX: usize = 100_000;
+
+/// A time: nanoseconds as decimal digits in a string, since a number of JSON's readers often has
+/// only 53 bits; a number is taken too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ns(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Ns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Ns;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("nanoseconds since the epoch, as a string of digits")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ns, E> {
+                text.parse()
+                    .map(Ns)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Ns, E> {
+                Ok(Ns(value))
+            }
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Ns, E> {
+                i64::try_from(value).map(Ns).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A stretch of time, and whose.
+#[derive(Debug, Deserialize)]
+pub(super) struct Range {
+    pub(super) begin_ns: Ns,
+    pub(super) end_ns: Ns,
+    pub(super) entities: Option<Vec<u32>>,
+}
+
+/// A stretch of time that is one.
+pub(super) fn range(begin: Ns, end: Ns) -> Result<(i64, i64), Failure> {
+    if begin.0 < end.0 {
+        Ok((begin.0, end.0))
+    } else {
+        Err(Failure::bad("end_ns is not after begin_ns"))
+    }
+}
+
+/// Entities, not too many.
+pub(super) fn entities(some: &[u32]) -> Result<(), Failure> {
+    if some.len() <= ENTITIES_MAX {
+        Ok(())
+    } else {
+        Err(Failure::bad(format!("more than {ENTITIES_MAX} entities")))
+    }
+}
+
+pub(super) fn source(app: &App, id: &str) -> Result<Arc<Source>, Failure> {
+    app.source(id)
+        .ok_or_else(|| Failure::missing(format!("no trace or store is open as {id}")))
+}
+
+/// What there is of a store so far.
+pub(super) fn store(app: &App, id: &str) -> Result<Store, Failure> {
+    let source = source(app, id)?;
+    source.store().ok_or_else(|| {
+        let status = source.status();
+        match status.state {
+            State::Failed => Failure::new(
+                StatusCode::CONFLICT,
+                "failed",
+                status.error.unwrap_or_default(),
+            ),
+            _ => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-yet",
+                "the analysis has just begun: nothing can be shown yet",
+            ),
+        }
+    })
+}
