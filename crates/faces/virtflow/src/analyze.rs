@@ -47,9 +47,9 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     if let Some(cache) = cache.filter(|_| args.output.is_none()) {
         cache.shrink(&path)?;
     }
-    let complete = facts.iter().fold(true, |all, one| {
-        (rows::tell(one) == Finish::Complete) && all
-    });
+    // Every machine's troubles are told, also after the first that has some.
+    let told: Vec<Finish> = facts.iter().map(rows::tell).collect();
+    let complete = told.iter().all(|finish| *finish == Finish::Complete);
     match args.format {
         Format::Json => output::json(&Said {
             format: "virtflow-analyze",

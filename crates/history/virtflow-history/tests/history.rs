@@ -1,6 +1,8 @@
 //! What is written can be read back, whatever the chunks, and every answer is that of a naive
 //! search over the intervals.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the message")]
+
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span, Timestamp};

@@ -116,9 +116,9 @@ fn share(part: i64, whole: i64) -> f64 {
 /// `12.3 ms`, `51 %`.
 fn time(ns: i64) -> String {
     let (value, unit) = match ns {
-        ..1_000 => return format!("{ns} ns"),
-        ..1_000_000 => (ns as f64 / 1e3, "us"),
-        ..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        ..=999 => return format!("{ns} ns"),
+        1_000..=999_999 => (ns as f64 / 1e3, "us"),
+        1_000_000..=999_999_999 => (ns as f64 / 1e6, "ms"),
         _ => (ns as f64 / 1e9, "s"),
     };
     let digits = if value < 10.0 {

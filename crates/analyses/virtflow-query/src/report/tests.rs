@@ -184,7 +184,7 @@ fn request(vm: Option<&str>) -> Request {
 }
 
 fn machine(vm: Option<&str>) -> MachineReport {
-    of_budgets(&sums(), &Outcome::default(), &request(vm))
+    of_budgets(&sums(), &Facts::default(), &request(vm))
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Store {
             }
             Direction::Back => {
                 let until = here.map_or(t, |p| p.start);
-                let mut best = own()?.copied().filter(|p| p.end <= until).last();
+                let mut best = own()?.copied().rfind(|p| p.end <= until);
                 let mut chunks: Vec<_> = self.chunks_of(i64::MIN, until).collect();
                 chunks.reverse();
                 for chunk in chunks {
