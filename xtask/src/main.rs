@@ -7,7 +7,9 @@ mod conformance;
 mod fixtures;
 mod fuzz;
 mod repo;
+mod store_docs;
 mod tidy;
+mod web;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,7 +30,9 @@ enum Command {
     Conformance(conformance::Args),
     Fixtures(fixtures::Args),
     Fuzz(fuzz::Args),
+    StoreDocs(store_docs::Args),
     Tidy(tidy::Args),
+    Web(web::Args),
 }
 
 #[expect(clippy::print_stderr, reason = "why nothing came of it")]
@@ -50,6 +54,8 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Conformance(args) => conformance::run(args),
         Command::Fixtures(args) => fixtures::run(args),
         Command::Fuzz(args) => fuzz::run(args),
+        Command::StoreDocs(args) => store_docs::run(args),
         Command::Tidy(args) => tidy::run(args),
+        Command::Web(args) => web::run(args),
     }
 }

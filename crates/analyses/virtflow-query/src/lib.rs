@@ -35,7 +35,7 @@ pub use report::{
     Budget, Checks, ContainerReport, CpuReport, Durations, ExitReport, GuestReport,
     GuestThreadReport, HostReport, LossReport, MachineReport, NestedVcpuReport, NestedVmReport,
     ProcessReport, REPORT_VERSION, Report, Request, StateTime, StreamReport, Taker, TakerKind,
-    ThreadReport, VcpuReport, VmReport, Wait, Waits, report, text,
+    ThreadReport, VcpuReport, VmReport, Wait, Waits, report,
 };
 pub use rows::{EdgeRow, IntervalRow, ROWS_VERSION, Row, Rows};
 pub use source::{ClockReport, ProblemReport, ProblemsReport, SourceReport};

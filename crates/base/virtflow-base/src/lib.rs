@@ -8,6 +8,7 @@ mod intern;
 mod problem;
 mod sink;
 mod source;
+mod text;
 mod time;
 
 pub use ids::{CpuId, EntityId, Tid};
@@ -15,4 +16,5 @@ pub use intern::{Interner, NameId};
 pub use problem::{Place, Problem, ProblemKind, Problems};
 pub use sink::{Edge, Entity, Exit, Interval, Sink};
 pub use source::{Fill, Loss, LossKind, RecordSource, Stamped, StreamCoverage};
+pub use text::text;
 pub use time::{Span, Timestamp};

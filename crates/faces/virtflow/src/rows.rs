@@ -5,11 +5,10 @@ use crate::progress::Bar;
 use crate::{Finish, range};
 use serde::Serialize;
 use std::io::Write;
-use virtflow_base::{Problems, Span};
+use virtflow_base::{Problems, Span, text};
 use virtflow_query::store::Input as Source;
 use virtflow_query::{
     EdgeKind, EdgeRow, Facts, IntervalRow, Kind, Options, ProblemsReport, ROWS_VERSION, Row, Rows,
-    text,
 };
 
 /// The columns of `intervals`; they may only be appended to.

@@ -30,7 +30,7 @@ fn words() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-use DataType::{Binary, Boolean, Int32, Int64, UInt8, UInt32, UInt64, Utf8};
+use DataType::{Boolean, Int32, Int64, UInt8, UInt32, UInt64, Utf8};
 
 /// `entities.parquet`.
 pub(crate) static ENTITIES: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -39,7 +39,7 @@ pub(crate) static ENTITIES: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("machine", UInt32),
         ("kind", words()),
         ("key", Utf8),
-        ("label", Binary),
+        ("label", Utf8),
         ("parent", Int32),
         ("vm", Int32),
         ("vcpu", Int32),

@@ -290,7 +290,7 @@ fn edges_and_exits_come_back() {
     // The second machine's entities follow those of the first.
     assert_eq!(store.entities()[4].parent, Some(3));
     assert_eq!(store.entities()[4].machine, 1);
-    assert_eq!(store.entities()[4].label, entity(1).label);
+    assert_eq!(store.entities()[4].label, "<\\xFF1");
     assert_eq!(store.entities()[4].cr3, "0x1000");
     let mut edges = Vec::new();
     store

@@ -1,6 +1,5 @@
 //! What to call an entity in a sentence, and which virtual processor a host thread is.
 
-use crate::report::text;
 use rustc_hash::FxHashMap;
 use virtflow_history::{EntityRecord, Store};
 use virtflow_model::Kind;
@@ -54,7 +53,7 @@ impl<'a> Who<'a> {
         let Some(record) = self.get(entity) else {
             return "nobody".to_owned();
         };
-        let label = text(&record.label);
+        let label = record.label.clone();
         let label = if label.is_empty() {
             record.key.clone()
         } else {

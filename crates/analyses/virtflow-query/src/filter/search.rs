@@ -2,8 +2,6 @@
 
 use super::lexer::Operator;
 use super::parser::{Expression, Field, Filter};
-use crate::report::text;
-use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use virtflow_history::{EntityRecord, Piece, Store, StoreError};
 use virtflow_model::{Cause, Confidence, Evidence, Kind, State};
@@ -26,10 +24,7 @@ pub fn search(
             &all
         }
     };
-    let mut asked = Asked {
-        store,
-        names: FxHashMap::default(),
-    };
+    let asked = Asked(store);
     let mut found: Vec<Piece> = Vec::new();
     let key = |p: &Piece| {
         if back {
@@ -56,14 +51,10 @@ pub fn search(
 }
 
 /// What a filter asks about.
-struct Asked<'a> {
-    store: &'a Store,
-    /// Labels as text, which take a while to make.
-    names: FxHashMap<u32, String>,
-}
+struct Asked<'a>(&'a Store);
 
-impl Asked<'_> {
-    fn holds(&mut self, expression: &Expression, piece: &Piece) -> bool {
+impl<'a> Asked<'a> {
+    fn holds(&self, expression: &Expression, piece: &Piece) -> bool {
         match expression {
             Expression::And(a, b) => self.holds(a, piece) && self.holds(b, piece),
             Expression::Or(a, b) => self.holds(a, piece) || self.holds(b, piece),
@@ -104,7 +95,7 @@ impl Asked<'_> {
         let record = self.record(piece.lane.entity)?;
         match field {
             Field::Duration => Some(piece.ns as f64),
-            Field::Level => Some(self.store.doing(piece.doing).level.into()),
+            Field::Level => Some(self.0.doing(piece.doing).level.into()),
             Field::Vcpu => match piece.lane.vcpu {
                 -1 => record.vcpu.map(Into::into),
                 vcpu => Some(vcpu.into()),
@@ -115,26 +106,19 @@ impl Asked<'_> {
         }
     }
 
-    fn record(&self, entity: u32) -> Option<&EntityRecord> {
-        self.store.entities().get(entity as usize)
+    fn record(&self, entity: u32) -> Option<&'a EntityRecord> {
+        self.0.entities().get(entity as usize)
     }
 
-    fn name(&mut self, entity: Option<u32>) -> Cow<'_, str> {
-        let store = self.store;
-        let Some(record) = entity.and_then(|e| store.entities().get(e as usize)) else {
-            return Cow::Borrowed("");
-        };
-        let name = self
-            .names
-            .entry(record.entity)
-            .or_insert_with(|| text(&record.label));
-        Cow::Borrowed(name.as_str())
+    fn name(&self, entity: Option<u32>) -> Cow<'a, str> {
+        let record = entity.and_then(|e| self.record(e));
+        Cow::Borrowed(record.map_or("", |r| r.label.as_str()))
     }
 
-    fn text(&mut self, field: Field, piece: &Piece) -> Cow<'_, str> {
-        let doing = self.store.doing(piece.doing);
+    fn text(&self, field: Field, piece: &Piece) -> Cow<'a, str> {
+        let doing = self.0.doing(piece.doing);
         let entity = piece.lane.entity;
-        let Some(record) = self.store.entities().get(entity as usize) else {
+        let Some(record) = self.record(entity) else {
             return Cow::Borrowed("");
         };
         let number = |n: Option<i32>| Cow::Owned(n.map_or_else(String::new, |n| n.to_string()));
@@ -152,8 +136,8 @@ impl Asked<'_> {
             Field::Name => self.name(Some(entity)),
             Field::Vm => self.name(record.vm),
             Field::By => self.name(u32::try_from(piece.by).ok()),
-            Field::Key => Cow::Owned(record.key.clone()),
-            Field::Cr3 => Cow::Owned(record.cr3.clone()),
+            Field::Key => Cow::Borrowed(&record.key),
+            Field::Cr3 => Cow::Borrowed(&record.cr3),
             Field::Tid => number(record.tid),
             Field::Pid => number(record.pid),
             Field::Level => Cow::Owned(doing.level.to_string()),

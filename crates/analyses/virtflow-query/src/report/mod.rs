@@ -22,7 +22,6 @@ pub use guest::{GuestReport, GuestThreadReport, ProcessReport};
 pub use host::{ContainerReport, CpuReport, HostReport, ThreadReport};
 pub use lane::{Budget, StateTime};
 pub use loss::{LossReport, StreamReport};
-pub use names::text;
 pub use takers::{Taker, TakerKind};
 pub use vm::{NestedVcpuReport, NestedVmReport, VcpuReport, VmReport};
 pub use waits::{Durations, Wait, Waits};
@@ -35,7 +34,7 @@ use crate::pipeline::{Progress, analyze};
 use crate::source::{ProblemsReport, SourceReport};
 use names::Names;
 use serde::{Deserialize, Serialize};
-use virtflow_base::{Entity, Span};
+use virtflow_base::{Entity, Span, text};
 use virtflow_events::Recording;
 use virtflow_model::{Counts, Kind, Options};
 

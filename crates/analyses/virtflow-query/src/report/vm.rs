@@ -3,11 +3,11 @@
 use super::exits::{ExitReport, count, exits_of};
 use super::guest::GuestReport;
 use super::lane::Budget;
-use super::names::{Names, label, text};
+use super::names::{Names, label};
 use super::takers::{Taker, takers};
 use super::waits::Waits;
 use serde::Serialize;
-use virtflow_base::Entity;
+use virtflow_base::{Entity, text};
 use virtflow_model::Kind;
 
 /// A VM.

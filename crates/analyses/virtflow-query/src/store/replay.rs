@@ -63,7 +63,7 @@ pub(crate) fn entity(record: &EntityRecord) -> Entity {
         id: EntityId(record.entity),
         kind: record.kind,
         key: record.key.clone(),
-        label: record.label.clone(),
+        label: record.label.clone().into_bytes(),
         parent: record.parent.map(EntityId),
         vm: record.vm.map(EntityId),
         vcpu: record.vcpu,

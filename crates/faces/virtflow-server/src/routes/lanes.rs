@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use virtflow_query::store::{Direction, EdgeRecord, Lane, Piece, Store};
-use virtflow_query::text;
 
 type Answer = Result<Ipc, Failure>;
 
@@ -37,7 +36,7 @@ pub(super) async fn entities(State(app): State<Arc<App>>, Path(id): Path<String>
                     .map(|e| Some(e.cr3.clone()).filter(|c| !c.is_empty())),
             )
             .text("key", all.iter().map(|e| Some(e.key.clone())))
-            .text("label", all.iter().map(|e| Some(text(&e.label))))
+            .text("label", all.iter().map(|e| Some(e.label.clone())))
             .i64("begin_ns", all.iter().map(|e| e.begin_ns))
             .i64("end_ns", all.iter().map(|e| e.end_ns))
             .u64("intervals", all.iter().map(|e| e.intervals))

@@ -49,7 +49,7 @@ fn entities(path: &Path, vocabulary: &Vocabulary) -> Result<Vec<EntityRecord>, S
     scan(&table, None, &columns, &[], |batch| {
         let kinds = codes(batch, 2, &vocabulary.kinds);
         let keys = batch.column(3).as_string::<i32>();
-        let labels = batch.column(4).as_binary::<i32>();
+        let labels = batch.column(4).as_string::<i32>();
         let cr3s = batch.column(10).as_string::<i32>();
         let counts = batch.column(13).as_primitive::<UInt64Type>().values();
         for row in 0..batch.num_rows() {

@@ -11,8 +11,8 @@ pub struct EntityRecord {
     pub kind: u8,
     /// Unique for good together with the machine.
     pub key: String,
-    /// What people call it; bytes, as the trace has it.
-    pub label: Vec<u8>,
+    /// What people call it; bytes that are no text are `\xNN`.
+    pub label: String,
     /// What it is a part of.
     pub parent: Option<u32>,
     /// The virtual machine it belongs to.

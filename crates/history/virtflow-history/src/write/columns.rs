@@ -7,12 +7,12 @@ use crate::tables;
 use crate::vocabulary::Names;
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch,
-    StringArray, UInt8Array, UInt32Array, UInt64Array,
+    ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    UInt8Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::ArrowError;
 use std::sync::Arc;
-use virtflow_base::{Edge, EntityId, Exit};
+use virtflow_base::{Edge, EntityId, Exit, text};
 
 /// Codes with their names, as a column of words.
 struct Words(Arc<StringArray>);
@@ -71,8 +71,8 @@ pub(super) fn entities(
             u32s(each().map(|k| k.machine)),
             Words::new(&vocabulary.kinds).column(each().map(|k| k.entity.kind))?,
             Arc::new(StringArray::from_iter_values(each().map(|k| &k.entity.key))),
-            Arc::new(BinaryArray::from_iter_values(
-                each().map(|k| &k.entity.label),
+            Arc::new(StringArray::from_iter_values(
+                each().map(|k| text(&k.entity.label)),
             )),
             i32s(each().map(|k| number(k.entity.parent))),
             i32s(each().map(|k| number(k.entity.vm))),
