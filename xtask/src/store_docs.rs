@@ -41,7 +41,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let text = fs::read_to_string(&page)?;
     let fresh = with_answers(&text, &answers)?;
     if fresh == text {
-        println!("store-docs: {} answers are as {PAGE} shows them", answers.len());
+        println!(
+            "store-docs: {} answers are as {PAGE} shows them",
+            answers.len()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if args.bless {
@@ -49,7 +52,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("store-docs: {PAGE} has the answers of now");
         return Ok(ExitCode::SUCCESS);
     }
-    for answer in answers.iter().filter(|answer| !text.contains(answer.as_str())) {
+    for answer in answers
+        .iter()
+        .filter(|answer| !text.contains(answer.as_str()))
+    {
         println!("store-docs: {PAGE} does not show this answer:\n{answer}");
     }
     Ok(ExitCode::FAILURE)
@@ -62,7 +68,9 @@ fn with_answers(page: &str, answers: &[String]) -> Result<String> {
     let mut left = answers.iter();
     for part in parts {
         let (_, rest) = part.split_once("```").context("an answer has no end")?;
-        let answer = left.next().context("there are more answers than questions")?;
+        let answer = left
+            .next()
+            .context("there are more answers than questions")?;
         out.push_str(ANSWER);
         out.push_str(answer);
         out.push_str("```");
@@ -108,7 +116,13 @@ fn python() -> Result<PathBuf> {
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
     run(Command::new(&python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
         .args(PACKAGES))?;
     fs::write(marker, wanted)?;
     Ok(python)

@@ -147,7 +147,9 @@ fn browser(web: &Path, rest: &[String]) -> Result<ExitCode> {
         if path.exists() {
             traces.push(path);
         } else {
-            say(&format!("SKIPPED: {shared} is not there; tests of it do nothing"));
+            say(&format!(
+                "SKIPPED: {shared} is not there; tests of it do nothing"
+            ));
         }
     }
     let mut child = Command::new(&program)

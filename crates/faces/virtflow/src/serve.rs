@@ -43,7 +43,7 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         app.open(trace).map_err(anyhow::Error::msg)?;
     }
     let page = page(&options, bound.address());
-    say(&page, bound.address())?;
+    say(&page, bound.address());
     if !args.no_open && has_display() {
         // Where there is no browser, the address is on the screen.
         let _ = open::that_detached(&page);
@@ -85,18 +85,21 @@ fn page(options: &Options, address: SocketAddr) -> String {
     format!("http://{shown}/{secret}")
 }
 
-fn say(page: &str, address: SocketAddr) -> std::io::Result<()> {
+/// Says where the page is, on one go: whoever reads only the first line may be gone then, and the
+/// server goes on.
+fn say(page: &str, address: SocketAddr) {
+    let port = address.port();
+    let far = address.ip().is_loopback() && env::var_os("SSH_CONNECTION").is_some();
+    let tunnel = if far {
+        format!(
+            "To see it from where you sit: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE, then open it there.\n"
+        )
+    } else {
+        String::new()
+    };
+    let text = format!("{page}\n{tunnel}Ctrl-C ends it.\n");
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{page}")?;
-    if address.ip().is_loopback() && env::var_os("SSH_CONNECTION").is_some() {
-        let port = address.port();
-        writeln!(
-            out,
-            "To see it from where you sit: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE, then open it there."
-        )?;
-    }
-    writeln!(out, "Ctrl-C ends it.")?;
-    out.flush()
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn has_display() -> bool {

@@ -1,5 +1,8 @@
 //! Runs every golden file, and the README's own commands.
 
+mod serve;
+mod store;
+
 use std::path::PathBuf;
 use std::process::Command;
 use virtflow_e2e::{check, check_file, programs, root, run};

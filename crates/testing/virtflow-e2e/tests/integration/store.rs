@@ -1,0 +1,324 @@
+//! Stores as a user makes and uses them.
+
+use crate::FIXTURES;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use virtflow_e2e::{programs, root};
+
+/// A directory for one test, and the program with a cache in it.
+struct Place {
+    directory: tempfile::TempDir,
+    programs: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            programs: programs().unwrap(),
+        }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn virtflow(&self) -> Command {
+        let mut command = Command::new(self.programs.join("virtflow"));
+        command
+            .current_dir(root())
+            .env("VIRTFLOW_CACHE", self.at("cache"))
+            .env_remove("VIRTFLOW_CACHE_LIMIT");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.virtflow().args(arguments).output().unwrap()
+    }
+
+    fn said(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A trace that takes a second or more to analyse.
+    fn long_trace(&self) -> PathBuf {
+        let trace = self.at("long");
+        let made = Command::new(self.programs.join("virtflow-synth"))
+            .args([
+                "--no-truth",
+                "--seconds",
+                "1000",
+                "--events",
+                "2000000",
+                "--out",
+            ])
+            .arg(&trace)
+            .output()
+            .unwrap();
+        assert!(made.status.success());
+        trace
+    }
+}
+
+/// Names in a directory, hidden ones too.
+fn names(directory: &Path) -> Vec<String> {
+    let Ok(found) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
+    found.map(|entry| name(entry).unwrap()).collect()
+}
+
+#[test]
+fn a_store_gives_the_report_of_its_trace() {
+    let place = Place::new();
+    for fixture in FIXTURES {
+        let trace = format!("fixtures/{fixture}");
+        let store = place.at(fixture);
+        let store = store.to_str().unwrap();
+        let output = place.run(&["analyze", &trace, "-o", store]);
+        assert!(output.status.success());
+        for format in ["json", "text"] {
+            let of = |input| place.said(&["report", input, "--format", format]);
+            let title = |text: String| text.lines().skip(1).collect::<Vec<_>>().join("\n");
+            assert_eq!(title(of(store)), title(of(&trace)), "{fixture}");
+        }
+        // The same rows, lane by lane; a store has the last label of each.
+        let without_label = |line: &str| {
+            let mut fields: Vec<_> = line.split(',').collect();
+            if fields.len() > 8 {
+                fields.remove(5);
+            }
+            fields.join(",")
+        };
+        for rows in ["intervals", "edges"] {
+            let of = |input| {
+                let text = place.said(&[rows, input]);
+                let mut lines: Vec<_> = text.lines().map(without_label).collect();
+                lines.sort_unstable();
+                lines
+            };
+            assert!(of(store) == of(&trace), "{fixture}: {rows}");
+        }
+    }
+}
+
+#[test]
+fn a_stretch_of_time_is_that_of_the_trace() {
+    let place = Place::new();
+    let store = place.at("store");
+    let store = store.to_str().unwrap();
+    place.said(&["analyze", "fixtures/seed-nested", "-o", store]);
+    let of = |input| {
+        place.said(&[
+            "report",
+            input,
+            "--format",
+            "json",
+            "--range",
+            "+9s..+10.5s",
+        ])
+    };
+    assert_eq!(of(store), of("fixtures/seed-nested"));
+}
+
+#[test]
+fn a_store_with_other_options_is_refused() {
+    let place = Place::new();
+    let store = place.at("store");
+    let store = store.to_str().unwrap();
+    place.said(&["analyze", "fixtures/host-containers", "-o", store]);
+    let output = place.run(&["report", store, "--proved-only"]);
+    assert_eq!(output.status.code(), Some(3));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("without --proved-only"), "{errors}");
+}
+
+#[test]
+fn interrupted_it_leaves_nothing() {
+    let place = Place::new();
+    let trace = place.long_trace();
+    for signal in ["-INT", "-TERM"] {
+        let stores = place.at("stores");
+        fs::create_dir_all(&stores).unwrap();
+        let mut child = place
+            .virtflow()
+            .arg("analyze")
+            .arg(&trace)
+            .arg("-o")
+            .arg(stores.join("store"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while names(&stores).is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(
+            names(&stores)
+                .iter()
+                .all(|name| name.starts_with(".store.partial-"))
+        );
+        Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()
+            .unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(3), "{status}");
+        assert!(names(&stores).is_empty(), "{:?}", names(&stores));
+    }
+}
+
+#[test]
+fn killed_it_does_not_look_finished() {
+    let place = Place::new();
+    let trace = place.long_trace();
+    let store = place.at("stores/store");
+    fs::create_dir_all(place.at("stores")).unwrap();
+    let mut child = place
+        .virtflow()
+        .arg("analyze")
+        .arg(&trace)
+        .arg("-o")
+        .arg(&store)
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let partial = loop {
+        let found = names(&place.at("stores"));
+        let partial = found.first().map(|name| place.at("stores").join(name));
+        match partial {
+            Some(path) if path.join("manifest.json").exists() => break path,
+            _ => std::thread::sleep(Duration::from_millis(2)),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!store.exists());
+    let output = place.run(&["report", partial.to_str().unwrap()]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(errors.contains("was not finished"), "{errors}");
+}
+
+#[test]
+fn a_trace_is_not_analysed_twice() {
+    let place = Place::new();
+    let trace = place.at("trace");
+    copy(&root().join("fixtures/host-containers"), &trace);
+    let trace = trace.to_str().unwrap();
+    assert_eq!(place.said(&["cache", "ls"]), "nothing is kept\n");
+    let fresh = place.said(&["report", trace]);
+    place.said(&["analyze", trace]);
+    let listed = place.said(&["cache", "ls"]);
+    assert!(listed.contains(trace), "{listed}");
+    assert_eq!(place.said(&["report", trace]), fresh);
+
+    // Streams of zeros with the same sizes and times: only the store knows what was in them.
+    let streams: Vec<PathBuf> = files(Path::new(trace))
+        .into_iter()
+        .filter(|path| !path.ends_with("metadata") && path.to_str().unwrap().contains("kernel"))
+        .collect();
+    for stream in &streams {
+        let about = fs::metadata(stream).unwrap();
+        fs::write(stream, vec![0; usize::try_from(about.len()).unwrap()]).unwrap();
+        let file = fs::File::options().write(true).open(stream).unwrap();
+        file.set_modified(about.modified().unwrap()).unwrap();
+    }
+    assert_eq!(place.said(&["report", trace]), fresh);
+    assert_ne!(
+        place.run(&["report", trace, "--no-cache"]).stdout,
+        fresh.as_bytes()
+    );
+
+    // Touched, it is another trace.
+    let now = std::time::SystemTime::now();
+    let file = fs::File::options().write(true).open(&streams[0]).unwrap();
+    file.set_modified(now).unwrap();
+    assert_ne!(place.run(&["report", trace]).stdout, fresh.as_bytes());
+
+    let output = place.run(&["cache", "rm", "no-such-name"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(place.said(&["cache", "rm", trace]).starts_with("removed"));
+    assert_eq!(place.said(&["cache", "ls"]), "nothing is kept\n");
+}
+
+#[test]
+fn the_cache_has_a_limit() {
+    let place = Place::new();
+    for fixture in ["fixtures/host-containers", "fixtures/two-vms-network"] {
+        let mut analyze = place.virtflow();
+        let status = analyze
+            .args(["analyze", fixture])
+            .env("VIRTFLOW_CACHE_LIMIT", "1")
+            .output()
+            .unwrap();
+        assert!(status.status.success());
+    }
+    // The one just made stays, whatever its size.
+    let listed = place.said(&["cache", "ls"]);
+    assert!(listed.contains("two-vms-network") && !listed.contains("host-containers"));
+    assert!(place.said(&["cache", "rm", "--all"]).starts_with("removed"));
+}
+
+#[test]
+fn several_traces_make_one_store() {
+    let place = Place::new();
+    let store = place.at("store");
+    let store = store.to_str().unwrap();
+    let traces = ["fixtures/host-containers", "fixtures/host-containers"];
+    place.said(&["analyze", traces[0], traces[1], "-o", store]);
+    let once = place.said(&["report", traces[0], "--format", "json"]);
+    assert_eq!(place.said(&["report", store, "--format", "json"]), once);
+}
+
+#[test]
+fn nothing_else_is_overwritten() {
+    let place = Place::new();
+    let store = place.at("mine");
+    fs::create_dir(&store).unwrap();
+    fs::write(store.join("notes.txt"), "mine").unwrap();
+    let output = place.run(&[
+        "analyze",
+        "fixtures/host-containers",
+        "-o",
+        store.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(3));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("is not a store of virtflow"), "{errors}");
+    assert_eq!(names(&store), ["notes.txt"]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(directory).unwrap();
+    let paths = found.map(|entry| entry.unwrap().path());
+    let each = paths.flat_map(|path| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![path]
+        }
+    });
+    each.collect()
+}
