@@ -1,0 +1,412 @@
+import { batch, computed, effect, signal } from "@preact/signals";
+import { ApiError, followProgress, getJson, postJson } from "../api/client";
+import { Source } from "../api/source";
+import type { SourceSummary } from "../api/types";
+import { FilterError } from "../filter/lexer";
+import { parseFilter, type Expression } from "../filter/parser";
+import type { PaletteName } from "../timeline/palette";
+import { ZoomHistory } from "../time/history";
+import { around, clamp, pan, reveal, sameRange, zoom, type Range } from "../time/range";
+import { TIME_FORMATS, type TimeFormat } from "../time/time";
+import { bookmarksFromText, bookmarksToText, type Bookmark } from "./bookmarks";
+import { firstLayout, layoutFromText, layoutToText, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
+import { linkFromHash, linkToHash, type LinkState } from "./link";
+
+/** What the whole page shares: the opened source, what is looked at, and how. */
+
+export type Theme = "system" | "light" | "dark";
+
+const NOTHING: Range = { begin: 0n, end: 1_000n };
+
+export const version = signal("");
+export const sources = signal<readonly SourceSummary[]>([]);
+export const source = signal<Source | null>(null);
+export const opening = signal(false);
+export const problem = signal<string | null>(null);
+
+export const view = signal<Range>(NOTHING);
+export const selection = signal<Range | null>(null);
+export const mouseTime = signal<bigint | null>(null);
+/** The row that keys act on; its key, and its lane. */
+export const currentRow = signal<{ id: string; entity: number; vcpu: number } | null>(null);
+
+export const layout = signal<Layout>(firstLayout());
+export const activePanel = signal(0);
+export const maximised = signal(0);
+
+export const filterText = signal("");
+export const filterHides = signal(false);
+export const muted = signal<ReadonlySet<string>>(new Set());
+export const pins = signal<readonly string[]>([]);
+export const hidden = signal<ReadonlySet<string>>(new Set());
+export const arrows = signal(false);
+export const grid = signal(true);
+export const helpOpen = signal(false);
+export const bookmarksOpen = signal(false);
+/** What was just said to the user, also read aloud. */
+export const notice = signal("");
+
+function stored<T extends string>(key: string, known: readonly T[], otherwise: T): T {
+  const value = localStorage.getItem(`virtflow.${key}`);
+  return known.find((candidate) => candidate === value) ?? otherwise;
+}
+
+export const theme = signal<Theme>(stored("theme", ["system", "light", "dark"], "system"));
+export const palette = signal<PaletteName>(stored("palette", ["safe", "classic"], "safe"));
+export const timeFormat = signal<TimeFormat>(
+  stored(
+    "time",
+    TIME_FORMATS.map((format) => format.id),
+    "utc",
+  ),
+);
+
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+const systemIsDark = signal(systemDark.matches);
+systemDark.addEventListener("change", () => (systemIsDark.value = systemDark.matches));
+export const dark = computed(() => theme.value === "dark" || (theme.value === "system" && systemIsDark.value));
+
+/** The range that tables are about: the selection, or all that is visible. */
+export const subject = computed<Range>(() => {
+  const chosen = selection.value;
+  return chosen !== null && chosen.end > chosen.begin ? chosen : view.value;
+});
+
+/** The moment that point views are about. */
+export const cursor = computed<bigint | null>(() => selection.value?.begin ?? null);
+
+export interface Filter {
+  expression: Expression | null;
+  error: string | null;
+}
+
+export const filter = computed<Filter>(() => {
+  try {
+    return { expression: parseFilter(filterText.value), error: null };
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    return { expression: null, error: `${error.message} (at ${error.at + 1})` };
+  }
+});
+
+const bookmarkLists = signal<readonly Bookmark[]>([]);
+export const bookmarks = computed(() => bookmarkLists.value);
+
+export function setBookmarks(next: readonly Bookmark[]): void {
+  bookmarkLists.value = next;
+  const opened = source.peek();
+  if (opened !== null) localStorage.setItem(`virtflow.bookmarks.${opened.name}`, bookmarksToText(next));
+}
+
+export const savedFilters = signal<readonly string[]>(readSavedFilters());
+
+function readSavedFilters(): string[] {
+  try {
+    const parsed: unknown = JSON.parse(localStorage.getItem("virtflow.filters") ?? "[]");
+    return Array.isArray(parsed) ? parsed.map(String).slice(0, 4) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Keeps a filter; the oldest of more than four is forgotten. */
+export function saveFilter(text: string): void {
+  if (text.trim() === "") return;
+  const next = [text, ...savedFilters.peek().filter((other) => other !== text)].slice(0, 4);
+  savedFilters.value = next;
+  localStorage.setItem("virtflow.filters", JSON.stringify(next));
+}
+
+export function forgetFilter(text: string): void {
+  const next = savedFilters.peek().filter((other) => other !== text);
+  savedFilters.value = next;
+  localStorage.setItem("virtflow.filters", JSON.stringify(next));
+}
+
+let zooms = new ZoomHistory();
+
+/** Shows another range; the one before can be had back. */
+export function show(range: Range): void {
+  const opened = source.peek();
+  if (opened === null) return;
+  const next = clamp(range, opened.bounds);
+  const before = view.peek();
+  if (sameRange(next, before)) return;
+  zooms.leave(before, performance.now());
+  view.value = next;
+}
+
+export function zoomBy(factor: number, fraction = 0.5): void {
+  const opened = source.peek();
+  if (opened !== null) show(zoom(view.peek(), factor, fraction, opened.bounds));
+}
+
+/** Zooms around the cursor when it is visible, else around the middle. */
+export function zoomAtCursor(factor: number): void {
+  const at = mouseTime.peek() ?? cursor.peek();
+  const range = view.peek();
+  const inside = at !== null && at >= range.begin && at < range.end;
+  zoomBy(factor, inside ? Number(at - range.begin) / Number(range.end - range.begin) : 0.5);
+}
+
+export function panBy(fraction: number): void {
+  const opened = source.peek();
+  if (opened !== null) show(pan(view.peek(), fraction, opened.bounds));
+}
+
+export function showAll(): void {
+  const opened = source.peek();
+  if (opened !== null) show(opened.bounds);
+}
+
+export function zoomToSelection(): void {
+  const chosen = selection.peek();
+  if (chosen !== null && chosen.end > chosen.begin) show(chosen);
+}
+
+export function undoZoom(): void {
+  const range = zooms.undo(view.peek());
+  if (range !== null) view.value = range;
+}
+
+export function redoZoom(): void {
+  const range = zooms.redo(view.peek());
+  if (range !== null) view.value = range;
+}
+
+/** Selects a stretch (or a moment) and brings its begin into view. */
+export function select(range: Range | null, options: { reveal?: boolean; focus?: boolean } = {}): void {
+  const opened = source.peek();
+  if (opened === null) return;
+  batch(() => {
+    selection.value = range;
+    if (range === null) return;
+    if (options.focus === true) show(around(range, opened.bounds));
+    else if (options.reveal === true) show(reveal(view.peek(), range.begin, opened.bounds));
+  });
+}
+
+export function say(text: string): void {
+  notice.value = text;
+}
+
+/** Opens a view, or makes the open one active. */
+export function openPanel(name: ViewName, options?: Record<string, string>): void {
+  const open = panelsOf(layout.peek()).find((panel) => panel.view === name && (options === undefined || sameOptions(panel.options, options)));
+  if (open !== undefined) {
+    activePanel.value = open.id;
+    return;
+  }
+  addPanel(name, options);
+}
+
+/** Opens a view even if it is open: the same thing twice, with other options. */
+export function addPanel(name: ViewName, options?: Record<string, string>): void {
+  const panel = newPanel(name, options);
+  batch(() => {
+    layout.value = openView(layout.peek(), panel);
+    activePanel.value = panel.id;
+    maximised.value = 0;
+  });
+}
+
+/** Replaces what is open by these views, column by column. */
+export function batchOpen(columns: readonly (readonly ViewName[])[]): void {
+  const next = columns.map((views, index) => ({ weight: index === 0 ? 1.6 : 1, panels: views.map((name) => newPanel(name)) }));
+  batch(() => {
+    layout.value = next;
+    activePanel.value = next[0]?.panels[0]?.id ?? 0;
+    maximised.value = 0;
+  });
+}
+
+function sameOptions(a: Readonly<Record<string, string>>, b: Record<string, string>): boolean {
+  return Object.entries(b).every(([name, value]) => a[name] === value);
+}
+
+/** Goes to a place that a table or a finding names: row, selection and range. */
+export function goTo(entity: number, range: Range, vcpu = -1): void {
+  const opened = source.peek();
+  if (opened === null) return;
+  const found = opened.entities.get(entity);
+  batch(() => {
+    if (found !== undefined) currentRow.value = { id: found.key, entity, vcpu };
+    const timeline = viewOf(found?.kind ?? "");
+    if (timeline !== null && !panelsOf(layout.peek()).some((panel) => panel.view === timeline)) openPanel(timeline);
+    select(range, { focus: true });
+  });
+}
+
+function viewOf(kind: string): ViewName | null {
+  if (kind === "vcpu" || kind === "nested-vcpu" || kind === "vm" || kind === "nested-vm") return "vms";
+  if (kind === "process" || kind === "guest-thread") return "processes";
+  return kind === "cpu" || kind === "thread" || kind === "device" || kind === "container" ? "resources" : null;
+}
+
+let openingNow: AbortController | null = null;
+
+/** Opens a source; `link` is what to restore, else all of it is shown with the overview. */
+export async function openSource(id: string, link?: LinkState): Promise<void> {
+  openingNow?.abort();
+  const controller = new AbortController();
+  openingNow = controller;
+  opening.value = true;
+  try {
+    const opened = await Source.open(id, controller.signal);
+    if (controller.signal.aborted) return;
+    zooms = new ZoomHistory();
+    batch(() => {
+      source.value = opened;
+      problem.value = null;
+      view.value = link?.range != null ? clamp(link.range, opened.bounds) : opened.bounds;
+      selection.value = link?.selection ?? null;
+      const row = opened.entities.find(link?.row ?? "");
+      currentRow.value = row === undefined ? null : { id: row.key, entity: row.id, vcpu: -1 };
+      layout.value = layoutFromText(link?.views ?? "") ?? firstLayout();
+      activePanel.value = panelsOf(layout.value)[0]?.id ?? 0;
+      maximised.value = 0;
+      pins.value = link?.pins ?? [];
+      hidden.value = new Set(link?.hidden ?? []);
+      bookmarkLists.value = bookmarksFromText(localStorage.getItem(`virtflow.bookmarks.${opened.name}`));
+    });
+  } catch (error) {
+    if (!controller.signal.aborted) problem.value = `The source cannot be opened: ${(error as Error).message}`;
+  } finally {
+    if (openingNow === controller) opening.value = false;
+  }
+}
+
+/** Loads what a source that is still being analysed has got meanwhile; what is shown stays. */
+async function refreshSource(): Promise<void> {
+  const before = source.peek();
+  if (before === null) return;
+  const whole = sameRange(view.peek(), before.bounds);
+  const after = await Source.open(before.id);
+  if (source.peek() !== before) return;
+  batch(() => {
+    source.value = after;
+    if (whole) view.value = after.bounds;
+  });
+}
+
+/** Asks the server to open what lies at `path` below its root, and shows it as soon as there is something to see. */
+export async function openPath(path: string): Promise<void> {
+  try {
+    const summary = await postJson<SourceSummary>("/sources", { path });
+    if (!sources.peek().some((known) => known.id === summary.id)) sources.value = [...sources.peek(), summary];
+    if (summary.begin_ns !== null) await openSource(summary.id);
+    else say("It is being opened; it can be chosen as soon as its begin is known.");
+  } catch (error) {
+    problem.value = `“${path.slice(0, 120)}” cannot be opened: ${(error as Error).message}`;
+  }
+}
+
+let refreshing = false;
+
+async function onProgress(element: unknown): Promise<void> {
+  const summary = element as SourceSummary;
+  const known = sources.peek();
+  const before = known.find((other) => other.id === summary.id);
+  sources.value = before === undefined ? [...known, summary] : known.map((other) => (other.id === summary.id ? summary : other));
+  const opened = source.peek();
+  const grown = before !== undefined && (before.complete_to_ns !== summary.complete_to_ns || before.state !== summary.state);
+  if (opened?.id !== summary.id || !grown || refreshing) return;
+  refreshing = true;
+  try {
+    await refreshSource();
+    if (summary.state === "analysing") await new Promise((done) => setTimeout(done, 1500));
+  } catch (error) {
+    problem.value = (error as Error).message;
+  } finally {
+    refreshing = false;
+  }
+}
+
+/** Watches the sources until the page is closed; a connection that breaks is made again. */
+async function watch(): Promise<void> {
+  for (;;) {
+    try {
+      await followProgress((element) => void onProgress(element), new AbortController().signal);
+    } catch {
+      // The server may be restarting; what is shown stays usable.
+    }
+    await new Promise((done) => setTimeout(done, 3000));
+  }
+}
+
+function linkState(): LinkState {
+  const opened = source.value;
+  return {
+    source: opened?.name ?? "",
+    range: opened === null ? null : view.value,
+    selection: selection.value,
+    row: currentRow.value?.id ?? "",
+    views: layoutToText(layout.value),
+    filter: filterText.value,
+    hide: filterHides.value,
+    muted: [...muted.value],
+    pins: [...pins.value],
+    hidden: [...hidden.value],
+    theme: theme.value === "system" ? "" : theme.value,
+    palette: palette.value === "safe" ? "" : palette.value,
+    time: timeFormat.value === "utc" ? "" : timeFormat.value,
+    arrows: arrows.value,
+  };
+}
+
+function applyLook(link: LinkState): void {
+  batch(() => {
+    if (link.theme === "light" || link.theme === "dark") theme.value = link.theme;
+    if (link.palette === "classic") palette.value = "classic";
+    const format = TIME_FORMATS.find((known) => known.id === link.time);
+    if (format !== undefined) timeFormat.value = format.id;
+    filterText.value = link.filter;
+    filterHides.value = link.hide;
+    muted.value = new Set(link.muted);
+    arrows.value = link.arrows;
+  });
+}
+
+let written = "";
+
+/** Reads the address, opens what it names, and from then on keeps the address up to date. */
+export async function start(): Promise<void> {
+  const link = linkFromHash(location.hash);
+  applyLook(link);
+  try {
+    const reply = await getJson<{ version: string; sources: SourceSummary[] }>("/sources");
+    batch(() => {
+      version.value = reply.version;
+      sources.value = reply.sources;
+    });
+  } catch (error) {
+    problem.value = error instanceof ApiError ? error.message : `The server does not answer: ${(error as Error).message}`;
+    return;
+  }
+  const listed = sources.peek();
+  const wanted = listed.find((known) => known.name === link.source) ?? listed.find((known) => known.id === link.source);
+  if (link.source !== "" && wanted === undefined) problem.value = `No source is called “${link.source.slice(0, 80)}”.`;
+  const first = wanted ?? (listed.length === 1 ? listed[0] : undefined);
+  if (first !== undefined) await openSource(first.id, wanted === undefined ? undefined : link);
+  void watch();
+
+  let timer = 0;
+  effect(() => {
+    const hash = linkToHash(linkState());
+    clearTimeout(timer);
+    timer = window.setTimeout(() => {
+      written = hash;
+      history.replaceState(null, "", "#" + hash);
+    }, 200);
+  });
+  effect(() => localStorage.setItem("virtflow.theme", theme.value));
+  effect(() => localStorage.setItem("virtflow.palette", palette.value));
+  effect(() => localStorage.setItem("virtflow.time", timeFormat.value));
+  addEventListener("hashchange", () => {
+    if (location.hash.slice(1) === written) return;
+    const changed = linkFromHash(location.hash);
+    applyLook(changed);
+    const target = sources.peek().find((known) => known.name === changed.source);
+    if (target !== undefined) void openSource(target.id, changed);
+  });
+}

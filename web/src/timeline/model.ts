@@ -1,0 +1,440 @@
+import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
+import type { Interval, LaneSegments } from "../api/segments";
+import type { Edge, Source } from "../api/source";
+import { changePanel, type Panel } from "../app/layout";
+import { arrows, currentRow, cursor, filter, filterHides, goTo, hidden, layout as pageLayout, mouseTime, muted, pins, say, select, selection, source, view } from "../app/session";
+import { sameRange, type Range } from "../time/range";
+import { formatDuration } from "../time/time";
+import { LaneStore } from "./lane-store";
+import { seeLanes } from "./legend-items";
+import { Matcher } from "./matcher";
+import { ROW_HEIGHT, stateText } from "./paint";
+import { isSteal, isWait, rankOf } from "./palette";
+import { allNodes, pathTo, rowsOf, type Row, type Sorting, type TreeNode } from "./rows";
+
+/** One matcher for all timelines, made anew when the filter or the legend changes. */
+export const matcher: ReadonlySignal<Matcher | null> = computed(() => {
+  const opened = source.value;
+  return opened === null ? null : new Matcher(opened, filter.value.expression, muted.value);
+});
+
+export interface Hover {
+  row: Row;
+  time: bigint;
+  /** Where the mouse is in the window. */
+  pageX: number;
+  pageY: number;
+}
+
+/** Rows opened or closed by hand that a link keeps. */
+const MOST_TOGGLED = 60;
+
+const NO_BUSY: ReadonlyMap<number, number> = new Map();
+
+/** What one timeline panel shows and does; knows nothing of the page's elements. */
+export class TimelineModel {
+  readonly tree = signal<readonly TreeNode[]>([]);
+  readonly toggled = signal<ReadonlySet<string>>(new Set());
+  readonly top = signal(0);
+  readonly size = signal({ width: 0, height: 0 });
+  /** Rises whenever new data has come. */
+  readonly stamp = signal(0);
+  readonly loading = signal(false);
+  readonly error = signal<string | null>(null);
+  readonly hover = signal<Hover | null>(null);
+  readonly edges = signal<readonly Edge[]>([]);
+  readonly edgesLeftOut = signal(0);
+  readonly store: LaneStore;
+  /** Brings a row into view; set by the element that scrolls. */
+  scrollTo: (row: number) => void = () => undefined;
+
+  private readonly busy = signal<ReadonlyMap<number, number>>(NO_BUSY);
+  private readonly matching = signal<ReadonlySet<string> | null>(null);
+  private readonly ends: (() => void)[] = [];
+
+  readonly rows: ReadonlySignal<readonly Row[]>;
+  readonly visible: ReadonlySignal<readonly Row[]>;
+  readonly pinnedCount: ReadonlySignal<number>;
+
+  constructor(
+    readonly panel: number,
+    readonly source: Source,
+    private readonly options: ReadonlySignal<Panel["options"]>,
+  ) {
+    this.store = new LaneStore(
+      source,
+      (error) => {
+        batch(() => {
+          this.error.value = error;
+          this.loading.value = false;
+          this.stamp.value += 1;
+        });
+      },
+      (lanes: readonly LaneSegments[]) => seeLanes(source, lanes),
+    );
+    this.rows = computed(() =>
+      rowsOf(this.tree.value, {
+        toggled: this.toggled.value,
+        pins: pins.value,
+        hidden: hidden.value,
+        sorting: this.sorting.value,
+        flat: this.options.value["group"] === "flat",
+        busy: this.busy.value,
+        matching: this.matching.value,
+        alive: this.options.value["absent"] === "hide" ? { begin: source.distance(view.value.begin), end: source.distance(view.value.end) } : null,
+      }),
+    );
+    this.pinnedCount = computed(() => this.rows.value.filter((row) => row.pinned).length);
+    this.visible = computed(() => {
+      const rows = this.rows.value;
+      const pinned = Math.min(this.pinnedCount.value, Math.max(0, this.capacity.value - 2));
+      const from = this.pinnedCount.value + Math.min(this.top.value, Math.max(0, rows.length - this.pinnedCount.value - 1));
+      return [...rows.slice(0, pinned), ...rows.slice(from, from + this.capacity.value - pinned)];
+    });
+    this.toggled.value = new Set(fromList(this.options.peek()["toggled"]));
+    this.ends.push(effect(() => this.setOption("toggled", toList(this.toggled.value))));
+    this.ends.push(effect(() => this.request()), effect(() => this.fetchEdges()), effect(() => this.sortByBusy()), effect(() => this.probe()), effect(() => this.openCurrent()), effect(() => this.forgetHover()));
+  }
+
+  readonly capacity = computed(() => Math.max(1, Math.ceil(this.size.value.height / ROW_HEIGHT)));
+  readonly sorting = computed<Sorting>(() => {
+    const wanted = this.options.value["sort"];
+    return wanted === "name" || wanted === "begin" || wanted === "busy" ? wanted : "tree";
+  });
+
+  close(): void {
+    for (const end of this.ends) end();
+    this.store.close();
+  }
+
+  setOption(name: string, value: string): void {
+    if ((this.options.peek()[name] ?? "") === value) return;
+    const options = { ...this.options.peek() };
+    if (value === "") delete options[name];
+    else options[name] = value;
+    pageLayout.value = changePanel(pageLayout.peek(), this.panel, { options });
+  }
+
+  private request(): void {
+    const entities = new Set<number>();
+    for (const row of this.visible.value) for (const lane of row.node.lanes) entities.add(lane);
+    this.store.want([...entities], view.value, this.size.value.width);
+    this.loading.value = this.store.busy;
+  }
+
+  private edgeTimer = 0;
+  private edgeRequest: AbortController | null = null;
+
+  private fetchEdges(): void {
+    clearTimeout(this.edgeTimer);
+    const range = view.value;
+    const entities = this.visible.value.flatMap((row) => (row.node.entity >= 0 && row.node.drawing !== "average" ? [row.node.entity] : []));
+    if (!arrows.value || entities.length === 0) {
+      this.edges.value = [];
+      this.edgesLeftOut.value = 0;
+      return;
+    }
+    this.edgeTimer = window.setTimeout(() => {
+      this.edgeRequest?.abort();
+      const controller = new AbortController();
+      this.edgeRequest = controller;
+      this.source.edges(range, [...new Set(entities)], 1500, controller.signal).then(
+        ({ edges, leftOut }) => {
+          if (controller.signal.aborted) return;
+          batch(() => {
+            this.edges.value = edges;
+            this.edgesLeftOut.value = leftOut;
+          });
+        },
+        () => undefined,
+      );
+    }, 150);
+  }
+
+  private sortTimer = 0;
+
+  /** Sorting by time on a processor asks for sums over what is visible. */
+  private sortByBusy(): void {
+    clearTimeout(this.sortTimer);
+    if (this.sorting.value !== "busy") return;
+    const range = view.value;
+    const entities = [...new Set(allNodes(this.tree.value).flatMap((node) => node.lanes))];
+    this.sortTimer = window.setTimeout(() => {
+      this.source.budget(range, entities).then(
+        (budget) => {
+          const sums = new Map<number, number>();
+          for (const row of budget) {
+            const state = this.source.vocabulary.state(row.state);
+            if (rankOf(state) <= rankOf("irq-stolen") && !isSteal(state) && !isWait(state)) sums.set(row.entity, (sums.get(row.entity) ?? 0) + row.ns);
+          }
+          this.busy.value = sums;
+        },
+        () => undefined,
+      );
+    }, 250);
+  }
+
+  private probeTimer = 0;
+  private probeRequest: AbortController | null = null;
+
+  /** A filter that hides leaves out rows without a match in what is visible; a coarse look at every row finds them. */
+  private probe(): void {
+    clearTimeout(this.probeTimer);
+    this.probeRequest?.abort();
+    const judge = matcher.value;
+    const range = view.value;
+    const nodes = allNodes(this.tree.value).filter((node) => node.drawing === "lane" || node.drawing === "merge");
+    if (!filterHides.value || judge === null || !judge.active || filter.value.error !== null) {
+      this.matching.value = null;
+      return;
+    }
+    const controller = new AbortController();
+    this.probeRequest = controller;
+    this.probeTimer = window.setTimeout(() => {
+      void this.findMatching(nodes, judge, range, controller.signal).catch(() => undefined);
+    }, 200);
+  }
+
+  private async findMatching(nodes: readonly TreeNode[], judge: Matcher, range: Range, signal: AbortSignal): Promise<void> {
+    const found = new Set<string>();
+    const entities = [...new Set(nodes.map((node) => node.entity))];
+    for (let at = 0; at < entities.length; at += 200) {
+      const { lanes } = await this.source.viewport(range, 400, entities.slice(at, at + 200), signal);
+      const hits = new Set<string>();
+      for (const lane of lanes) {
+        if (!judge.rows(lane.segments, lane.entity, lane.vcpu).includes(1)) continue;
+        hits.add(`${lane.entity}@-1`);
+        hits.add(`${lane.entity}@${lane.vcpu}`);
+      }
+      for (const node of nodes) if (hits.has(`${node.entity}@${node.vcpu}`)) found.add(node.id);
+    }
+    if (!signal.aborted) this.matching.value = found;
+  }
+
+  /** What was under the mouse is elsewhere once the picture has moved. */
+  private forgetHover(): void {
+    void view.value;
+    this.hover.value = null;
+  }
+
+  private shownCurrent = "";
+
+  /** When another view or a link names a row here, opens what is above it and scrolls to it. */
+  private openCurrent(): void {
+    const id = currentRow.value?.id ?? "";
+    const tree = this.tree.value;
+    if (id === this.shownCurrent || tree.length === 0 || this.size.value.height === 0) return;
+    this.shownCurrent = id;
+    const path = pathTo(tree, id);
+    if (path.length === 0) return;
+    const toggled = new Set(this.toggled.peek());
+    for (const above of path.slice(0, -1)) {
+      if (above.open === toggled.has(above.id)) {
+        if (above.open) toggled.delete(above.id);
+        else toggled.add(above.id);
+      }
+    }
+    this.toggled.value = toggled;
+    const at = this.rows.peek().findIndex((row) => row.node.id === id);
+    if (at >= 0) this.scrollTo(at);
+  }
+
+  setCurrent(row: Row): void {
+    this.shownCurrent = row.node.id;
+    currentRow.value = { id: row.node.id, entity: row.node.entity, vcpu: row.node.vcpu };
+  }
+
+  get current(): Row | undefined {
+    const id = currentRow.peek()?.id;
+    return this.rows.peek().find((row) => row.node.id === id);
+  }
+
+  toggle(row: Row): void {
+    if (row.node.children.length === 0) return;
+    const toggled = new Set(this.toggled.peek());
+    if (!toggled.delete(row.node.id)) toggled.add(row.node.id);
+    this.toggled.value = toggled;
+  }
+
+  setAllOpen(open: boolean): void {
+    this.toggled.value = new Set(
+      allNodes(this.tree.peek())
+        .filter((node) => node.children.length > 0 && node.open !== open)
+        .map((node) => node.id),
+    );
+  }
+
+  moveRow(by: number): void {
+    this.hover.value = null;
+    const rows = this.rows.peek();
+    if (rows.length === 0) return;
+    const at = rows.findIndex((row) => row.node.id === currentRow.peek()?.id);
+    const next = Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by));
+    const row = rows[next];
+    if (row === undefined) return;
+    this.setCurrent(row);
+    this.scrollTo(next);
+    say(this.describe(row, cursor.peek()));
+  }
+
+  togglePin(row: Row): void {
+    const { id } = row.node;
+    pins.value = pins.peek().includes(id) ? pins.peek().filter((other) => other !== id) : [...pins.peek(), id];
+  }
+
+  hideRow(row: Row): void {
+    hidden.value = new Set([...hidden.peek(), row.node.id]);
+    say(`${row.node.title} is hidden; “show hidden rows” in the panel's bar brings it back.`);
+  }
+
+  /** The exact intervals of a row's lanes, asked of the server. */
+  private async changes(row: Row, time: bigint, to: "next" | "previous" | "here"): Promise<Interval[]> {
+    const { entity, vcpu, drawing } = row.node;
+    if (drawing !== "lane" && drawing !== "merge") return [];
+    const lanes = vcpu >= 0 ? [vcpu] : this.store.vcpusOf(entity);
+    const answers = await Promise.all((lanes.length > 0 ? lanes : [-1]).map((lane) => this.source.change(entity, lane, time, to)));
+    return answers.filter((answer) => answer !== null);
+  }
+
+  /** The interval under a moment; of several lanes the most active one's. */
+  async intervalAt(row: Row, time: bigint): Promise<Interval | null> {
+    const found = await this.changes(row, time, "here");
+    const rank = (interval: Interval): number => rankOf(this.source.vocabulary.state(interval.state));
+    return found.sort((a, b) => rank(a) - rank(b))[0] ?? null;
+  }
+
+  /** Selects the next or previous interval of the current row; with a filter, the next that passes it. */
+  async step(to: "next" | "previous"): Promise<void> {
+    const row = this.current ?? this.rows.peek().find((other) => other.node.drawing === "lane");
+    if (row === undefined) return;
+    this.setCurrent(row);
+    const judge = matcher.peek();
+    let time = cursor.peek() ?? (to === "next" ? view.peek().begin : view.peek().end);
+    for (let turn = 0; turn < 400; turn += 1) {
+      const found = await this.changes(row, time, to);
+      const interval = found.sort((a, b) => (to === "next" ? a.start - b.start : b.end - a.end))[0];
+      if (interval === undefined) {
+        say(to === "next" ? "No state follows." : "No state comes before.");
+        return;
+      }
+      time = this.source.moment(interval.start);
+      if (judge !== null && judge.active && !judge.interval(interval)) continue;
+      this.selectInterval(interval);
+      return;
+    }
+    say("None of the next 400 states passes the filter.");
+  }
+
+  selectInterval(interval: Interval, focus = false): void {
+    select({ begin: this.source.moment(interval.start), end: this.source.moment(interval.end) }, { reveal: true, focus });
+    say(this.sentence(interval));
+  }
+
+  /** Goes along the edge that made this row go on, or that it caused. */
+  async follow(to: "back" | "forth"): Promise<void> {
+    const row = this.current;
+    const time = cursor.peek();
+    if (row === undefined || row.node.entity < 0 || time === null) {
+      say("Select a state first.");
+      return;
+    }
+    const { entities } = this.source;
+    const own = entities.get(row.node.entity);
+    const twin = own === undefined ? undefined : entities.twin(own);
+    const asked = twin === undefined ? [row.node.entity] : [row.node.entity, twin.id];
+    const answers = (await Promise.all(asked.map((entity) => this.source.follow(entity, time, to)))).filter((answer) => answer !== null);
+    const edge = answers.sort((a, b) => (to === "back" ? b.toTime - a.toTime : a.fromTime - b.fromTime))[0];
+    if (edge === undefined) {
+      say(to === "back" ? "Nothing is known to have led here." : "Nothing is known to follow from here.");
+      return;
+    }
+    const [end, at] = to === "back" ? [edge.from, edge.fromTime] : [edge.to, edge.toTime];
+    const other = entities.get(end);
+    const entity = other === undefined ? end : entities.asVcpu(other).id;
+    const moment = this.source.moment(at);
+    if (to === "back" && moment === time && entity === row.node.entity) {
+      say("This edge leads to itself.");
+      return;
+    }
+    const keep = view.peek();
+    const length = keep.end - keep.begin;
+    const shown = moment >= keep.begin && moment < keep.end ? keep : { begin: moment - length / 2n, end: moment + length / 2n };
+    goTo(entity, { begin: moment, end: moment });
+    if (!sameRange(view.peek(), shown)) view.value = shown;
+    const words = this.source.vocabulary;
+    say(`${words.edge(edge.kind)} (${words.confidence(edge.confidence)}): ${entities.who(edge.from)} to ${entities.who(edge.to)}`);
+  }
+
+  /** One interval as a sentence. */
+  sentence(interval: Interval): string {
+    const words = this.source.vocabulary;
+    const by = this.source.entities.who(interval.by);
+    const state = stateText(this.source, interval.state, interval.cause, interval.level);
+    return `${this.source.entities.title(interval.entity)}: ${state}${by === "" ? "" : ` by ${by}`}, ${formatDuration(interval.end - interval.start)}, ${words.confidence(interval.confidence)}`;
+  }
+
+  /** What a row does at a moment, in words, from what is on screen. */
+  describe(row: Row, time: bigint | null): string {
+    if (time === null) return row.node.title;
+    const lanes = this.store.at(row.node, this.source.distance(time), view.peek(), this.size.peek().width);
+    const parts = lanes[0];
+    if (parts === undefined || parts.length === 0) return `${row.node.title}: ${row.node.drawing === "none" ? "a group" : "not there"}`;
+    const [first] = parts;
+    if (first !== undefined && first.exact) {
+      const by = this.source.entities.who(first.by);
+      return `${row.node.title}: ${stateText(this.source, first.state, first.cause, first.level)}${by === "" ? "" : ` by ${by}`}, ${formatDuration(first.end - first.start)}, ${this.source.vocabulary.confidence(first.confidence)}`;
+    }
+    const total = (first?.end ?? 1) - (first?.start ?? 0);
+    // Parts that differ in cause or level but read the same are one.
+    const sums = new Map<string, number>();
+    for (const part of parts) {
+      const text = stateText(this.source, part.state, part.cause, part.level);
+      sums.set(text, (sums.get(text) ?? 0) + part.ns);
+    }
+    const shares = [...sums].map(([text, ns]) => `${text} ${Math.round((ns / total) * 100)} %`);
+    return `${row.node.title}: ${shares.join(", ")} of ${formatDuration(total)}`;
+  }
+
+  /** Sets the cursor and the current row where somebody clicked. */
+  point(row: Row | undefined, time: bigint): void {
+    batch(() => {
+      if (row !== undefined) this.setCurrent(row);
+      select({ begin: time, end: time });
+    });
+  }
+
+  async zoomToState(row: Row, time: bigint): Promise<void> {
+    const interval = await this.intervalAt(row, time);
+    if (interval !== null) this.selectInterval(interval, true);
+  }
+
+  /** Zooms to the selection, or to the state under the cursor. */
+  async focus(): Promise<void> {
+    const chosen = selection.peek();
+    if (chosen !== null && chosen.end > chosen.begin) {
+      select(chosen, { focus: true });
+      return;
+    }
+    const row = this.current;
+    const time = cursor.peek() ?? mouseTime.peek();
+    if (row !== undefined && time !== null) await this.zoomToState(row, time);
+  }
+}
+
+function toList(ids: ReadonlySet<string>): string {
+  return [...ids].slice(0, MOST_TOGGLED).map(encodeURIComponent).join(" ");
+}
+
+function fromList(text: string | undefined): string[] {
+  if (text === undefined || text === "") return [];
+  return text.split(" ").map((id) => {
+    try {
+      return decodeURIComponent(id);
+    } catch {
+      return id;
+    }
+  });
+}
+
+/** The timelines that are open, by panel: keys act on the active one. */
+export const timelines = new Map<number, TimelineModel>();

@@ -1,0 +1,229 @@
+import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Source } from "../api/source";
+import type { ExitReply } from "../api/types";
+import { PanelFrame } from "../app/PanelFrame";
+import { changePanel, type Panel } from "../app/layout";
+import { dark, goTo, layout, subject } from "../app/session";
+import { useReply } from "../app/use-reply";
+import { css } from "../surface/surface";
+import { readInks } from "../timeline/inks";
+import { formatDuration, formatShare, grouped } from "../time/time";
+import { DataTable, type TableColumn } from "./DataTable";
+import { RangeNote } from "./scope";
+
+/** By what exits are told apart besides their reason. */
+const GROUPINGS = [
+  { id: "", title: "reason" },
+  { id: "vm", title: "reason and VM" },
+  { id: "vcpu", title: "reason and vCPU" },
+  { id: "process", title: "reason and process" },
+] as const;
+
+interface ExitGroup {
+  key: string;
+  name: string;
+  who: string;
+  count: number;
+  ns: number;
+  kernel: number;
+  vmm: number;
+  offCpu: number;
+  /** Only exact while one reply row is behind the group; else the largest of them. */
+  p50: number;
+  p99: number;
+  max: number;
+  maxStart: bigint;
+  maxVcpu: number;
+  histogram: Map<number, number>;
+  merged: boolean;
+}
+
+/** View 6: why vCPUs left guest code, and how long until they entered it again. */
+export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
+  const range = subject.value;
+  const by = panel.options["by"] ?? "";
+  const reply = useReply((signal) => source.exits(range, null, signal), [source, range], 200);
+  const hasProcesses = reply.value.value?.some((exit) => exit.process >= 0) ?? false;
+  const groups = useMemo(() => groupExits(source, reply.value.value ?? [], by), [source, reply.value.value, by]);
+  const total = groups.reduce((sum, group) => sum + group.ns, 0);
+  const columns = useMemo(() => columnsOf(total, by !== ""), [total, by]);
+  const picked = useSignal("");
+  const current = groups.find((group) => group.key === picked.value) ?? [...groups].sort((a, b) => b.ns - a.ns)[0];
+  return (
+    <PanelFrame
+      panel={panel}
+      busy={reply.busy}
+      error={reply.error.value}
+      controls={
+        <>
+          <label class="inline">
+            <span class="label-text">By</span>
+            <select value={by} onChange={(event) => (layout.value = changePanel(layout.peek(), panel.id, { options: { ...panel.options, by: event.currentTarget.value } }))}>
+              {GROUPINGS.filter((grouping) => grouping.id !== "process" || hasProcesses || by === "process").map((grouping) => (
+                <option key={grouping.id} value={grouping.id}>
+                  {grouping.title}
+                </option>
+              ))}
+            </select>
+          </label>
+          <RangeNote source={source} />
+        </>
+      }
+    >
+      <div class="split-rows">
+        <DataTable
+          panel={panel.id}
+          name="Exits"
+          columns={columns}
+          rows={groups}
+          rowKey={(row) => row.key}
+          onOpen={(row) => (picked.value = row.key)}
+          isCurrent={(row) => row.key === current?.key}
+          empty={reply.busy.value ? "…" : "No exits in this range."}
+          sortBy={by === "" ? 2 : 3}
+        />
+        {current !== undefined && <Histogram source={source} group={current} />}
+      </div>
+    </PanelFrame>
+  );
+}
+
+function groupExits(source: Source, exits: readonly ExitReply[], by: string): ExitGroup[] {
+  const groups = new Map<string, ExitGroup>();
+  for (const exit of exits) {
+    const at = exit.nested >= 0 ? exit.nested : exit.vcpu;
+    const entity = source.entities.get(at);
+    const guest = entity === undefined ? undefined : source.entities.guestOf(entity);
+    const whoId = by === "vm" ? (guest?.id ?? -1) : by === "vcpu" ? at : by === "process" ? exit.process : -1;
+    const who = by === "" ? "" : whoId < 0 ? "not known" : source.entities.title(whoId);
+    const name = exit.name + (exit.reflected ? " (to L1)" : "");
+    const key = `${exit.isa} ${exit.reason} ${exit.reflected} ${whoId}`;
+    const known = groups.get(key);
+    const longer = known === undefined || Number(exit.max_ns) > known.max;
+    const histogram = known?.histogram ?? new Map<number, number>();
+    for (const bin of exit.histogram) histogram.set(Number(bin.from_ns), (histogram.get(Number(bin.from_ns)) ?? 0) + bin.count);
+    groups.set(key, {
+      key,
+      name,
+      who,
+      histogram,
+      count: (known?.count ?? 0) + exit.count,
+      ns: (known?.ns ?? 0) + Number(exit.ns),
+      kernel: (known?.kernel ?? 0) + Number(exit.kernel_ns),
+      vmm: (known?.vmm ?? 0) + Number(exit.vmm_ns),
+      offCpu: (known?.offCpu ?? 0) + Number(exit.off_cpu_ns),
+      p50: Number(exit.p50_ns),
+      p99: Number(exit.p99_ns),
+      max: longer ? Number(exit.max_ns) : known.max,
+      maxStart: longer ? BigInt(exit.max_start_ns) : known.maxStart,
+      maxVcpu: longer ? at : known.maxVcpu,
+      merged: known !== undefined,
+    });
+  }
+  for (const group of groups.values()) {
+    if (!group.merged) continue;
+    group.p50 = quantile(group.histogram, 0.5);
+    group.p99 = Math.min(group.max, quantile(group.histogram, 0.99));
+  }
+  return [...groups.values()];
+}
+
+/** A quantile from bins by powers of two: the geometric middle of its bin. */
+export function quantile(histogram: ReadonlyMap<number, number>, share: number): number {
+  const bins = [...histogram].sort((a, b) => a[0] - b[0]);
+  const wanted = bins.reduce((sum, [, count]) => sum + count, 0) * share;
+  let sum = 0;
+  for (const [from, count] of bins) {
+    sum += count;
+    if (sum >= wanted) return Math.round(from * Math.SQRT2);
+  }
+  return 0;
+}
+
+function columnsOf(total: number, who: boolean): TableColumn<ExitGroup>[] {
+  const time = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({ title, value, numeric: true, width: 9, tip, render: (row) => formatDuration(value(row)) });
+  const share = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({ title, value: (row) => (row.ns > 0 ? value(row) / row.ns : 0), numeric: true, width: 10, tip, render: (row) => formatShare(row.ns > 0 ? value(row) / row.ns : 0) });
+  const approximate = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({ title, value, numeric: true, width: 12, tip, render: (row) => (row.merged ? "≈ " : "") + formatDuration(value(row)) });
+  return [
+    { title: "Reason", value: (row) => row.name, width: 14, grow: 1 },
+    ...(who ? [{ title: "Of", value: (row: ExitGroup) => row.who, width: 16, grow: 1.4 }] : []),
+    { title: "Count", value: (row) => row.count, numeric: true, width: 9, render: (row) => grouped(row.count) },
+    time("Total", (row) => row.ns, "From the exit to the next entry, summed"),
+    { title: "Share", value: (row) => row.ns, numeric: true, width: 8, tip: "Of the time of all exits", render: (row) => formatShare(total > 0 ? row.ns / total : 0) },
+    share("Kernel", (row) => row.kernel, "Of its time: KVM on a CPU"),
+    share("VMM", (row) => row.vmm, "Of its time: the VMM's own code on a CPU"),
+    share("Off CPU", (row) => row.offCpu, "Of its time: without a CPU or asleep"),
+    approximate("Median", (row) => row.p50, "Half of them are shorter; ≈ where several rows were put together"),
+    approximate("p99", (row) => row.p99, "One in a hundred is longer"),
+    time("Longest", (row) => row.max, "The longest"),
+  ];
+}
+
+/** How many exits took how long, by powers of two. */
+function Histogram({ source, group }: { source: Source; group: ExitGroup }) {
+  const host = useRef<HTMLDivElement>(null);
+  const isDark = dark.value;
+  const [exponents, counts] = useMemo(() => {
+    const found = [...group.histogram].filter(([from]) => from > 0).map(([from, count]): [number, number] => [Math.round(Math.log2(from)), count]);
+    const low = Math.min(...found.map(([exponent]) => exponent), 40);
+    const high = Math.max(...found.map(([exponent]) => exponent), low);
+    const xs = Array.from({ length: high - low + 1 }, (_, index) => low + index);
+    const map = new Map(found);
+    return [xs, xs.map((exponent) => map.get(exponent) ?? 0)];
+  }, [group]);
+
+  useLayoutEffect(() => {
+    const element = host.current;
+    if (element === null || exponents.length === 0) return;
+    const inks = readInks();
+    const axis = { stroke: css(inks.faint), grid: { stroke: css(inks.grid), width: 1 }, ticks: { stroke: css(inks.grid), width: 1 }, font: "11px system-ui, sans-serif" };
+    const fill = css(inks.accent, 0.55);
+    const plot = new uPlot(
+      {
+        width: Math.max(100, element.clientWidth),
+        height: Math.max(80, element.clientHeight),
+        legend: { show: false },
+        cursor: { drag: { x: false, y: false }, points: { show: false } },
+        scales: { x: { time: false, range: (_, min, max) => [min - 0.2, max + 1.2] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.08)] } },
+        axes: [
+          { ...axis, space: 56, incrs: [1, 2, 4, 5, 10], values: (_, splits) => splits.map((exponent) => (Number.isInteger(exponent) ? formatDuration(2 ** exponent) : "")) },
+          { ...axis, size: 56, values: (_, splits) => splits.map((count) => (Number.isInteger(count) ? grouped(count) : "")) },
+        ],
+        series: [{}, { stroke: css(inks.accent), fill, width: 1, ...bars() }],
+      },
+      [exponents, counts],
+      element,
+    );
+    const observer = new ResizeObserver(() => plot.setSize({ width: Math.max(100, element.clientWidth), height: Math.max(80, element.clientHeight) }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      plot.destroy();
+    };
+  }, [exponents, counts, isDark]);
+
+  const words = counts.map((count, index) => `${formatDuration(2 ** (exponents[index] ?? 0))}: ${count}`).join(", ");
+  return (
+    <div class="histogram">
+      <div class="subhead">
+        <span>
+          {group.name}
+          {group.who === "" ? "" : `, ${group.who}`}: {grouped(group.count)} exits by how long they took
+        </span>
+        <button type="button" class="small" onClick={() => goTo(group.maxVcpu, { begin: group.maxStart, end: group.maxStart + BigInt(Math.round(group.max)) })}>
+          Go to the longest, {formatDuration(group.max)}
+        </button>
+      </div>
+      <div class="histogram-plot" ref={host} role="img" aria-label={`Exits from each length on: ${words}`} data-source={source.id} />
+    </div>
+  );
+}
+
+/** Bars from each power of two to the next. */
+function bars(): Pick<uPlot.Series, "paths" | "points"> {
+  const make = uPlot.paths.bars;
+  return make === undefined ? {} : { paths: make({ size: [0.9, 200], align: 1 }), points: { show: false } };
+}
