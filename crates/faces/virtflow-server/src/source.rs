@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
-use virtflow_query::store::{Cache, Making, Manifest, Store, make};
+use virtflow_query::store::{Cache, Making, Manifest, Store, make, trace_of};
 use virtflow_query::{Options, Progress, Recording};
 
 /// How often an analysis that goes on is asked how far it is.
@@ -236,19 +236,7 @@ impl Source {
 
     /// The trace that a store was made of, if it is where it was.
     fn set_trace_of(&self, store: &Store) {
-        let paths = store
-            .manifest()
-            .traces
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let paths: Vec<_> = paths
-            .iter()
-            .filter_map(|trace| trace["path"].as_str().map(PathBuf::from))
-            .collect();
-        let recording = Recording::open_all(&paths)
-            .ok()
-            .filter(|r| !r.traces().is_empty());
+        let recording = trace_of(store).ok();
         *self.trace.write().unwrap_or_else(PoisonError::into_inner) = recording.map(Arc::new);
     }
 }

@@ -6,13 +6,17 @@ use crate::page::Page;
 use crate::report::trace::{Times, losses, missing, problems};
 use crate::table::{Table, Tone};
 use crate::{Finish, output};
-use virtflow_query::{Info, MachineInfo, Possible, Recording, SourceReport, info};
+use virtflow_query::store::{self, Manifest, Store};
+use virtflow_query::{Facts, Info, MachineInfo, Possible, Recording, SourceReport, info};
 
 /// How many event names are shown unless all are asked for.
 const NAMES: usize = 30;
 const PROBLEMS: usize = 20;
 
 pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<Finish> {
+    if Manifest::is_store(&args.trace) {
+        return of_store(args);
+    }
     let recording = Recording::open(&args.trace)?;
     let info = info(&recording);
     match args.format {
@@ -26,6 +30,91 @@ pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<Finish> {
     })
 }
 
+/// Of a store: what it was made of and what is in it. Its manifest is its JSON form.
+fn of_store(args: &InfoArgs) -> anyhow::Result<Finish> {
+    let store = Store::open(&args.trace)?;
+    let facts = store::facts(&store)?;
+    let complete = facts.iter().all(Facts::is_complete);
+    let manifest = store.manifest();
+    if args.format == Format::Json {
+        output::json(manifest)?;
+    } else {
+        let mut page = Page::default();
+        let title = format!("virtflow info {}", args.trace.display());
+        page.line(Tone::Strong, &title);
+        for machine in &facts {
+            losses(&mut page, &machine.streams, machine.begin_ns);
+        }
+        contents(&mut page, &store)?;
+        for machine in &facts {
+            machine.traces.iter().for_each(|t| source(&mut page, t));
+        }
+        for machine in &facts {
+            streams(&mut page, &of_facts(machine));
+        }
+        for machine in &facts {
+            missing(&mut page, &machine.missing(true));
+            problems(&mut page, &machine.problems, PROBLEMS);
+        }
+        page.print()?;
+    }
+    Ok(if complete {
+        Finish::Complete
+    } else {
+        Finish::Incomplete
+    })
+}
+
+/// A machine as [`streams`] shows it.
+fn of_facts(facts: &Facts) -> MachineInfo {
+    MachineInfo {
+        name: facts.name.clone(),
+        kernel: facts.kernel.clone(),
+        begin_ns: facts.begin_ns,
+        end_ns: facts.end_ns,
+        streams: facts.streams.clone(),
+        analyses: Vec::new(),
+        missing: Vec::new(),
+    }
+}
+
+fn contents(page: &mut Page, store: &Store) -> anyhow::Result<()> {
+    let manifest = store.manifest();
+    let sum = |of: fn(&store::Chunk) -> u64| number(manifest.chunks.iter().map(of).sum());
+    page.heading(Tone::Strong, "STORE");
+    page.fact("written by", &manifest.written_by);
+    let only = if manifest.options["proved_only"] == true {
+        "only what is proved"
+    } else {
+        "proved and likely"
+    };
+    page.fact("states", only);
+    page.fact("size", &output::size(store.bytes()?));
+    page.fact("entities", &number(store.entities().len() as u64));
+    page.fact("intervals", &sum(|c| c.intervals));
+    page.fact("exits", &sum(|c| c.exits));
+    page.fact("edges", &sum(|c| c.edges));
+    page.fact("chunks", &number(manifest.chunks.len() as u64));
+    let changed = manifest.sources.iter().filter(|file| {
+        let now = std::fs::metadata(&file.path);
+        now.is_ok_and(|now| now.len() != file.bytes)
+    });
+    let gone = manifest
+        .sources
+        .iter()
+        .filter(|file| !std::path::Path::new(&file.path).exists());
+    page.fact(
+        "made from",
+        &format!(
+            "{} files, of which {} have another size now, and {} are gone",
+            number(manifest.sources.len() as u64),
+            changed.count(),
+            gone.count()
+        ),
+    );
+    Ok(())
+}
+
 fn text(info: &Info, args: &InfoArgs) -> Page {
     let mut page = Page::default();
     page.line(Tone::Strong, &format!("virtflow info {}", info.path));
@@ -36,7 +125,7 @@ fn text(info: &Info, args: &InfoArgs) -> Page {
         source(&mut page, trace);
     }
     for machine in &info.machines {
-        of_machine(&mut page, machine);
+        streams(&mut page, machine);
     }
     events(&mut page, info, if args.all { usize::MAX } else { NAMES });
     for machine in &info.machines {
@@ -83,7 +172,7 @@ fn source(page: &mut Page, trace: &SourceReport) {
     }
 }
 
-fn of_machine(page: &mut Page, machine: &MachineInfo) {
+fn streams(page: &mut Page, machine: &MachineInfo) {
     page.heading(Tone::Strong, &format!("MACHINE {}", machine.name));
     page.fact(
         "kernel",

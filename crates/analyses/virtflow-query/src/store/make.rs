@@ -88,7 +88,13 @@ pub(super) fn options_json(options: &Options) -> serde_json::Value {
 }
 
 fn about(options: &Options, facts: &[Facts], sources: Vec<virtflow_history::SourceFile>) -> About {
-    let traces: Vec<_> = facts.iter().flat_map(|f| &f.traces).collect();
+    // Where they are, wherever the store is asked from.
+    let mut traces: Vec<_> = facts.iter().flat_map(|f| f.traces.clone()).collect();
+    for trace in &mut traces {
+        if let Ok(whole) = Path::new(&trace.path).canonicalize() {
+            trace.path = whole.display().to_string();
+        }
+    }
     About {
         sources,
         options: options_json(options),

@@ -9,10 +9,10 @@ mod sources;
 pub use cache::{Cache, CacheError, Cached};
 pub use input::{Input, InputError};
 pub use make::{Making, make};
-pub use replay::{facts, replay};
+pub use replay::{facts, replay, trace_of};
 pub use virtflow_history::{
-    Cost, Direction, Doing, EdgeRecord, EntityRecord, ExitRecord, Lane, Manifest, Piece, Store,
-    StoreError, Viewport, Vocabulary, Written,
+    Chunk, Cost, Direction, Doing, EdgeRecord, EntityRecord, ExitRecord, Lane, Manifest, Piece,
+    Store, StoreError, Viewport, Vocabulary, Written,
 };
 
 use virtflow_model::{Cause, Confidence, EdgeKind, Evidence, Kind, State};

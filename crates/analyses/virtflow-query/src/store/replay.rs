@@ -2,6 +2,7 @@
 
 use crate::facts::Facts;
 use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span, Timestamp};
+use virtflow_events::{OpenError, Recording};
 use virtflow_history::{EntityRecord, ExitRecord, Piece, Store, StoreError};
 
 /// What the recording and the analysis said of each machine.
@@ -11,6 +12,20 @@ pub fn facts(store: &Store) -> Result<Vec<Facts>, StoreError> {
         path: store.path().join(virtflow_history::MANIFEST),
         what: format!("`report`: {e}"),
     })
+}
+
+/// The trace that a store was made of, where it still is.
+///
+/// # Errors
+/// Where it is not, or cannot be understood.
+pub fn trace_of(store: &Store) -> Result<Recording, OpenError> {
+    let traces = store.manifest().traces.as_array();
+    let paths: Vec<&str> = traces
+        .into_iter()
+        .flatten()
+        .filter_map(|trace| trace["path"].as_str())
+        .collect();
+    Recording::open_all(&paths)
 }
 
 /// Gives one machine's entities, intervals, edges and exits to a sink; what lies outside of

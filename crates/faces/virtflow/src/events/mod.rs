@@ -10,15 +10,18 @@ use crate::args::{EventsArgs, EventsFormat};
 use crate::output::{complain, number};
 use crate::progress::Bar;
 use crate::{Finish, range, rows};
+use anyhow::Context;
 use std::io::Write;
+use std::path::Path;
 use virtflow_base::{Problems, Timestamp};
+use virtflow_query::store::{Manifest, Store};
 use virtflow_query::{AnyEvent, Glob, Numbers, Recording, StreamReport, event_json, threads};
 
 /// What is gathered before it is written.
 const BUFFER_BYTES: usize = 1 << 16;
 
 pub(crate) fn run(args: &EventsArgs) -> anyhow::Result<Finish> {
-    let recording = Recording::open(&args.trace)?;
+    let recording = open(&args.trace)?;
     if args.count {
         return count(&recording);
     }
@@ -50,6 +53,19 @@ pub(crate) fn run(args: &EventsArgs) -> anyhow::Result<Finish> {
     let mut problems = recording.problems();
     problems.merge(events.problems().clone());
     Ok(tell(&recording, &problems))
+}
+
+/// Opens a trace; of a store the one it was made of.
+fn open(path: &Path) -> anyhow::Result<Recording> {
+    if !Manifest::is_store(path) {
+        return Ok(Recording::open(path)?);
+    }
+    virtflow_query::store::trace_of(&Store::open(path)?).with_context(|| {
+        format!(
+            "{}: a store holds no events, and the trace that it was made of cannot be opened",
+            path.display()
+        )
+    })
 }
 
 fn count(recording: &Recording) -> anyhow::Result<Finish> {

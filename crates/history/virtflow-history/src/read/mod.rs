@@ -130,6 +130,11 @@ impl Store {
         Some((begin, end))
     }
 
+    /// The size of all its files.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        crate::write::size(&self.directory)
+    }
+
     fn table(&self, which: Chunked, number: u32) -> Result<Table, StoreError> {
         let lock = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().get(&(which, number)).cloned();

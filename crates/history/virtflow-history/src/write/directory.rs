@@ -97,6 +97,22 @@ impl Directory {
     }
 }
 
+/// The size of all files below a directory.
+pub(crate) fn size(directory: &Path) -> Result<u64, StoreError> {
+    let failed = || StoreError::io(directory, "cannot list");
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let about = entry.metadata().map_err(failed())?;
+        bytes += if about.is_dir() {
+            size(&entry.path())?
+        } else {
+            about.len()
+        };
+    }
+    Ok(bytes)
+}
+
 /// A store may be replaced, and an empty directory; nothing else.
 fn free(target: &Path) -> Result<(), StoreError> {
     let in_the_way = match fs::read_dir(target) {

@@ -4,6 +4,8 @@ mod chunk;
 mod columns;
 mod directory;
 
+pub(crate) use directory::size;
+
 use crate::doing::{Doing, Doings};
 use crate::manifest::{Manifest, State};
 use crate::tables::write_whole;
