@@ -4,7 +4,15 @@ import { chromium, type Browser, type Page } from "playwright-core";
 /** A running `virtflow serve`. */
 export const BASE = (process.env["VIRTFLOW_URL"] ?? "http://127.0.0.1:7711").replace(/\/+$/, "");
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 export async function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: FLAGS });
@@ -17,9 +25,20 @@ export interface Opened {
 }
 
 /** Opens the page at a hash, in a browser profile of its own. */
-export async function open(browser: Browser, hash: string, options: { dark?: boolean; renderer?: "canvas" | "webgl" } = {}): Promise<Opened> {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: options.dark === true ? "dark" : "light", acceptDownloads: true });
-  await context.addInitScript((renderer) => localStorage.setItem("virtflow.renderer", renderer), options.renderer ?? "canvas");
+export async function open(
+  browser: Browser,
+  hash: string,
+  options: { dark?: boolean; renderer?: "canvas" | "webgl" } = {},
+): Promise<Opened> {
+  const context = await browser.newContext({
+    viewport: { width: 1440, height: 900 },
+    colorScheme: options.dark === true ? "dark" : "light",
+    acceptDownloads: true,
+  });
+  await context.addInitScript(
+    (renderer) => localStorage.setItem("virtflow.renderer", renderer),
+    options.renderer ?? "canvas",
+  );
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
@@ -53,7 +72,9 @@ export interface Source {
 
 /** The first of these sources that the server has, or null: what needs it is skipped then. */
 export async function sourceOf(...names: string[]): Promise<Source | null> {
-  const { sources } = await getJson<{ sources: { id: string; name: string; begin_ns: string; end_ns: string }[] }>("/sources");
+  const { sources } = await getJson<{ sources: { id: string; name: string; begin_ns: string; end_ns: string }[] }>(
+    "/sources",
+  );
   for (const name of names) {
     const found = sources.find((source) => source.name === name);
     if (found !== undefined) return { id: found.id, name, begin: BigInt(found.begin_ns), end: BigInt(found.end_ns) };
@@ -81,10 +102,20 @@ export async function pixel(page: Page, x: number, y: number): Promise<[number, 
 }
 
 /** Where a row with this title, or this key, is in a view: its middle in height, and the axis in width. */
-export async function rowBox(page: Page, view: string, title: string, key?: string): Promise<{ x: number; width: number; y: number }> {
-  const named = page.locator(`[data-view=${view}] .tree-row`, { has: page.locator(".tree-title", { hasText: new RegExp(`^${title}$`) }) });
+export async function rowBox(
+  page: Page,
+  view: string,
+  title: string,
+  key?: string,
+): Promise<{ x: number; width: number; y: number }> {
+  const named = page.locator(`[data-view=${view}] .tree-row`, {
+    has: page.locator(".tree-title", { hasText: new RegExp(`^${title}$`) }),
+  });
   const row = (key === undefined ? named : named.filter({ has: page.locator(`[title*="${key}"]`) })).first();
-  const [box, canvas] = await Promise.all([row.boundingBox(), page.locator(`[data-view=${view}] .timeline-canvas`).boundingBox()]);
+  const [box, canvas] = await Promise.all([
+    row.boundingBox(),
+    page.locator(`[data-view=${view}] .timeline-canvas`).boundingBox(),
+  ]);
   if (box === null || canvas === null) throw new Error(`${view} has no visible row ${title}`);
   return { x: canvas.x, width: canvas.width, y: box.y + box.height / 2 };
 }
@@ -113,21 +144,37 @@ interface Entity {
   vcpu: number;
 }
 
-async function table(source: Source, question: string, body?: object): Promise<Record<string, ArrayLike<number | bigint | string>>> {
-  const init = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+async function table(
+  source: Source,
+  question: string,
+  body?: object,
+): Promise<Record<string, ArrayLike<number | bigint | string>>> {
+  const init =
+    body === undefined
+      ? {}
+      : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const reply = await fetch(`${BASE}/api/v1/sources/${source.id}/${question}`, init);
   const read = tableFromIPC(new Uint8Array(await reply.arrayBuffer()), { useBigInt: true });
-  return Object.fromEntries(read.names.map((name) => [name, read.getChild(String(name)).toArray() as ArrayLike<number | bigint | string>]));
+  return Object.fromEntries(
+    read.names.map((name) => [name, read.getChild(String(name)).toArray() as ArrayLike<number | bigint | string>]),
+  );
 }
 
 async function entities(source: Source): Promise<Entity[]> {
   const columns = await table(source, "entities");
   const column = (name: string, row: number): number => Number(columns[name]?.[row] ?? -1);
-  return Array.from(columns["key"] ?? [], (key, row) => ({ id: column("id", row), kind: column("kind", row), vcpu: column("vcpu", row), key: String(key) }));
+  return Array.from(columns["key"] ?? [], (key, row) => ({
+    id: column("id", row),
+    kind: column("kind", row),
+    vcpu: column("vcpu", row),
+    key: String(key),
+  }));
 }
 
 /** The longest time that a vCPU waited for a processor which somebody else had, by the server's matrix. */
-export async function worstOf(source: Source): Promise<{ begin: bigint; end: bigint; row: string; key: string; entity: number }> {
+export async function worstOf(
+  source: Source,
+): Promise<{ begin: bigint; end: bigint; row: string; key: string; entity: number }> {
   const all = await entities(source);
   const matrix = await table(source, "matrix", { begin_ns: source.begin.toString(), end_ns: source.end.toString() });
   let best = { begin: 0n, end: 0n, row: "", key: "", entity: -1 };
@@ -136,7 +183,8 @@ export async function worstOf(source: Source): Promise<{ begin: bigint; end: big
     const length = BigInt(matrix["longest_ns"]?.[row] ?? 0);
     const begin = BigInt(matrix["longest_start_ns"]?.[row] ?? 0);
     const isPreempted = Number(matrix["state"]?.[row]) === 4 && Number(matrix["culprit"]?.[row]) >= 0;
-    if (entity?.kind === 2 && isPreempted && length > best.end - best.begin) best = { begin, end: begin + length, row: `vCPU ${entity.vcpu}`, key: entity.key, entity: entity.id };
+    if (entity?.kind === 2 && isPreempted && length > best.end - best.begin)
+      best = { begin, end: begin + length, row: `vCPU ${entity.vcpu}`, key: entity.key, entity: entity.id };
   });
   return best;
 }

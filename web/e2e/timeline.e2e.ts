@@ -1,6 +1,20 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { getJson, isClose, launch, NESTED, open, pixel, range, rowBox, settled, sourceOf, spoken, titles, worstOf } from "./page";
+import {
+  getJson,
+  isClose,
+  launch,
+  NESTED,
+  open,
+  pixel,
+  range,
+  rowBox,
+  settled,
+  sourceOf,
+  spoken,
+  titles,
+  worstOf,
+} from "./page";
 
 interface Change {
   interval: { start_ns: string; end_ns: string } | null;
@@ -35,7 +49,11 @@ describe.skipIf(found === null)("virtual machines", () => {
   for (const renderer of ["canvas", "webgl"] as const) {
     it(`paints the longest pre-emption where and as it is, with ${renderer}`, async () => {
       const length = worst.end - worst.begin;
-      const { page } = await open(browser, `${SEED}&views=vms&${range(worst.begin - length / 2n, worst.end + length / 2n)}`, { renderer });
+      const { page } = await open(
+        browser,
+        `${SEED}&views=vms&${range(worst.begin - length / 2n, worst.end + length / 2n)}`,
+        { renderer },
+      );
       expect(await page.locator(".timeline-canvas").getAttribute("data-renderer")).toBe(renderer);
       const { x, width, y } = await rowBox(page, "vms", worst.row, worst.key);
       // Left of its label a bar is plain, whatever its pattern.
@@ -52,7 +70,8 @@ describe.skipIf(found === null)("virtual machines", () => {
     const { page } = await open(browser, `${SEED}&views=vms&sel=${moment}..${moment}`);
     const { x, width, y } = await rowBox(page, "vms", "vCPU 0");
     let greens = 0;
-    for (let at = 0.2; at < 0.5; at += 0.03) if (isClose(await pixel(page, x + width * at, y + 8), GREEN, 60)) greens += 1;
+    for (let at = 0.2; at < 0.5; at += 0.03)
+      if (isClose(await pixel(page, x + width * at, y + 8), GREEN, 60)) greens += 1;
     expect(greens).toBeGreaterThan(7);
     const middle = await spoken(page, "vms");
     const parts = middle.find((text) => text.startsWith("vCPU 0:")) ?? "";
@@ -62,7 +81,10 @@ describe.skipIf(found === null)("virtual machines", () => {
   });
 
   it("tells the exact interval in the tooltip", async () => {
-    const { page } = await open(browser, `${SEED}&views=vms&time=ns&${range(worst.begin - 1_000_000n, worst.end + 1_000_000n)}`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms&time=ns&${range(worst.begin - 1_000_000n, worst.end + 1_000_000n)}`,
+    );
     const { x, width, y } = await rowBox(page, "vms", worst.row, worst.key);
     await page.mouse.move(x + width / 2, y);
     await page.mouse.move(x + width / 2 + 1, y);
@@ -96,7 +118,10 @@ describe.skipIf(found === null)("time", () => {
   });
 
   it("goes down to twenty nanoseconds", async () => {
-    const { page } = await open(browser, `${SEED}&views=vms&${range(seed.begin + 5_000_000_000n, seed.begin + 5_000_000_100n)}`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms&${range(seed.begin + 5_000_000_000n, seed.begin + 5_000_000_100n)}`,
+    );
     for (let turn = 0; turn < 12; turn += 1) await page.keyboard.press("w");
     await settled(page);
     expect(await page.getByLabel("Length of what is visible").inputValue()).toBe("20 ns");
@@ -119,12 +144,22 @@ describe.skipIf(found === null)("time", () => {
 
 describe.skipIf(found === null)("states and rows, from the keyboard alone", () => {
   it("steps from state to state as the server tells them", async () => {
-    const { page } = await open(browser, `${SEED}&views=vms&time=ns&${range(worst.begin - 1_000_000n, worst.end + 1_000_000n)}&sel=${worst.begin}..${worst.begin}`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms&time=ns&${range(worst.begin - 1_000_000n, worst.end + 1_000_000n)}&sel=${worst.begin}..${worst.begin}`,
+    );
     await page.locator("[data-view=vms] .tree").focus();
-    for (let turn = 0; turn < 12 && (await page.locator(`.tree-row.current [title$="${worst.key}"]`).count()) === 0; turn += 1) await page.keyboard.press("ArrowDown");
+    for (
+      let turn = 0;
+      turn < 12 && (await page.locator(`.tree-row.current [title$="${worst.key}"]`).count()) === 0;
+      turn += 1
+    )
+      await page.keyboard.press("ArrowDown");
     await page.keyboard.press(".");
     await settled(page);
-    const { interval } = await getJson<Change>(`/sources/${seed.id}/change?entity=${worst.entity}&vcpu=-1&t=${worst.begin}&to=next`);
+    const { interval } = await getJson<Change>(
+      `/sources/${seed.id}/change?entity=${worst.entity}&vcpu=-1&t=${worst.begin}&to=next`,
+    );
     const shown = (await page.locator(".status-selection").innerText()).replaceAll(" ", "");
     expect(shown).toContain(interval?.start_ns ?? "none");
     expect(shown).toContain(interval?.end_ns ?? "none");
@@ -135,7 +170,10 @@ describe.skipIf(found === null)("states and rows, from the keyboard alone", () =
   });
 
   it("follows who took the processor", async () => {
-    const { page } = await open(browser, `${SEED}&views=vms&${range(worst.begin, worst.end)}&sel=${worst.end}..${worst.end}`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms&${range(worst.begin, worst.end)}&sel=${worst.end}..${worst.end}`,
+    );
     const { x, width, y } = await rowBox(page, "vms", worst.row, worst.key);
     await page.mouse.click(x + width - 2, y);
     await page.keyboard.press("[");

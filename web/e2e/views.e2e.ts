@@ -47,7 +47,10 @@ describe("processes and resources", () => {
   });
 
   it.skipIf(overcommitted === null)("shows who has a processor", async () => {
-    const { page } = await open(browser, `source=overcommit&views=resources&${range(overcommit.begin + 4_000_000_000n, overcommit.begin + 4_020_000_000n)}`);
+    const { page } = await open(
+      browser,
+      `source=overcommit&views=resources&${range(overcommit.begin + 4_000_000_000n, overcommit.begin + 4_020_000_000n)}`,
+    );
     const { x, width, y } = await rowBox(page, "resources", "CPU 1");
     await page.mouse.move(x + width / 2, y);
     await page.mouse.move(x + width / 2 + 1, y);
@@ -61,7 +64,10 @@ describe("processes and resources", () => {
 describe("filter and legend", () => {
   it.skipIf(overcommitted === null)("dims first, then hides bars and rows", async () => {
     const moment = overcommit.begin + 4_000_000_000n;
-    const { page } = await open(browser, `source=overcommit&views=vms;resources&${range(moment, moment + 20_000_000n)}`);
+    const { page } = await open(
+      browser,
+      `source=overcommit&views=vms;resources&${range(moment, moment + 20_000_000n)}`,
+    );
     const before = (await titles(page, "resources")).length;
     await page.keyboard.press("/");
     await page.keyboard.type("state == preempted && kind == vcpu");
@@ -99,7 +105,10 @@ describe("filter and legend", () => {
   });
 
   it.skipIf(nested === null)("finds the next match in all of the source", async () => {
-    const { page } = await open(browser, `${SEED}&views=vms&filter=state%20%3D%3D%20halted%20%26%26%20duration%20%3E%20100ms`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms&filter=state%20%3D%3D%20halted%20%26%26%20duration%20%3E%20100ms`,
+    );
     await page.keyboard.press("n");
     await settled(page);
     const first = await page.locator(".status-selection").innerText();
@@ -116,7 +125,10 @@ describe("filter and legend", () => {
 
 describe("link", () => {
   it.skipIf(nested === null)("restores source, views, range, selection, filter, rows and theme", async () => {
-    const first = await open(browser, `${SEED}&views=vms;processes|budgets&theme=dark&${range(seed.begin + 5_000_000_000n, seed.begin + 6_000_000_001n)}`);
+    const first = await open(
+      browser,
+      `${SEED}&views=vms;processes|budgets&theme=dark&${range(seed.begin + 5_000_000_000n, seed.begin + 6_000_000_001n)}`,
+    );
     const { x, width, y } = await rowBox(first.page, "vms", "vCPU 1");
     await first.page.mouse.move(x + width * 0.3, y);
     await first.page.mouse.down();
@@ -125,7 +137,10 @@ describe("link", () => {
     await first.page.mouse.click(x + 5, y);
     await first.page.keyboard.press("p");
     await first.page.keyboard.press("m");
-    await first.page.locator("[data-view=vms] .tree-row", { hasText: "qemu-system-x86:145" }).getByRole("button", { name: "Close" }).click();
+    await first.page
+      .locator("[data-view=vms] .tree-row", { hasText: "qemu-system-x86:145" })
+      .getByRole("button", { name: "Close" })
+      .click();
     await first.page.keyboard.press("/");
     await first.page.keyboard.type("guest");
     await settled(first.page);
@@ -136,7 +151,9 @@ describe("link", () => {
       begin: await page.getByLabel("Begin of what is visible").inputValue(),
       end: await page.getByLabel("End of what is visible").inputValue(),
       filter: await page.locator("#filter").inputValue(),
-      views: await page.locator("[data-view]").evaluateAll((panels) => panels.map((panel) => (panel as HTMLElement).dataset["view"])),
+      views: await page
+        .locator("[data-view]")
+        .evaluateAll((panels) => panels.map((panel) => (panel as HTMLElement).dataset["view"])),
       theme: await page.evaluate(() => document.documentElement.dataset["theme"]),
     });
     const second = await open(browser, hash);
@@ -191,7 +208,10 @@ describe("tables", () => {
 
   it.skipIf(nested === null)("keeps events and time together", async () => {
     const moment = seed.begin + 5_000_000_000n;
-    const { page } = await open(browser, `${SEED}&views=vms|events,name=sched_switch&time=ns&sel=${moment}..${moment}&${range(moment - 5_000_000n, moment + 5_000_000n)}`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms|events,name=sched_switch&time=ns&sel=${moment}..${moment}&${range(moment - 5_000_000n, moment + 5_000_000n)}`,
+    );
     const first = page.locator("[data-view=events] .data-row.current");
     await first.waitFor();
     const time = BigInt((await first.locator("div").first().innerText()).replaceAll(/\s/g, ""));
@@ -224,16 +244,25 @@ describe("tables", () => {
 
 describe("export", () => {
   it.skipIf(nested === null)("writes SVG, PNG and CSV", async () => {
-    const { page } = await open(browser, `${SEED}&views=vms&${range(seed.begin + 5_000_000_000n, seed.begin + 5_050_000_000n)}`);
+    const { page } = await open(
+      browser,
+      `${SEED}&views=vms&${range(seed.begin + 5_000_000_000n, seed.begin + 5_050_000_000n)}`,
+    );
     const save = async (name: string): Promise<Buffer> => {
       await page.getByRole("button", { name: "Export" }).click();
-      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name }).click()]);
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("menuitem", { name }).click(),
+      ]);
       return readFile(await download.path());
     };
     const svg = (await save("SVG")).toString("utf8");
     expect(svg.startsWith("<svg xmlns=")).toBe(true);
     expect(svg).toContain(">nested vCPU 0</text>");
-    const problems = await page.evaluate((text) => new DOMParser().parseFromString(text, "image/svg+xml").querySelectorAll("parsererror").length, svg);
+    const problems = await page.evaluate(
+      (text) => new DOMParser().parseFromString(text, "image/svg+xml").querySelectorAll("parsererror").length,
+      svg,
+    );
     expect(problems).toBe(0);
     expect((await save("PNG")).subarray(1, 4).toString()).toBe("PNG");
     const lines = (await save("CSV")).toString("utf8").trim().split("\r\n");
@@ -245,7 +274,10 @@ describe("export", () => {
 
 describe("bookmarks", () => {
   it.skipIf(nested === null)("keeps notes as text, over a reload", async () => {
-    const { page, complaints } = await open(browser, `${SEED}&views=vms&sel=${seed.begin + 1_000_000_000n}..${seed.begin + 2_000_000_000n}`);
+    const { page, complaints } = await open(
+      browser,
+      `${SEED}&views=vms&sel=${seed.begin + 1_000_000_000n}..${seed.begin + 2_000_000_000n}`,
+    );
     await page.keyboard.press("b");
     await page.waitForTimeout(200);
     await page.keyboard.type("<img src=x onerror=alert(1)>");
@@ -264,7 +296,11 @@ describe("loss", () => {
     const { page } = await open(browser, "source=single-vm-lossy&views=resources|overview&theme=light");
     expect(await page.locator(".status-loss").innerText()).toBe("events were lost");
     expect(await page.locator("[data-view=overview]").innerText()).toContain("Where events were lost");
-    await page.locator("[data-view=overview] section", { hasText: "Where events were lost" }).locator(".link").first().click();
+    await page
+      .locator("[data-view=overview] section", { hasText: "Where events were lost" })
+      .locator(".link")
+      .first()
+      .click();
     await settled(page);
     const { x, width } = await rowBox(page, "resources", "CPU 0");
     const axis = await page.locator("[data-view=resources] .timeline-axis").boundingBox();

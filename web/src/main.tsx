@@ -3,7 +3,7 @@ import { adoptToken } from "./api/client";
 import { App } from "./app/App";
 import "./app/app.css";
 import { installKeys } from "./app/keys";
-import { start } from "./app/session";
+import { start } from "./app/address";
 
 adoptToken();
 installKeys();

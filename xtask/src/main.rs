@@ -6,7 +6,10 @@ mod ci;
 mod conformance;
 mod fixtures;
 mod fuzz;
+mod http;
+mod python;
 mod repo;
+mod server;
 mod store_docs;
 mod tidy;
 mod web;
@@ -30,6 +33,7 @@ enum Command {
     Conformance(conformance::Args),
     Fixtures(fixtures::Args),
     Fuzz(fuzz::Args),
+    Http(http::Args),
     StoreDocs(store_docs::Args),
     Tidy(tidy::Args),
     Web(web::Args),
@@ -54,6 +58,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Conformance(args) => conformance::run(args),
         Command::Fixtures(args) => fixtures::run(args),
         Command::Fuzz(args) => fuzz::run(args),
+        Command::Http(args) => http::run(args),
         Command::StoreDocs(args) => store_docs::run(args),
         Command::Tidy(args) => tidy::run(args),
         Command::Web(args) => web::run(args),

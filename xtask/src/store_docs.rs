@@ -1,10 +1,11 @@
 //! `cargo xtask store-docs`: the questions of docs/store.md, asked with the real DuckDB and pandas.
 
+use crate::python::Python;
 use crate::repo;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// The packages of PyPI, and the versions whose output the page shows.
@@ -25,11 +26,11 @@ pub(crate) struct Args {
 /// Runs the command.
 #[expect(clippy::print_stdout, reason = "the result")]
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let python = python()?;
+    let python = Python::with("store-docs", &PACKAGES)?;
     let store = repo::target_dir().join("store-docs").join("store");
     analyze(&store)?;
     let page = repo::root().join(PAGE);
-    let output = Command::new(&python)
+    let output = Command::new(python.tool("python"))
         .arg(repo::root().join("xtask/src/store_docs.py"))
         .arg(&page)
         .current_dir(&store)
@@ -94,38 +95,6 @@ fn analyze(store: &Path) -> Result<()> {
         bail!("virtflow cannot analyse {FIXTURE}");
     }
     Ok(())
-}
-
-/// A Python with the packages, in the target directory.
-fn python() -> Result<PathBuf> {
-    let place = repo::target_dir().join("store-docs").join("python");
-    let python = place.join("bin").join("python");
-    let marker = place.join("packages");
-    let wanted = PACKAGES.join("\n");
-    if fs::read_to_string(&marker).is_ok_and(|found| found == wanted) {
-        return Ok(python);
-    }
-    let run = |command: &mut Command| -> Result<()> {
-        let output = command
-            .output()
-            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        bail!("{}", String::from_utf8_lossy(&output.stderr));
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
-    run(Command::new(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(PACKAGES))?;
-    fs::write(marker, wanted)?;
-    Ok(python)
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 //! fresh build, and tries it in a browser.
 
 use crate::repo;
+use crate::server::Server;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 /// What all files of the page may take together.
 const BYTES_MAX: u64 = 400_000;
@@ -113,16 +113,6 @@ fn size(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A server that ends with this value.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn browser(web: &Path, rest: &[String]) -> Result<ExitCode> {
     if !Path::new(CHROMIUM).exists() {
         say("installing Chromium");
@@ -152,21 +142,12 @@ fn browser(web: &Path, rest: &[String]) -> Result<ExitCode> {
             ));
         }
     }
-    let mut child = Command::new(&program)
-        .arg("serve")
-        .args(&traces)
-        .args(["--no-open", "--no-cache", "--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let out = child.stdout.take().context("no output")?;
-    let _server = Server(child);
-    let mut address = String::new();
-    BufReader::new(out).read_line(&mut address)?;
+    let server = Server::start(&program, &traces)?;
     let status = Command::new("npm")
         .args(["run", "--silent", "e2e", "--"])
         .args(rest)
         .current_dir(web)
-        .env("VIRTFLOW_URL", address.trim())
+        .env("VIRTFLOW_URL", server.address())
         .env("VIRTFLOW_PROGRAM", &program)
         .env("VIRTFLOW_ROOT", repo::root())
         .status()?;

@@ -54,7 +54,9 @@ async function checked(reply: Response): Promise<Response> {
 
 /** Reads JSON with integers that a double cannot hold (times, addresses) as strings of digits. */
 export function parseJson(text: string): unknown {
-  return JSON.parse(text.replaceAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (found) => (/^-?\d{16,}$/.test(found) ? `"${found}"` : found)));
+  return JSON.parse(
+    text.replaceAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (found) => (/^-?\d{16,}$/.test(found) ? `"${found}"` : found)),
+  );
 }
 
 export type Query = Record<string, string | number | undefined>;
@@ -66,7 +68,12 @@ export async function getJson<T>(path: string, query?: Query, signal?: AbortSign
 
 export async function postJson<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const reply = await checked(
-    await fetch(url(path), { method: "POST", headers: headers(true), body: JSON.stringify(body), signal: signal ?? null }),
+    await fetch(url(path), {
+      method: "POST",
+      headers: headers(true),
+      body: JSON.stringify(body),
+      signal: signal ?? null,
+    }),
   );
   return parseJson(await reply.text()) as T;
 }
@@ -89,7 +96,12 @@ export async function getArrow(path: string, query?: Query, signal?: AbortSignal
 export async function postArrow(path: string, body: unknown, signal?: AbortSignal): Promise<ArrowReply> {
   return decoded(
     await checked(
-      await fetch(url(path), { method: "POST", headers: headers(true), body: JSON.stringify(body), signal: signal ?? null }),
+      await fetch(url(path), {
+        method: "POST",
+        headers: headers(true),
+        body: JSON.stringify(body),
+        signal: signal ?? null,
+      }),
     ),
   );
 }

@@ -63,7 +63,9 @@ export class Entities {
   /** The VM or nested VM around an entity, itself included. */
   guestOf(entity: Entity): Entity | undefined {
     if (entity.kind === "vm" || entity.kind === "nested-vm") return entity;
-    return this.get(entity.vm) ?? this.ancestors(entity).find((above) => above.kind === "vm" || above.kind === "nested-vm");
+    return (
+      this.get(entity.vm) ?? this.ancestors(entity).find((above) => above.kind === "vm" || above.kind === "nested-vm")
+    );
   }
 
   /** Parent, its parent and so on; a loop in broken data ends it. */
@@ -90,7 +92,11 @@ export class Entities {
   /** The thread of a vCPU, or the vCPU of a thread: two lanes of one thing. */
   twin(entity: Entity): Entity | undefined {
     const key = `${entity.machine} ${entity.tid}`;
-    return entity.kind === "vcpu" ? this.threadByTid.get(key) : entity.kind === "thread" ? this.vcpuByThread.get(key) : undefined;
+    return entity.kind === "vcpu"
+      ? this.threadByTid.get(key)
+      : entity.kind === "thread"
+        ? this.vcpuByThread.get(key)
+        : undefined;
   }
 
   /** Who had a processor, in as few letters as say it on the row of `victim`: `vCPU 1`, or `vCPU 1 of qemu:145`. */
@@ -101,7 +107,7 @@ export class Entities {
     const of = this.get(victim);
     const guest = this.guestOf(who);
     const same = of !== undefined && guest !== undefined && this.guestOf(this.asVcpu(of))?.id === guest.id;
-    return same || guest === undefined ? shortName(who) : this.title(who.id);
+    return same ? shortName(who) : this.title(who.id);
   }
 
   /** The title of whoever had a processor; a vCPU's thread is its vCPU. */
@@ -136,7 +142,8 @@ export function shortName(entity: Entity): string {
   if (entity.kind === "cpu") return `CPU ${entity.key.split(":").at(-1) ?? ""}`.slice(0, 24);
   if (entity.kind === "vcpu") return `vCPU ${entity.vcpu >= 0 ? entity.vcpu : shorten(entity.label, 40)}`;
   if (entity.kind === "nested-vcpu") return `nested vCPU ${entity.vcpu >= 0 ? entity.vcpu : shorten(entity.label, 40)}`;
-  if (entity.kind === "nested-vm") return shorten((entity.label === "" ? entity.key : entity.label).split("/").at(-1) ?? "", 60);
+  if (entity.kind === "nested-vm")
+    return shorten((entity.label === "" ? entity.key : entity.label).split("/").at(-1) ?? "", 60);
   return shorten(entity.label === "" ? entity.key : entity.label);
 }
 
@@ -149,12 +156,29 @@ const TOP = new Set(["cpu", "thread", "vm", "container", "device"]);
  */
 export function settle(all: Entity[], machines: readonly { number: number; name: string }[]): Entity[] {
   const out = all.map((entity) => ({ ...entity }));
-  const machineIds = new Map(out.filter((entity) => entity.kind === "machine").map((entity) => [entity.machine, entity.id]));
+  const machineIds = new Map(
+    out.filter((entity) => entity.kind === "machine").map((entity) => [entity.machine, entity.id]),
+  );
   let next = out.reduce((most, entity) => Math.max(most, entity.id), -1) + 1;
   for (const machine of machines) {
     if (machineIds.has(machine.number)) continue;
     machineIds.set(machine.number, next);
-    out.push({ id: next, machine: machine.number, kind: "machine", parent: -1, vm: -1, vcpu: -1, tid: -1, pid: -1, cr3: null, key: `machine:${machine.name}`, label: machine.name, begin: 0, end: 0, intervals: 0 });
+    out.push({
+      id: next,
+      machine: machine.number,
+      kind: "machine",
+      parent: -1,
+      vm: -1,
+      vcpu: -1,
+      tid: -1,
+      pid: -1,
+      cr3: null,
+      key: `machine:${machine.name}`,
+      label: machine.name,
+      begin: 0,
+      end: 0,
+      intervals: 0,
+    });
     next += 1;
   }
   const byKey = new Map(out.map((entity) => [entity.key, entity]));
@@ -177,9 +201,20 @@ export function settle(all: Entity[], machines: readonly { number: number; name:
   return out;
 }
 
-export function entitiesOf(table: Table, vocabulary: Vocabulary, origin: bigint, machines: readonly { number: number; name: string }[]): Entities {
+export function entitiesOf(
+  table: Table,
+  vocabulary: Vocabulary,
+  origin: bigint,
+  machines: readonly { number: number; name: string }[],
+): Entities {
   const column = (name: string): ArrayLike<number> => numbers(table, name);
-  const [id, machine, kind, parent, vm] = [column("id"), column("machine"), column("kind"), column("parent"), column("vm")];
+  const [id, machine, kind, parent, vm] = [
+    column("id"),
+    column("machine"),
+    column("kind"),
+    column("parent"),
+    column("vm"),
+  ];
   const [vcpu, tid, pid] = [column("vcpu"), column("tid"), column("pid")];
   const [cr3, key, label] = [texts(table, "cr3"), texts(table, "key"), texts(table, "label")];
   const begin = distances(table, "begin_ns", origin);

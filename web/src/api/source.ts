@@ -126,7 +126,12 @@ export class Source {
     return `/sources/${encodeURIComponent(this.id)}/${question}`;
   }
 
-  async viewport(range: Range, pixels: number, entities: number[], signal?: AbortSignal): Promise<{ lanes: LaneSegments[]; bucketNs: number }> {
+  async viewport(
+    range: Range,
+    pixels: number,
+    entities: number[],
+    signal?: AbortSignal,
+  ): Promise<{ lanes: LaneSegments[]; bucketNs: number }> {
     const { table, header } = await postArrow(this.path("viewport"), body(range, { pixels, entities }), signal);
     return { lanes: lanesOf(table, this.origin), bucketNs: header("x-virtflow-bucket-ns") };
   }
@@ -148,10 +153,18 @@ export class Source {
 
   async stateAt(time: bigint, signal?: AbortSignal): Promise<Interval[]> {
     const { table } = await getArrow(this.path("state"), { t: time.toString() }, signal);
-    return lanesOf(table, this.origin).flatMap((lane) => Array.from({ length: lane.segments.length }, (_, row) => intervalAt(lane, row)));
+    return lanesOf(table, this.origin).flatMap((lane) =>
+      Array.from({ length: lane.segments.length }, (_, row) => intervalAt(lane, row)),
+    );
   }
 
-  async change(entity: number, vcpu: number, time: bigint, to: Direction, signal?: AbortSignal): Promise<Interval | null> {
+  async change(
+    entity: number,
+    vcpu: number,
+    time: bigint,
+    to: Direction,
+    signal?: AbortSignal,
+  ): Promise<Interval | null> {
     const query = { entity, vcpu, t: time.toString(), to };
     const { interval } = await getJson<{ interval: IntervalReply | null }>(this.path("change"), query, signal);
     if (interval === null) return null;
@@ -160,8 +173,17 @@ export class Source {
     return { ...interval, start, end, ns: end - start, exact: true };
   }
 
-  async edges(range: Range, entities: number[] | null, limit: number, signal?: AbortSignal): Promise<{ edges: Edge[]; leftOut: number }> {
-    const { table, header } = await postArrow(this.path("edges"), body(range, { entities, kinds: null, limit }), signal);
+  async edges(
+    range: Range,
+    entities: number[] | null,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<{ edges: Edge[]; leftOut: number }> {
+    const { table, header } = await postArrow(
+      this.path("edges"),
+      body(range, { entities, kinds: null, limit }),
+      signal,
+    );
     const [from, to, kind] = ["from", "to", "kind"].map((name) => numbers(table, name));
     const [confidence, evidence] = [numbers(table, "confidence"), numbers(table, "evidence")];
     const toTime = distances(table, "to_ns", this.origin);
@@ -178,7 +200,11 @@ export class Source {
   }
 
   async follow(entity: number, time: bigint, to: "back" | "forth", signal?: AbortSignal): Promise<Edge | null> {
-    const { edge } = await getJson<{ edge: EdgeReply | null }>(this.path("follow"), { entity, t: time.toString(), to }, signal);
+    const { edge } = await getJson<{ edge: EdgeReply | null }>(
+      this.path("follow"),
+      { entity, t: time.toString(), to },
+      signal,
+    );
     if (edge === null) return null;
     const { from, to: target, kind, confidence, evidence } = edge;
     return {
@@ -234,10 +260,22 @@ export class Source {
     return (await getJson<{ findings: Finding[] }>(this.path("findings"), undefined, signal)).findings;
   }
 
-  async events(from: EventPlace, limit: number, filter: string, signal?: AbortSignal): Promise<{ events: EventReply[]; next: EventPlace | null }> {
+  async events(
+    from: EventPlace,
+    limit: number,
+    filter: string,
+    signal?: AbortSignal,
+  ): Promise<{ events: EventReply[]; next: EventPlace | null }> {
     const query = { from_ns: from.time.toString(), skip: from.skip, limit, filter: filter === "" ? undefined : filter };
-    const reply = await getJson<{ events: EventReply[]; next_ns: string | null; next_skip?: number }>(this.path("events"), query, signal);
-    return { events: reply.events, next: reply.next_ns === null ? null : { time: BigInt(reply.next_ns), skip: reply.next_skip ?? 0 } };
+    const reply = await getJson<{ events: EventReply[]; next_ns: string | null; next_skip?: number }>(
+      this.path("events"),
+      query,
+      signal,
+    );
+    return {
+      events: reply.events,
+      next: reply.next_ns === null ? null : { time: BigInt(reply.next_ns), skip: reply.next_skip ?? 0 },
+    };
   }
 
   /** The next interval that begins at or after a moment, or the last that begins before it, for which a filter holds. */
@@ -252,6 +290,8 @@ export class Source {
   async searchAll(filter: string, entities: number[], limit: number, signal?: AbortSignal): Promise<Interval[]> {
     const question = body(this.bounds, { filter, from_ns: this.bounds.begin.toString(), to: "next", entities, limit });
     const { table } = await postArrow(this.path("search"), question, signal);
-    return lanesOf(table, this.origin).flatMap((lane) => Array.from({ length: lane.segments.length }, (_, row) => intervalAt(lane, row)));
+    return lanesOf(table, this.origin).flatMap((lane) =>
+      Array.from({ length: lane.segments.length }, (_, row) => intervalAt(lane, row)),
+    );
   }
 }

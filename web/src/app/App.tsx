@@ -1,5 +1,4 @@
-import { effect } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { Fragment } from "preact";
 import type { Source } from "../api/source";
 import { BudgetsView } from "../views/Budgets";
 import { EventsView } from "../views/Events";
@@ -15,18 +14,11 @@ import { isTimeline, panelsOf, type Column, type Layout, type Panel } from "./la
 import { Legend } from "./Legend";
 import { Minimap } from "./Minimap";
 import { Guard } from "./PanelFrame";
-import { dark, layout, maximised, opening, problem, source } from "./session";
+import { layout, maximised, opening, problem, source } from "./session";
 import { StatusBar } from "./StatusBar";
 import { Toolbar } from "./Toolbar";
 
 export function App() {
-  useEffect(
-    () =>
-      effect(() => {
-        document.documentElement.dataset["theme"] = dark.value ? "dark" : "light";
-      }),
-    [],
-  );
   const opened = source.value;
   const timelines = panelsOf(layout.value).some((panel) => isTimeline(panel.view));
   return (
@@ -64,17 +56,17 @@ function Columns() {
   return (
     <>
       {columns.map((column, index) => (
-        <>
-          {index > 0 && <ColumnSplitter key={`split ${index}`} at={index} />}
-          <div class="column" key={column.panels[0]?.id ?? index} style={{ flexGrow: column.weight }}>
+        <Fragment key={column.id}>
+          {index > 0 && <ColumnSplitter at={index} />}
+          <div class="column" style={{ flexGrow: column.weight }}>
             {column.panels.map((panel, place) => (
-              <>
-                {place > 0 && <PanelSplitter key={`split ${panel.id}`} column={index} at={place} />}
-                <PanelSlot key={panel.id} panel={panel} grow={panel.weight} />
-              </>
+              <Fragment key={panel.id}>
+                {place > 0 && <PanelSplitter column={index} at={place} />}
+                <PanelSlot panel={panel} grow={panel.weight} />
+              </Fragment>
             ))}
           </div>
-        </>
+        </Fragment>
       ))}
     </>
   );
@@ -84,7 +76,9 @@ function PanelSlot({ panel, grow }: { panel: Panel; grow: number }) {
   const opened = source.value;
   return (
     <div class="slot" style={{ flexGrow: grow }}>
-      <Guard>{opened === null ? <OverviewView panel={panel} source={null} /> : <View panel={panel} source={opened} />}</Guard>
+      <Guard>
+        {opened === null ? <OverviewView panel={panel} source={null} /> : <View panel={panel} source={opened} />}
+      </Guard>
     </div>
   );
 }
@@ -115,7 +109,12 @@ function View({ panel, source: opened }: { panel: Panel; source: Source }) {
 }
 
 /** Arrow keys on a border between two neighbours. */
-function nudge(event: KeyboardEvent, along: "x" | "y", weights: readonly [number, number], apply: (first: number, second: number) => void): void {
+function nudge(
+  event: KeyboardEvent,
+  along: "x" | "y",
+  weights: readonly [number, number],
+  apply: (first: number, second: number) => void,
+): void {
   const [less, more] = along === "x" ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
   const by = event.key === less ? -0.05 : event.key === more ? 0.05 : 0;
   if (by === 0) return;
@@ -126,7 +125,12 @@ function nudge(event: KeyboardEvent, along: "x" | "y", weights: readonly [number
 }
 
 /** Drags the border between two neighbours; `apply` gets the share of the first. */
-function drag(event: PointerEvent, along: "x" | "y", weights: readonly [number, number], apply: (first: number, second: number) => void): void {
+function drag(
+  event: PointerEvent,
+  along: "x" | "y",
+  weights: readonly [number, number],
+  apply: (first: number, second: number) => void,
+): void {
   const splitter = event.currentTarget as HTMLElement;
   const before = splitter.previousElementSibling?.getBoundingClientRect();
   const after = splitter.nextElementSibling?.getBoundingClientRect();
@@ -174,7 +178,9 @@ function PanelSplitter({ column, at }: { column: number; at: number }) {
   const apply = (first: number, second: number): void => {
     layout.value = withColumn(layout.peek(), column, (changed) => ({
       ...changed,
-      panels: changed.panels.map((panel, place) => (place === at - 1 ? { ...panel, weight: first } : place === at ? { ...panel, weight: second } : panel)),
+      panels: changed.panels.map((panel, place) =>
+        place === at - 1 ? { ...panel, weight: first } : place === at ? { ...panel, weight: second } : panel,
+      ),
     }));
   };
   return (

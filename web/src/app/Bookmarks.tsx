@@ -1,7 +1,18 @@
 import { shorten } from "../api/entities";
 import { formatDuration, formatTime } from "../time/time";
 import { IconButton } from "./icons";
-import { bookmarks, bookmarksOpen, currentRow, say, select, selection, setBookmarks, source, timeFormat, view } from "./session";
+import {
+  bookmarks,
+  bookmarksOpen,
+  currentRow,
+  say,
+  select,
+  selection,
+  setBookmarks,
+  source,
+  timeFormat,
+  view,
+} from "./session";
 
 /** Marks the selection, or the middle of what is visible. */
 export function addBookmark(): void {
@@ -10,7 +21,11 @@ export function addBookmark(): void {
   const middle = (view.peek().begin + view.peek().end) / 2n;
   const place = selection.peek() ?? { begin: middle, end: middle };
   const id = `${Date.now()}`;
-  setBookmarks([...bookmarks.peek(), { id, ...place, note: "", row: currentRow.peek()?.id ?? "" }].sort((a, b) => (a.begin < b.begin ? -1 : 1)));
+  setBookmarks(
+    [...bookmarks.peek(), { id, ...place, note: "", row: currentRow.peek()?.id ?? "" }].sort((a, b) =>
+      a.begin < b.begin ? -1 : 1,
+    ),
+  );
   bookmarksOpen.value = true;
   say("Bookmarked.");
   // The note is what one wants to write next.
@@ -47,7 +62,9 @@ export function Bookmarks() {
         <IconButton icon="plus" name="Bookmark the selection (B)" onClick={addBookmark} />
         <IconButton icon="close" name="Close" onClick={() => (bookmarksOpen.value = false)} />
       </div>
-      {bookmarks.value.length === 0 && <p class="faint">None yet. B marks the selection; notes are kept in this browser.</p>}
+      {bookmarks.value.length === 0 && (
+        <p class="faint">None yet. B marks the selection; notes are kept in this browser.</p>
+      )}
       <ul>
         {bookmarks.value.map((mark) => (
           <li key={mark.id}>
@@ -55,7 +72,11 @@ export function Bookmarks() {
               {formatTime(mark.begin, timeFormat.value, opened.origin)}
               {mark.end > mark.begin ? `  ${formatDuration(mark.end - mark.begin)}` : ""}
             </button>
-            {mark.row !== "" && <span class="faint">{shorten(opened.entities.title(opened.entities.find(mark.row.replace(/@\d+$/, ""))?.id ?? -1), 40)}</span>}
+            {mark.row !== "" && (
+              <span class="faint">
+                {shorten(opened.entities.title(opened.entities.find(mark.row.replace(/@\d+$/, ""))?.id ?? -1), 40)}
+              </span>
+            )}
             <div class="bookmark-note">
               <input
                 id={`note-${mark.id}`}
@@ -63,10 +84,20 @@ export function Bookmarks() {
                 placeholder="Note"
                 aria-label="Note"
                 value={mark.note}
-                onInput={(event) => setBookmarks(bookmarks.peek().map((other) => (other.id === mark.id ? { ...other, note: event.currentTarget.value } : other)))}
+                onInput={(event) =>
+                  setBookmarks(
+                    bookmarks
+                      .peek()
+                      .map((other) => (other.id === mark.id ? { ...other, note: event.currentTarget.value } : other)),
+                  )
+                }
                 onKeyDown={(event) => (event.key === "Enter" || event.key === "Escape") && event.currentTarget.blur()}
               />
-              <IconButton icon="close" name="Delete" onClick={() => setBookmarks(bookmarks.peek().filter((other) => other.id !== mark.id))} />
+              <IconButton
+                icon="close"
+                name="Delete"
+                onClick={() => setBookmarks(bookmarks.peek().filter((other) => other.id !== mark.id))}
+              />
             </div>
           </li>
         ))}

@@ -57,7 +57,13 @@ export function Help() {
     helpOpen.value = false;
   };
   return (
-    <dialog class="help" ref={dialog} onClose={close} aria-label="Help" onClick={(event) => event.target === dialog.current && close()}>
+    <dialog
+      class="help"
+      ref={dialog}
+      onClose={close}
+      aria-label="Help"
+      onClick={(event) => event.target === dialog.current && close()}
+    >
       <div class="help-head">
         <h2>Keys, mouse and filters</h2>
         <span class="faint">virtflow {version.value}</span>
@@ -83,14 +89,16 @@ export function Help() {
         <section class="help-filter">
           <h3>Filter</h3>
           <p>
-            Plain text is a regular expression on state, cause, name, key, culprit and VM. Else <code>field op value</code>, joined by <code>&amp;&amp;</code>, <code>||</code>, <code>!</code> and
+            Plain text is a regular expression on state, cause, name, key, culprit and VM. Else{" "}
+            <code>field op value</code>, joined by <code>&amp;&amp;</code>, <code>||</code>, <code>!</code> and
             parentheses.
           </p>
           <p>
             Fields: <code>{FIELDS.join(" ")}</code>; <code>culprit</code> is <code>by</code>.
           </p>
           <p>
-            Operators: <code>== != &lt; &gt; &lt;= &gt;= contains matches present</code>. Lengths have units: <code>duration &gt; 1ms</code>. Quote values with spaces.
+            Operators: <code>== != &lt; &gt; &lt;= &gt;= contains matches present</code>. Lengths have units:{" "}
+            <code>duration &gt; 1ms</code>. Quote values with spaces.
           </p>
           <p>
             <code>state == preempted &amp;&amp; duration &gt; 1ms</code>
@@ -99,11 +107,15 @@ export function Help() {
             <br />
             <code>by matches "^CPU 0" &amp;&amp; confidence == proved</code>
           </p>
-          <p>Where one pixel covers many states their lengths are not known; there a length passes. Zoom in to be exact.</p>
+          <p>
+            Where one pixel covers many states their lengths are not known; there a length passes. Zoom in to be exact.
+          </p>
           <h3>Reading the picture</h3>
           <p>
-            A tall bar runs, a half-high one works on its behalf or waits for a CPU, a low one sleeps. Rising lines wait, falling lines were pre-empted, dots are unknown, crossed lines were lost. A column
-            with several colours is one pixel's time shared by several states, the most active at the bottom; none is left out, however short. Paler bars with a dashed edge are likely, full ones proved.
+            A tall bar runs, a half-high one works on its behalf or waits for a CPU, a low one sleeps. Rising lines
+            wait, falling lines were pre-empted, dots are unknown, crossed lines were lost. A column with several
+            colours is one pixel's time shared by several states, the most active at the bottom; none is left out,
+            however short. Paler bars with a dashed edge are likely, full ones proved.
           </p>
         </section>
       </div>

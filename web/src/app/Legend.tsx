@@ -23,7 +23,12 @@ function toggle(item: string, only: boolean, all: readonly string[]): void {
 export function Legend() {
   const { states, causes } = seen.value;
   const colors = palette.value;
-  const items = [...states.map((state) => `state:${state}`), ...causes.map((cause) => `cause:${cause}`), "confidence:proved", "confidence:likely"];
+  const items = [
+    ...states.map((state) => `state:${state}`),
+    ...causes.map((cause) => `cause:${cause}`),
+    "confidence:proved",
+    "confidence:likely",
+  ];
   const item = (id: string, text: string, tip: string, swatch: preact.JSX.Element) => (
     <button
       key={id}
@@ -39,12 +44,34 @@ export function Legend() {
   );
   return (
     <div class="legend" role="group" aria-label="Legend and filter">
-      {states.map((state) => item(`state:${state}`, state, STATE_WORDS[state] ?? state, <Swatch look={lookOf(state, "", 1, colors)} />))}
+      {states.map((state) =>
+        item(`state:${state}`, state, STATE_WORDS[state] ?? state, <Swatch look={lookOf(state, "", 1, colors)} />),
+      )}
       {causes.length > 0 && <span class="legend-title">ended by</span>}
-      {causes.map((cause) => item(`cause:${cause}`, cause, CAUSE_WORDS[cause] ?? cause, <Swatch look={lookOf("halted", cause, 0, colors)} />))}
+      {causes.map((cause) =>
+        item(
+          `cause:${cause}`,
+          cause,
+          CAUSE_WORDS[cause] ?? cause,
+          <Swatch look={lookOf("halted", cause, 0, colors)} />,
+        ),
+      )}
       <span class="legend-title">sure</span>
-      {item("confidence:proved", "proved", "The events leave no other answer.", <Swatch look={{ color: lookOf("guest", "", 1, colors).color, pattern: Pattern.Solid, height: 1 }} />)}
-      {item("confidence:likely", "likely", "A rule decided that can err: drawn paler, with a dashed edge.", <span class="likely-swatch" style={{ "--likely": `#${lookOf("guest", "", 1, colors).color.toString(16).padStart(6, "0")}` }} />)}
+      {item(
+        "confidence:proved",
+        "proved",
+        "The events leave no other answer.",
+        <Swatch look={{ color: lookOf("guest", "", 1, colors).color, pattern: Pattern.Solid, height: 1 }} />,
+      )}
+      {item(
+        "confidence:likely",
+        "likely",
+        "A rule decided that can err: drawn paler, with a dashed edge.",
+        <span
+          class="likely-swatch"
+          style={{ "--likely": `#${lookOf("guest", "", 1, colors).color.toString(16).padStart(6, "0")}` }}
+        />,
+      )}
       {muted.value.size > 0 && (
         <button type="button" class="small" onClick={() => (muted.value = new Set())}>
           All on

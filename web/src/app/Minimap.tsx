@@ -2,6 +2,7 @@ import { effect, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Segments } from "../api/segments";
 import type { Source } from "../api/source";
+import { lossBands } from "../timeline/axis";
 import { Drawing } from "../timeline/drawing";
 import { readInks } from "../timeline/inks";
 import { summarise } from "../timeline/merge";
@@ -66,13 +67,29 @@ export function Minimap({ source }: { source: Source }) {
           const paint = (x: number, barWidth: number, at: number, base: number, height: number): void => {
             const look = lookOf(words.state(state[at] ?? 0), words.cause(cause[at] ?? 0), level[at] ?? 0, colors);
             const quiet = rankOf(words.state(state[at] ?? 0)) >= rankOf("unknown");
-            surface.rect(x, base - height, Math.max(1, barWidth), height, quiet ? blend(look.color, inks.background, 0.28) : look.color, Pattern.Solid);
+            surface.rect(
+              x,
+              base - height,
+              Math.max(1, barWidth),
+              height,
+              quiet ? blend(look.color, inks.background, 0.28) : look.color,
+              Pattern.Solid,
+            );
           };
           layBars(segments, 0, nsPerPixel, pixels, (row) => (state[row] ?? 0) * 256 + (cause[row] ?? 0), {
             bar: (x, barWidth, at) => paint(x, barWidth, at, HEIGHT, HEIGHT - 2),
             column: (x, barWidth, rows, times, whole) => {
-              const order = rows.map((_, index) => index).sort((a, b) => rankOf(words.state(state[rows[a] ?? 0] ?? 0)) - rankOf(words.state(state[rows[b] ?? 0] ?? 0)));
-              const heights = shareHeights(order.map((index) => times[index] ?? 0), whole, HEIGHT - 2);
+              const order = rows
+                .map((_, index) => index)
+                .sort(
+                  (a, b) =>
+                    rankOf(words.state(state[rows[a] ?? 0] ?? 0)) - rankOf(words.state(state[rows[b] ?? 0] ?? 0)),
+                );
+              const heights = shareHeights(
+                order.map((index) => times[index] ?? 0),
+                whole,
+                HEIGHT - 2,
+              );
               let base = HEIGHT;
               order.forEach((index, place) => {
                 paint(x, barWidth, rows[index] ?? 0, base, heights[place] ?? 0);
@@ -81,7 +98,8 @@ export function Minimap({ source }: { source: Source }) {
             },
           });
         }
-        for (const loss of source.loss) surface.rect(loss.begin / nsPerPixel, 0, Math.max(2, (loss.end - loss.begin) / nsPerPixel), 6, inks.loss, Pattern.Cross);
+        for (const [x, right] of lossBands(source.loss, 0, nsPerPixel, pixels))
+          surface.rect(x, 0, right - x, 6, inks.loss, Pattern.Cross);
       });
     });
   }, [source]);
@@ -105,7 +123,8 @@ export function Minimap({ source }: { source: Source }) {
       if (grabbed === null) return;
       const time = timeOf(event);
       const length = span(view.peek());
-      if (grabbed.kind === "move") show(clamp({ begin: time - grabbed.offset, end: time - grabbed.offset + length }, source.bounds));
+      if (grabbed.kind === "move")
+        show(clamp({ begin: time - grabbed.offset, end: time - grabbed.offset + length }, source.bounds));
       else if (time !== grabbed.from) show(ordered(grabbed.from, time));
     };
     const up = (event: PointerEvent): void => {
@@ -144,9 +163,21 @@ export function Minimap({ source }: { source: Source }) {
       <div class="minimap-shade" style={{ left: "0px", width: `${Math.max(0, left)}px` }} />
       <div class="minimap-shade" style={{ left: `${right}px`, width: `${Math.max(0, pixels - right)}px` }} />
       <div class="minimap-window" style={{ left: `${left}px`, width: `${Math.max(2, right - left)}px` }} />
-      {chosen !== null && <div class="minimap-selection" style={{ left: `${pixelOf(source.bounds, chosen.begin, pixels)}px`, width: `${Math.max(1, pixelOf(source.bounds, chosen.end, pixels) - pixelOf(source.bounds, chosen.begin, pixels))}px` }} />}
+      {chosen !== null && (
+        <div
+          class="minimap-selection"
+          style={{
+            left: `${pixelOf(source.bounds, chosen.begin, pixels)}px`,
+            width: `${Math.max(1, pixelOf(source.bounds, chosen.end, pixels) - pixelOf(source.bounds, chosen.begin, pixels))}px`,
+          }}
+        />
+      )}
       {bookmarks.value.map((mark) => (
-        <div key={mark.id} class="overlay-bookmark" style={{ left: `${pixelOf(source.bounds, mark.begin, pixels)}px` }} />
+        <div
+          key={mark.id}
+          class="overlay-bookmark"
+          style={{ left: `${pixelOf(source.bounds, mark.begin, pixels)}px` }}
+        />
       ))}
     </div>
   );

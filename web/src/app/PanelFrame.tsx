@@ -21,7 +21,12 @@ export function PanelFrame({ panel, controls, busy, error, children }: Props) {
     layout.value = movePanel(layout.peek(), panel.id, to);
   };
   return (
-    <section class={`panel ${active ? "active" : ""}`} aria-label={VIEW_TITLES[panel.view]} data-view={panel.view} onPointerDown={() => (activePanel.value = panel.id)}>
+    <section
+      class={`panel ${active ? "active" : ""}`}
+      aria-label={VIEW_TITLES[panel.view]}
+      data-view={panel.view}
+      onPointerDown={() => (activePanel.value = panel.id)}
+    >
       <header class="panel-bar">
         <h2>{VIEW_TITLES[panel.view]}</h2>
         <div class="panel-controls">{controls}</div>
@@ -31,7 +36,12 @@ export function PanelFrame({ panel, controls, busy, error, children }: Props) {
           <IconButton icon="down" name="Move down" onClick={() => move("down")} />
           <IconButton icon="left" name="Move to the column on the left" onClick={() => move("left")} />
           <IconButton icon="right" name="Move to the column on the right" onClick={() => move("right")} />
-          <IconButton icon={full ? "restore" : "maximise"} name={full ? "Restore" : "Maximise"} pressed={full} onClick={() => (maximised.value = full ? 0 : panel.id)} />
+          <IconButton
+            icon={full ? "restore" : "maximise"}
+            name={full ? "Restore" : "Maximise"}
+            pressed={full}
+            onClick={() => (maximised.value = full ? 0 : panel.id)}
+          />
           <IconButton icon="close" name="Close" onClick={() => (layout.value = closePanel(layout.peek(), panel.id))} />
         </div>
       </header>
@@ -50,6 +60,10 @@ export class Guard extends Component<{ children: ComponentChildren }, { error: s
   }
 
   override render() {
-    return this.state.error === null ? this.props.children : <div class="panel-error">This view failed: {this.state.error}</div>;
+    return this.state.error === null ? (
+      this.props.children
+    ) : (
+      <div class="panel-error">This view failed: {this.state.error}</div>
+    );
   }
 }

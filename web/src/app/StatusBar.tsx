@@ -14,7 +14,11 @@ export function StatusBar() {
   const mouse = mouseTime.value;
   return (
     <footer class="status">
-      {opened !== null && <span class="status-mouse mono">{mouse === null ? "" : formatTime(mouse, timeFormat.value, opened.origin)}</span>}
+      {opened !== null && (
+        <span class="status-mouse mono">
+          {mouse === null ? "" : formatTime(mouse, timeFormat.value, opened.origin)}
+        </span>
+      )}
       {opened !== null && <Selection source={opened} />}
       <span class="spring" />
       <span class="status-notice" role="status" aria-live="polite">
@@ -37,24 +41,32 @@ function Selection({ source: opened }: { source: Source }) {
   const stretch = chosen !== null && chosen.end > chosen.begin;
   const entity = row === null ? undefined : opened.entities.get(row.entity);
   const asks = stretch && entity !== undefined && entity.intervals > 0;
-  const budget = useReply((signal) => (asks && chosen !== null ? opened.budget(chosen, [entity.id], signal) : null), [opened, chosen, row?.id, row?.vcpu]);
+  const budget = useReply(
+    (signal) => (asks && chosen !== null ? opened.budget(chosen, [entity.id], signal) : null),
+    [opened, chosen, row?.id, row?.vcpu],
+  );
   if (chosen === null) return <span class="faint">Click to set the cursor, drag to select, ? for all keys</span>;
   const text = (time: bigint): string => formatTime(time, timeFormat.value, opened.origin);
   const sums = new Map<number, number>();
-  for (const part of budget.value.value ?? []) if (row !== null && (row.vcpu < 0 || part.vcpu === row.vcpu)) sums.set(part.state, (sums.get(part.state) ?? 0) + part.ns);
+  for (const part of budget.value.value ?? [])
+    if (row !== null && (row.vcpu < 0 || part.vcpu === row.vcpu))
+      sums.set(part.state, (sums.get(part.state) ?? 0) + part.ns);
   const total = [...sums.values()].reduce((sum, ns) => sum + ns, 0);
   return (
     <>
       <span class="mono status-selection">
         {stretch ? (
           <>
-            {text(chosen.begin)} … {text(chosen.end)} <b>{formatDuration(chosen.end - chosen.begin)}</b> <span class="faint">({formatExact(chosen.end - chosen.begin)})</span>
+            {text(chosen.begin)} … {text(chosen.end)} <b>{formatDuration(chosen.end - chosen.begin)}</b>{" "}
+            <span class="faint">({formatExact(chosen.end - chosen.begin)})</span>
           </>
         ) : (
           <>cursor {text(chosen.begin)}</>
         )}
       </span>
-      {row !== null && entity !== undefined && <span class="status-row">{shorten(opened.entities.title(entity.id), 40)}</span>}
+      {row !== null && entity !== undefined && (
+        <span class="status-row">{shorten(opened.entities.title(entity.id), 40)}</span>
+      )}
       {asks && total > 0 && (
         <span class="status-shares">
           {[...sums]

@@ -17,7 +17,11 @@ interface Stored {
 }
 
 export function bookmarksToText(bookmarks: readonly Bookmark[]): string {
-  const stored: Stored[] = bookmarks.map((mark) => ({ ...mark, begin: mark.begin.toString(), end: mark.end.toString() }));
+  const stored: Stored[] = bookmarks.map((mark) => ({
+    ...mark,
+    begin: mark.begin.toString(),
+    end: mark.end.toString(),
+  }));
   return JSON.stringify(stored);
 }
 

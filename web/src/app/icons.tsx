@@ -28,13 +28,27 @@ export type IconName = keyof typeof PATHS;
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg class="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
-      <path d={PATHS[name]} fill="none" stroke="currentColor" stroke-width="1.4" stroke-linecap="round" stroke-linejoin="round" />
+      <path
+        d={PATHS[name]}
+        fill="none"
+        stroke="currentColor"
+        stroke-width="1.4"
+        stroke-linecap="round"
+        stroke-linejoin="round"
+      />
     </svg>
   );
 }
 
 /** A button that is only an icon; its name is its tooltip too. */
-export function IconButton(props: { icon: IconName; name: string; onClick: () => void; pressed?: boolean; disabled?: boolean; class?: string }) {
+export function IconButton(props: {
+  icon: IconName;
+  name: string;
+  onClick: () => void;
+  pressed?: boolean;
+  disabled?: boolean;
+  class?: string;
+}) {
   return (
     <button
       type="button"

@@ -91,7 +91,9 @@ function isTyping(target: EventTarget | null): boolean {
 
 /** Whether an element does something of its own with Enter, Space and arrows. */
 function ownsKeys(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest("button, [role=grid], [role=separator], a, [role=menu]") !== null;
+  return (
+    target instanceof HTMLElement && target.closest("button, [role=grid], [role=separator], a, [role=menu]") !== null
+  );
 }
 
 async function searchMatch(to: "next" | "previous"): Promise<void> {
@@ -131,7 +133,11 @@ async function extend(to: "next" | "previous"): Promise<void> {
   const interval = await timeline.intervalAt(row, to === "next" ? before.end : before.begin - 1n);
   const opened = source.peek();
   if (interval === null || opened === null) return;
-  select(to === "next" ? { begin: before.begin, end: opened.moment(interval.end) } : { begin: opened.moment(interval.start), end: before.end });
+  select(
+    to === "next"
+      ? { begin: before.begin, end: opened.moment(interval.end) }
+      : { begin: opened.moment(interval.start), end: before.end },
+  );
 }
 
 function escape(): void {

@@ -1,6 +1,17 @@
 /** Which views are open and where: columns beside one another, each a stack of panels. */
 
-export const VIEWS = ["overview", "vms", "processes", "resources", "budgets", "waits", "matrix", "exits", "events", "explorer"] as const;
+export const VIEWS = [
+  "overview",
+  "vms",
+  "processes",
+  "resources",
+  "budgets",
+  "waits",
+  "matrix",
+  "exits",
+  "events",
+  "explorer",
+] as const;
 
 export type ViewName = (typeof VIEWS)[number];
 
@@ -18,7 +29,13 @@ export const VIEW_TITLES: Record<ViewName, string> = {
 };
 
 /** Shorter names for where there is little room. */
-export const VIEW_NAMES: Record<ViewName, string> = { ...VIEW_TITLES, vms: "VMs", processes: "Processes", matrix: "Pre-emption", explorer: "States" };
+export const VIEW_NAMES: Record<ViewName, string> = {
+  ...VIEW_TITLES,
+  vms: "VMs",
+  processes: "Processes",
+  matrix: "Pre-emption",
+  explorer: "States",
+};
 
 /** Views that draw rows over time. */
 export function isTimeline(view: ViewName): boolean {
@@ -33,6 +50,7 @@ export interface Panel {
 }
 
 export interface Column {
+  readonly id: number;
   readonly weight: number;
   readonly panels: readonly Panel[];
 }
@@ -46,8 +64,13 @@ export function newPanel(view: ViewName, options: Record<string, string> = {}, w
   return { id: lastId, view, weight, options };
 }
 
+export function newColumn(panels: readonly Panel[], weight = 1): Column {
+  lastId += 1;
+  return { id: lastId, weight, panels };
+}
+
 export function firstLayout(): Layout {
-  return [{ weight: 1, panels: [newPanel("overview")] }];
+  return [newColumn([newPanel("overview")])];
 }
 
 export function panelsOf(layout: Layout): Panel[] {
@@ -63,21 +86,28 @@ function withoutEmpty(layout: Column[]): Layout {
 export function openView(layout: Layout, panel: Panel): Layout {
   const timeline = isTimeline(panel.view) || panel.view === "overview";
   const columns = layout.map((column) => ({ ...column, panels: [...column.panels] }));
-  const target = columns.find((column) => column.panels.some((other) => (isTimeline(other.view) || other.view === "overview") === timeline));
+  const target = columns.find((column) =>
+    column.panels.some((other) => (isTimeline(other.view) || other.view === "overview") === timeline),
+  );
   if (target !== undefined) {
     target.panels.push(panel);
     return columns;
   }
-  const column = { weight: timeline ? 1.6 : 1, panels: [panel] };
+  const column = newColumn([panel], timeline ? 1.6 : 1);
   return timeline ? [column, ...columns] : [...columns, column];
 }
 
 export function closePanel(layout: Layout, id: number): Layout {
-  return withoutEmpty(layout.map((column) => ({ ...column, panels: column.panels.filter((panel) => panel.id !== id) })));
+  return withoutEmpty(
+    layout.map((column) => ({ ...column, panels: column.panels.filter((panel) => panel.id !== id) })),
+  );
 }
 
 export function changePanel(layout: Layout, id: number, change: Partial<Pick<Panel, "options" | "weight">>): Layout {
-  return layout.map((column) => ({ ...column, panels: column.panels.map((panel) => (panel.id === id ? { ...panel, ...change } : panel)) }));
+  return layout.map((column) => ({
+    ...column,
+    panels: column.panels.map((panel) => (panel.id === id ? { ...panel, ...change } : panel)),
+  }));
 }
 
 /** Moves a panel to the column on the left or right (a new one at the edge), or up or down in its own. */
@@ -101,9 +131,10 @@ export function movePanel(layout: Layout, id: number, to: "left" | "right" | "up
   if (source.panels.length === 1 && columns[target] === undefined) return layout;
   source.panels.splice(at, 1);
   const column = columns[target];
+  const alone = { ...newColumn([]), panels: [panel] };
   if (column !== undefined) column.panels.push(panel);
-  else if (to === "left") columns.unshift({ weight: 1, panels: [panel] });
-  else columns.push({ weight: 1, panels: [panel] });
+  else if (to === "left") columns.unshift(alone);
+  else columns.push(alone);
   return withoutEmpty(columns);
 }
 
@@ -115,7 +146,12 @@ export function layoutToText(layout: Layout): string {
     .map(
       (column) =>
         column.panels
-          .map((panel) => [panel.view + weight(panel.weight), ...Object.entries(panel.options).map(([name, value]) => `${escape(name)}=${escape(value)}`)].join(","))
+          .map((panel) =>
+            [
+              panel.view + weight(panel.weight),
+              ...Object.entries(panel.options).map(([name, value]) => `${escape(name)}=${escape(value)}`),
+            ].join(","),
+          )
           .join(";") + (weight(column.weight) === "" ? "" : `;${weight(column.weight)}`),
     )
     .join("|");
@@ -144,7 +180,7 @@ export function layoutFromText(text: string): Layout | null {
       }
       panels.push(newPanel(view, options, weight));
     }
-    if (panels.length > 0) columns.push({ weight: columnWeight, panels });
+    if (panels.length > 0) columns.push(newColumn(panels, columnWeight));
   }
   return columns.length > 0 ? columns : null;
 }

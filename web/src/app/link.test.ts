@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { bookmarksFromText, bookmarksToText } from "./bookmarks";
-import { closePanel, layoutFromText, layoutToText, movePanel, newPanel, openView, panelsOf, type Layout } from "./layout";
+import {
+  closePanel,
+  layoutFromText,
+  layoutToText,
+  movePanel,
+  newColumn,
+  newPanel,
+  openView,
+  panelsOf,
+  type Layout,
+} from "./layout";
 import { linkFromHash, linkToHash, type LinkState } from "./link";
 
 const FULL: LinkState = {
@@ -26,7 +36,20 @@ describe("link", () => {
   });
 
   it("leaves out what is as usual", () => {
-    const usual = { ...FULL, selection: null, row: "", filter: "", hide: false, muted: [], pins: [], hidden: [], theme: "", palette: "", time: "", arrows: false };
+    const usual = {
+      ...FULL,
+      selection: null,
+      row: "",
+      filter: "",
+      hide: false,
+      muted: [],
+      pins: [],
+      hidden: [],
+      theme: "",
+      palette: "",
+      time: "",
+      arrows: false,
+    };
     expect(linkFromHash(linkToHash(usual))).toEqual(usual);
     expect(linkToHash(usual)).not.toContain("theme");
   });
@@ -47,8 +70,8 @@ function shape(layout: Layout): string[][] {
 describe("layout", () => {
   it("round-trips as text, with weights and options", () => {
     const layout: Layout = [
-      { weight: 1.6, panels: [newPanel("vms"), newPanel("processes", { vm: "vm:1/L2:a,b;c|d=e*f" }, 2)] },
-      { weight: 1, panels: [newPanel("matrix", { of: "threads" })] },
+      newColumn([newPanel("vms"), newPanel("processes", { vm: "vm:1/L2:a,b;c|d=e*f" }, 2)], 1.6),
+      newColumn([newPanel("matrix", { of: "threads" })], 1),
     ];
     const read = layoutFromText(layoutToText(layout));
     expect(read === null ? [] : shape(read)).toEqual([["vms", "processes"], ["matrix"]]);
@@ -59,7 +82,7 @@ describe("layout", () => {
   });
 
   it("puts timelines below one another and tables beside them", () => {
-    let layout: Layout = [{ weight: 1, panels: [newPanel("vms")] }];
+    let layout: Layout = [newColumn([newPanel("vms")], 1)];
     layout = openView(layout, newPanel("processes"));
     layout = openView(layout, newPanel("waits"));
     layout = openView(layout, newPanel("matrix"));
@@ -70,7 +93,7 @@ describe("layout", () => {
   });
 
   it("moves panels, and makes and removes columns", () => {
-    let layout: Layout = [{ weight: 1, panels: [newPanel("vms"), newPanel("waits")] }];
+    let layout: Layout = [newColumn([newPanel("vms"), newPanel("waits")], 1)];
     const waits = layout[0]?.panels[1]?.id ?? 0;
     layout = movePanel(layout, waits, "right");
     expect(shape(layout)).toEqual([["vms"], ["waits"]]);
@@ -85,11 +108,19 @@ describe("layout", () => {
 
 describe("bookmarks", () => {
   it("keeps times exact and notes as they are", () => {
-    const marks = [{ id: "1", begin: 1_795_381_360_396_387_133n, end: 1_795_381_360_396_387_134n, note: "<img src=x>\u0000", row: "cpu:0" }];
+    const marks = [
+      {
+        id: "1",
+        begin: 1_795_381_360_396_387_133n,
+        end: 1_795_381_360_396_387_134n,
+        note: "<img src=x>\u0000",
+        row: "cpu:0",
+      },
+    ];
     expect(bookmarksFromText(bookmarksToText(marks))).toEqual(marks);
   });
 
   it("ignores what is none", () => {
-    for (const noise of [null, "", "{", "3", "[1, null, {\"begin\": \"x\"}]"]) expect(bookmarksFromText(noise)).toEqual([]);
+    for (const noise of [null, "", "{", "3", '[1, null, {"begin": "x"}]']) expect(bookmarksFromText(noise)).toEqual([]);
   });
 });

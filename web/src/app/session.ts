@@ -1,6 +1,5 @@
 import { batch, computed, effect, signal } from "@preact/signals";
-import { ApiError, followProgress, getJson, postJson } from "../api/client";
-import { Source } from "../api/source";
+import type { Source } from "../api/source";
 import type { SourceSummary } from "../api/types";
 import { FilterError } from "../filter/lexer";
 import { parseFilter, type Expression } from "../filter/parser";
@@ -9,8 +8,7 @@ import { ZoomHistory } from "../time/history";
 import { around, clamp, pan, reveal, sameRange, zoom, type Range } from "../time/range";
 import { TIME_FORMATS, type TimeFormat } from "../time/time";
 import { bookmarksFromText, bookmarksToText, type Bookmark } from "./bookmarks";
-import { firstLayout, layoutFromText, layoutToText, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
-import { linkFromHash, linkToHash, type LinkState } from "./link";
+import { firstLayout, newColumn, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
 
 /** What the whole page shares: the opened source, what is looked at, and how. */
 
@@ -66,11 +64,19 @@ const systemIsDark = signal(systemDark.matches);
 systemDark.addEventListener("change", () => (systemIsDark.value = systemDark.matches));
 export const dark = computed(() => theme.value === "dark" || (theme.value === "system" && systemIsDark.value));
 
+// Before anything else follows the theme: pictures read their colours from the style sheet.
+effect(() => {
+  document.documentElement.dataset["theme"] = dark.value ? "dark" : "light";
+});
+
 /** The range that tables are about: the selection, or all that is visible. */
 export const subject = computed<Range>(() => {
   const chosen = selection.value;
   return chosen !== null && chosen.end > chosen.begin ? chosen : view.value;
 });
+
+/** The table whose row was followed to what is selected now: it stays about what it was about. 0: none. */
+export const followedFrom = signal(0);
 
 /** The moment that point views are about. */
 export const cursor = computed<bigint | null>(() => selection.value?.begin ?? null);
@@ -96,6 +102,11 @@ export function setBookmarks(next: readonly Bookmark[]): void {
   bookmarkLists.value = next;
   const opened = source.peek();
   if (opened !== null) localStorage.setItem(`virtflow.bookmarks.${opened.name}`, bookmarksToText(next));
+}
+
+/** Those that this browser keeps for a source. */
+export function loadBookmarks(name: string): void {
+  bookmarkLists.value = bookmarksFromText(localStorage.getItem(`virtflow.bookmarks.${name}`));
 }
 
 export const savedFilters = signal<readonly string[]>(readSavedFilters());
@@ -124,6 +135,11 @@ export function forgetFilter(text: string): void {
 }
 
 let zooms = new ZoomHistory();
+
+/** Another source has other ranges. */
+export function forgetZooms(): void {
+  zooms = new ZoomHistory();
+}
 
 /** Shows another range; the one before can be had back. */
 export function show(range: Range): void {
@@ -180,6 +196,7 @@ export function select(range: Range | null, options: { reveal?: boolean; focus?:
   if (opened === null) return;
   batch(() => {
     selection.value = range;
+    followedFrom.value = 0;
     if (range === null) return;
     if (options.focus === true) show(around(range, opened.bounds));
     else if (options.reveal === true) show(reveal(view.peek(), range.begin, opened.bounds));
@@ -192,7 +209,9 @@ export function say(text: string): void {
 
 /** Opens a view, or makes the open one active. */
 export function openPanel(name: ViewName, options?: Record<string, string>): void {
-  const open = panelsOf(layout.peek()).find((panel) => panel.view === name && (options === undefined || sameOptions(panel.options, options)));
+  const open = panelsOf(layout.peek()).find(
+    (panel) => panel.view === name && (options === undefined || sameOptions(panel.options, options)),
+  );
   if (open !== undefined) {
     activePanel.value = open.id;
     return;
@@ -212,7 +231,12 @@ export function addPanel(name: ViewName, options?: Record<string, string>): void
 
 /** Replaces what is open by these views, column by column. */
 export function batchOpen(columns: readonly (readonly ViewName[])[]): void {
-  const next = columns.map((views, index) => ({ weight: index === 0 ? 1.6 : 1, panels: views.map((name) => newPanel(name)) }));
+  const next = columns.map((views, index) =>
+    newColumn(
+      views.map((name) => newPanel(name)),
+      index === 0 ? 1.6 : 1,
+    ),
+  );
   batch(() => {
     layout.value = next;
     activePanel.value = next[0]?.panels[0]?.id ?? 0;
@@ -224,8 +248,8 @@ function sameOptions(a: Readonly<Record<string, string>>, b: Record<string, stri
   return Object.entries(b).every(([name, value]) => a[name] === value);
 }
 
-/** Goes to a place that a table or a finding names: row, selection and range. */
-export function goTo(entity: number, range: Range, vcpu = -1): void {
+/** Goes to a place that a finding or a table, the panel `from`, names: row, selection and range. */
+export function goTo(entity: number, range: Range, vcpu = -1, from = 0): void {
   const opened = source.peek();
   if (opened === null) return;
   const found = opened.entities.get(entity);
@@ -234,6 +258,7 @@ export function goTo(entity: number, range: Range, vcpu = -1): void {
     const timeline = viewOf(found?.kind ?? "");
     if (timeline !== null && !panelsOf(layout.peek()).some((panel) => panel.view === timeline)) openPanel(timeline);
     select(range, { focus: true });
+    followedFrom.value = from;
   });
 }
 
@@ -241,172 +266,4 @@ function viewOf(kind: string): ViewName | null {
   if (kind === "vcpu" || kind === "nested-vcpu" || kind === "vm" || kind === "nested-vm") return "vms";
   if (kind === "process" || kind === "guest-thread") return "processes";
   return kind === "cpu" || kind === "thread" || kind === "device" || kind === "container" ? "resources" : null;
-}
-
-let openingNow: AbortController | null = null;
-
-/** Opens a source; `link` is what to restore, else all of it is shown with the overview. */
-export async function openSource(id: string, link?: LinkState): Promise<void> {
-  openingNow?.abort();
-  const controller = new AbortController();
-  openingNow = controller;
-  opening.value = true;
-  try {
-    const opened = await Source.open(id, controller.signal);
-    if (controller.signal.aborted) return;
-    zooms = new ZoomHistory();
-    batch(() => {
-      source.value = opened;
-      problem.value = null;
-      view.value = link?.range != null ? clamp(link.range, opened.bounds) : opened.bounds;
-      selection.value = link?.selection ?? null;
-      const row = opened.entities.find(link?.row ?? "");
-      currentRow.value = row === undefined ? null : { id: row.key, entity: row.id, vcpu: -1 };
-      layout.value = layoutFromText(link?.views ?? "") ?? firstLayout();
-      activePanel.value = panelsOf(layout.value)[0]?.id ?? 0;
-      maximised.value = 0;
-      pins.value = link?.pins ?? [];
-      hidden.value = new Set(link?.hidden ?? []);
-      bookmarkLists.value = bookmarksFromText(localStorage.getItem(`virtflow.bookmarks.${opened.name}`));
-    });
-  } catch (error) {
-    if (!controller.signal.aborted) problem.value = `The source cannot be opened: ${(error as Error).message}`;
-  } finally {
-    if (openingNow === controller) opening.value = false;
-  }
-}
-
-/** Loads what a source that is still being analysed has got meanwhile; what is shown stays. */
-async function refreshSource(): Promise<void> {
-  const before = source.peek();
-  if (before === null) return;
-  const whole = sameRange(view.peek(), before.bounds);
-  const after = await Source.open(before.id);
-  if (source.peek() !== before) return;
-  batch(() => {
-    source.value = after;
-    if (whole) view.value = after.bounds;
-  });
-}
-
-/** Asks the server to open what lies at `path` below its root, and shows it as soon as there is something to see. */
-export async function openPath(path: string): Promise<void> {
-  try {
-    const summary = await postJson<SourceSummary>("/sources", { path });
-    if (!sources.peek().some((known) => known.id === summary.id)) sources.value = [...sources.peek(), summary];
-    if (summary.begin_ns !== null) await openSource(summary.id);
-    else say("It is being opened; it can be chosen as soon as its begin is known.");
-  } catch (error) {
-    problem.value = `“${path.slice(0, 120)}” cannot be opened: ${(error as Error).message}`;
-  }
-}
-
-let refreshing = false;
-
-async function onProgress(element: unknown): Promise<void> {
-  const summary = element as SourceSummary;
-  const known = sources.peek();
-  const before = known.find((other) => other.id === summary.id);
-  sources.value = before === undefined ? [...known, summary] : known.map((other) => (other.id === summary.id ? summary : other));
-  const opened = source.peek();
-  const grown = before !== undefined && (before.complete_to_ns !== summary.complete_to_ns || before.state !== summary.state);
-  if (opened?.id !== summary.id || !grown || refreshing) return;
-  refreshing = true;
-  try {
-    await refreshSource();
-    if (summary.state === "analysing") await new Promise((done) => setTimeout(done, 1500));
-  } catch (error) {
-    problem.value = (error as Error).message;
-  } finally {
-    refreshing = false;
-  }
-}
-
-/** Watches the sources until the page is closed; a connection that breaks is made again. */
-async function watch(): Promise<void> {
-  for (;;) {
-    try {
-      await followProgress((element) => void onProgress(element), new AbortController().signal);
-    } catch {
-      // The server may be restarting; what is shown stays usable.
-    }
-    await new Promise((done) => setTimeout(done, 3000));
-  }
-}
-
-function linkState(): LinkState {
-  const opened = source.value;
-  return {
-    source: opened?.name ?? "",
-    range: opened === null ? null : view.value,
-    selection: selection.value,
-    row: currentRow.value?.id ?? "",
-    views: layoutToText(layout.value),
-    filter: filterText.value,
-    hide: filterHides.value,
-    muted: [...muted.value],
-    pins: [...pins.value],
-    hidden: [...hidden.value],
-    theme: theme.value === "system" ? "" : theme.value,
-    palette: palette.value === "safe" ? "" : palette.value,
-    time: timeFormat.value === "utc" ? "" : timeFormat.value,
-    arrows: arrows.value,
-  };
-}
-
-function applyLook(link: LinkState): void {
-  batch(() => {
-    if (link.theme === "light" || link.theme === "dark") theme.value = link.theme;
-    if (link.palette === "classic") palette.value = "classic";
-    const format = TIME_FORMATS.find((known) => known.id === link.time);
-    if (format !== undefined) timeFormat.value = format.id;
-    filterText.value = link.filter;
-    filterHides.value = link.hide;
-    muted.value = new Set(link.muted);
-    arrows.value = link.arrows;
-  });
-}
-
-let written = "";
-
-/** Reads the address, opens what it names, and from then on keeps the address up to date. */
-export async function start(): Promise<void> {
-  const link = linkFromHash(location.hash);
-  applyLook(link);
-  try {
-    const reply = await getJson<{ version: string; sources: SourceSummary[] }>("/sources");
-    batch(() => {
-      version.value = reply.version;
-      sources.value = reply.sources;
-    });
-  } catch (error) {
-    problem.value = error instanceof ApiError ? error.message : `The server does not answer: ${(error as Error).message}`;
-    return;
-  }
-  const listed = sources.peek();
-  const wanted = listed.find((known) => known.name === link.source) ?? listed.find((known) => known.id === link.source);
-  if (link.source !== "" && wanted === undefined) problem.value = `No source is called “${link.source.slice(0, 80)}”.`;
-  const first = wanted ?? (listed.length === 1 ? listed[0] : undefined);
-  if (first !== undefined) await openSource(first.id, wanted === undefined ? undefined : link);
-  void watch();
-
-  let timer = 0;
-  effect(() => {
-    const hash = linkToHash(linkState());
-    clearTimeout(timer);
-    timer = window.setTimeout(() => {
-      written = hash;
-      history.replaceState(null, "", "#" + hash);
-    }, 200);
-  });
-  effect(() => localStorage.setItem("virtflow.theme", theme.value));
-  effect(() => localStorage.setItem("virtflow.palette", palette.value));
-  effect(() => localStorage.setItem("virtflow.time", timeFormat.value));
-  addEventListener("hashchange", () => {
-    if (location.hash.slice(1) === written) return;
-    const changed = linkFromHash(location.hash);
-    applyLook(changed);
-    const target = sources.peek().find((known) => known.name === changed.source);
-    if (target !== undefined) void openSource(target.id, changed);
-  });
 }

@@ -11,8 +11,15 @@ export interface Reply<T> {
  * Asks the server again whenever `inputs` change, a little later; a stale question is aborted and the last answer stays
  * until the next is there.
  */
-export function useReply<T>(ask: (signal: AbortSignal) => Promise<T> | null, inputs: readonly unknown[], delayMs = 150): Reply<T> {
-  const reply = useMemo<Reply<T>>(() => ({ value: signal<T | null>(null), busy: signal(false), error: signal<string | null>(null) }), []);
+export function useReply<T>(
+  ask: (signal: AbortSignal) => Promise<T> | null,
+  inputs: readonly unknown[],
+  delayMs = 150,
+): Reply<T> {
+  const reply = useMemo<Reply<T>>(
+    () => ({ value: signal<T | null>(null), busy: signal(false), error: signal<string | null>(null) }),
+    [],
+  );
   useEffect(() => {
     const controller = new AbortController();
     const timer = setTimeout(() => {

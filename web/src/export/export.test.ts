@@ -5,7 +5,12 @@ import { csvText } from "./csv";
 
 describe("csv", () => {
   it("quotes what needs it and defuses formulas", () => {
-    expect(csvText([["a", 'b "c"', "d,e"], [1n, -2, "-5"]])).toBe('a,"b ""c""","d,e"\r\n1,-2,-5\r\n');
+    expect(
+      csvText([
+        ["a", 'b "c"', "d,e"],
+        [1n, -2, "-5"],
+      ]),
+    ).toBe('a,"b ""c""","d,e"\r\n1,-2,-5\r\n');
     expect(csvText([["=1+1", "@x", "-x"]])).toBe("'=1+1,'@x,'-x\r\n");
     expect(csvText([["two\nlines"]])).toBe('"two\nlines"\r\n');
   });
@@ -31,7 +36,9 @@ describe("drawing", () => {
   it("has patterns that differ from one another", () => {
     const pictures = Object.values(Pattern)
       .filter((value): value is Pattern => typeof value === "number")
-      .map((pattern) => Array.from({ length: 64 }, (_, at) => Number(patternOn(pattern, at % 8, Math.floor(at / 8)))).join(""));
+      .map((pattern) =>
+        Array.from({ length: 64 }, (_, at) => Number(patternOn(pattern, at % 8, Math.floor(at / 8)))).join(""),
+      );
     expect(new Set(pictures).size).toBe(pictures.length);
   });
 

@@ -7,7 +7,10 @@ import { SvgSurface } from "../surface/svg";
 import { PAPER, treeWidth } from "../timeline/inks";
 import { seen } from "../timeline/legend-items";
 import type { TimelineModel } from "../timeline/model";
-import { AXIS_HEIGHT, axisDay, paintAxis, paintEdges, paintRows, ROW_HEIGHT, type Scene } from "../timeline/paint";
+import { paintEdges } from "../timeline/arrows";
+import { axisDay, paintAxis } from "../timeline/axis";
+import { paintRows } from "../timeline/bars";
+import { AXIS_HEIGHT, ROW_HEIGHT, type Scene } from "../timeline/scene";
 import { lookOf } from "../timeline/palette";
 import { sceneOf } from "../timeline/Timeline";
 import { formatDuration, formatTime } from "../time/time";
@@ -75,16 +78,27 @@ function paintPicture(surface: Surface, scene: Scene): void {
   const { inks, source: opened, range, format } = scene;
   surface.begin(width, legendTop + Math.ceil(items.length / perRow) * LEGEND_ROW + 8, inks.background);
   const text = (time: bigint): string => formatTime(time, format, opened.origin);
-  surface.text(8, 17, `${shorten(opened.name, 60)}: ${axisDay(range, format)} ${text(range.begin)} to ${text(range.end)} (${formatDuration(range.end - range.begin)})`, inks.text, { bold: true, room: width - 16, size: 12 });
+  surface.text(
+    8,
+    17,
+    `${shorten(opened.name, 60)}: ${axisDay(range, format)} ${text(range.begin)} to ${text(range.end)} (${formatDuration(range.end - range.begin)})`,
+    inks.text,
+    { bold: true, room: width - 16, size: 12 },
+  );
   const filtered = filterText.peek();
-  surface.text(8, 33, filtered === "" ? "virtflow" : `virtflow; filter: ${shorten(filtered, 160)}`, inks.faint, { room: width - 16 });
+  surface.text(8, 33, filtered === "" ? "virtflow" : `virtflow; filter: ${shorten(filtered, 160)}`, inks.faint, {
+    room: width - 16,
+  });
   paintRows(surface, scene, tree, rowsTop);
   paintEdges(surface, scene, tree, rowsTop);
   paintAxis(surface, scene, tree, HEAD);
   scene.rows.forEach((row, index) => {
     const indent = 8 + row.depth * 12;
     const title = row.pinned ? opened.entities.title(row.node.entity) || row.node.title : row.node.title;
-    surface.text(indent, rowsTop + index * ROW_HEIGHT + 15, shorten(title, 120), inks.text, { room: tree - indent - 6, bold: row.node.children.length > 0 });
+    surface.text(indent, rowsTop + index * ROW_HEIGHT + 15, shorten(title, 120), inks.text, {
+      room: tree - indent - 6,
+      bold: row.node.children.length > 0,
+    });
   });
   items.forEach(({ title, look }, index) => {
     const x = 8 + (index % perRow) * 150;
@@ -112,7 +126,9 @@ function timelineCells(timeline: TimelineModel): Cells {
   const range = view.peek();
   const begin = opened.distance(range.begin);
   const end = opened.distance(range.end);
-  const out: Cells = [["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"]];
+  const out: Cells = [
+    ["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"],
+  ];
   for (const row of timeline.visible.peek()) {
     const segments = store.picture(row.node, range, timeline.size.peek().width);
     // Averages are a help for the eye, not data.
@@ -138,4 +154,3 @@ function timelineCells(timeline: TimelineModel): Cells {
   }
   return out;
 }
-

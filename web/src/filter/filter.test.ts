@@ -3,11 +3,17 @@ import { evaluate, type Subject } from "./evaluate";
 import { FilterError, tokenize } from "./lexer";
 import { parseFilter, type Field } from "./parser";
 
-function subject(texts: Partial<Record<Field, string>>, numbers: Partial<Record<Field, number | undefined>> = {}): Subject {
+function subject(
+  texts: Partial<Record<Field, string>>,
+  numbers: Partial<Record<Field, number | undefined>> = {},
+): Subject {
   return { text: (field) => texts[field] ?? "", number: (field) => (field in numbers ? numbers[field] : NaN) };
 }
 
-const SOME = subject({ state: "preempted", cause: "", name: "vCPU 0", by: "CPU 0/KVM thread:157", vm: "qemu-system-x86:139" }, { duration: 2_000_000, level: 1, vcpu: 0 });
+const SOME = subject(
+  { state: "preempted", cause: "", name: "vCPU 0", by: "CPU 0/KVM thread:157", vm: "qemu-system-x86:139" },
+  { duration: 2_000_000, level: 1, vcpu: 0 },
+);
 
 function ask(text: string, of = SOME): boolean | null {
   const expression = parseFilter(text);
@@ -16,7 +22,16 @@ function ask(text: string, of = SOME): boolean | null {
 
 describe("tokenize", () => {
   it("splits signs from words without spaces", () => {
-    expect(tokenize("a>=1ms&&!(b)").map((token) => ("text" in token ? token.text : token.kind))).toEqual(["a", ">=", "1ms", "and", "not", "open", "b", "close"]);
+    expect(tokenize("a>=1ms&&!(b)").map((token) => ("text" in token ? token.text : token.kind))).toEqual([
+      "a",
+      ">=",
+      "1ms",
+      "and",
+      "not",
+      "open",
+      "b",
+      "close",
+    ]);
   });
 
   it("keeps quoted text whole, with escapes", () => {
@@ -94,7 +109,19 @@ describe("filter", () => {
   });
 
   it("does not follow how deep somebody nests, and does not throw on noise", () => {
-    for (const noise of ["((((", "(".repeat(100_000), "!".repeat(100_000), "!!!!", "||", '""', "a b c d", "= =", "\u0000", "[", "by matches ["]) {
+    for (const noise of [
+      "((((",
+      "(".repeat(100_000),
+      "!".repeat(100_000),
+      "!!!!",
+      "||",
+      '""',
+      "a b c d",
+      "= =",
+      "\u0000",
+      "[",
+      "by matches [",
+    ]) {
       try {
         parseFilter(noise);
       } catch (error) {

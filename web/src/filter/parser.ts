@@ -88,7 +88,11 @@ class Parser {
   private unary(): Expression {
     this.depth += 1;
     if (this.depth > DEEPEST) throw new FilterError("too deep", this.peek()?.at ?? this.end);
-    const expression = this.take("not") ? ({ kind: "not", of: this.unary() } as const) : this.take("open") ? this.inParentheses() : this.primary();
+    const expression = this.take("not")
+      ? ({ kind: "not", of: this.unary() } as const)
+      : this.take("open")
+        ? this.inParentheses()
+        : this.primary();
     this.depth -= 1;
     return expression;
   }
@@ -131,7 +135,13 @@ class Parser {
       this.at += 1;
     }
     if (next.text === "matches") return { kind: "match", field, pattern: pattern(text) };
-    return { kind: "compare", field, operator: next.text, text: text.toLowerCase(), number: numberOf(field, next.text, text, value.at) };
+    return {
+      kind: "compare",
+      field,
+      operator: next.text,
+      text: text.toLowerCase(),
+      number: numberOf(field, next.text, text, value.at),
+    };
   }
 }
 

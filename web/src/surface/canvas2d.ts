@@ -1,9 +1,27 @@
-import { blend, css, fit, fontOf, Pattern, patternOn, WEAK, WEAK_SOFT, type Rgb, type Surface, type TextStyle } from "./surface";
+import {
+  blend,
+  css,
+  fit,
+  fontOf,
+  Pattern,
+  patternOn,
+  WEAK,
+  WEAK_SOFT,
+  type Rgb,
+  type Surface,
+  type TextStyle,
+} from "./surface";
 
 /** Each pattern's tile, 8 by 8, 1 where it is strong. */
-const TILES: readonly Uint8Array[] = [Pattern.Solid, Pattern.Rising, Pattern.Falling, Pattern.Dots, Pattern.Upright, Pattern.Level, Pattern.Cross].map((pattern) =>
-  Uint8Array.from({ length: 64 }, (_, at) => Number(patternOn(pattern, at & 7, at >> 3))),
-);
+const TILES: readonly Uint8Array[] = [
+  Pattern.Solid,
+  Pattern.Rising,
+  Pattern.Falling,
+  Pattern.Dots,
+  Pattern.Upright,
+  Pattern.Level,
+  Pattern.Cross,
+].map((pattern) => Uint8Array.from({ length: 64 }, (_, at) => Number(patternOn(pattern, at & 7, at >> 3))));
 
 /** A colour as the bytes red, green, blue, opaque of a little-endian word. */
 function word(color: Rgb): number {
@@ -53,7 +71,16 @@ export class Canvas2dSurface implements Surface {
     this.pixels.fill(word(background));
   }
 
-  rect(x: number, y: number, width: number, height: number, color: Rgb, pattern: Pattern, alpha = 1, soft = false): void {
+  rect(
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    color: Rgb,
+    pattern: Pattern,
+    alpha = 1,
+    soft = false,
+  ): void {
     const { ratio, columns, pixels } = this;
     // On whole pixels of the screen, else there are seams between neighbours.
     const left = Math.max(0, Math.round(x * ratio));
@@ -80,7 +107,8 @@ export class Canvas2dSurface implements Surface {
     for (let row = top; row < bottom; row += 1) {
       const line = row * columns;
       const tileLine = (Math.floor(row / ratio) & 7) << 3;
-      for (let column = left; column < right; column += 1) pixels[line + column] = tile[tileLine + (Math.floor(column / ratio) & 7)] === 1 ? strong : weak;
+      for (let column = left; column < right; column += 1)
+        pixels[line + column] = tile[tileLine + (Math.floor(column / ratio) & 7)] === 1 ? strong : weak;
     }
   }
 
@@ -92,7 +120,10 @@ export class Canvas2dSurface implements Surface {
     for (let row = top; row < bottom; row += 1) {
       for (let at = row * this.columns + left; at < row * this.columns + right; at += 1) {
         const old = this.pixels[at] ?? 0;
-        const mixed = ((old & 255) * keep + red) | ((((old >> 8) & 255) * keep + green) << 8) | ((((old >> 16) & 255) * keep + blue) << 16);
+        const mixed =
+          ((old & 255) * keep + red) |
+          ((((old >> 8) & 255) * keep + green) << 8) |
+          ((((old >> 16) & 255) * keep + blue) << 16);
         this.pixels[at] = (0xff000000 | mixed) >>> 0;
       }
     }

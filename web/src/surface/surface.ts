@@ -6,7 +6,16 @@ export interface Surface {
   /** Starts a picture of `width` by `height` CSS pixels on `background`. */
   begin(width: number, height: number, background: Rgb): void;
   /** `soft` patterns have less contrast: for columns of a pixel, where strong ones would flicker. */
-  rect(x: number, y: number, width: number, height: number, color: Rgb, pattern: Pattern, alpha?: number, soft?: boolean): void;
+  rect(
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    color: Rgb,
+    pattern: Pattern,
+    alpha?: number,
+    soft?: boolean,
+  ): void;
   line(x1: number, y1: number, x2: number, y2: number, color: Rgb, width: number, dash?: readonly number[]): void;
   /** A filled polygon, as flat x, y pairs. */
   shape(points: readonly number[], color: Rgb): void;

@@ -1,4 +1,16 @@
-import { blend, css, fit, fontOf, Pattern, patternOn, WEAK, WEAK_SOFT, type Rgb, type Surface, type TextStyle } from "./surface";
+import {
+  blend,
+  css,
+  fit,
+  fontOf,
+  Pattern,
+  patternOn,
+  WEAK,
+  WEAK_SOFT,
+  type Rgb,
+  type Surface,
+  type TextStyle,
+} from "./surface";
 
 /** Control characters are not allowed in XML at all, the rest is escaped. */
 export function xml(text: string): string {
@@ -37,7 +49,9 @@ export class SvgSurface implements Surface {
     const id = `p${pattern}${soft ? "s" : ""}-${color.toString(16)}`;
     if (!this.patterns.has(id)) {
       let path = "";
-      for (let row = 0; row < 8; row += 1) for (let column = 0; column < 8; column += 1) if (patternOn(pattern, column, row)) path += `M${column} ${row}h1v1h-1z`;
+      for (let row = 0; row < 8; row += 1)
+        for (let column = 0; column < 8; column += 1)
+          if (patternOn(pattern, column, row)) path += `M${column} ${row}h1v1h-1z`;
       const weak = css(blend(color, this.background, soft ? WEAK_SOFT : WEAK));
       this.patterns.set(
         id,
@@ -47,7 +61,16 @@ export class SvgSurface implements Surface {
     return `url(#${id})`;
   }
 
-  rect(x: number, y: number, width: number, height: number, color: Rgb, pattern: Pattern, alpha = 1, soft = false): void {
+  rect(
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    color: Rgb,
+    pattern: Pattern,
+    alpha = 1,
+    soft = false,
+  ): void {
     const left = Math.max(0, x);
     const right = Math.min(this.width, x + width);
     if (right <= left) return;

@@ -49,7 +49,8 @@ function compile(gl: WebGL2RenderingContext, kind: number, text: string): WebGLS
   if (shader === null) throw new Error("no shader");
   gl.shaderSource(shader, text);
   gl.compileShader(shader);
-  if (gl.getShaderParameter(shader, gl.COMPILE_STATUS) !== true) throw new Error(gl.getShaderInfoLog(shader) ?? "shader");
+  if (gl.getShaderParameter(shader, gl.COMPILE_STATUS) !== true)
+    throw new Error(gl.getShaderInfoLog(shader) ?? "shader");
   return shader;
 }
 
@@ -70,7 +71,12 @@ export class Webgl2Surface implements Surface {
     texts: HTMLCanvasElement,
     private readonly ratio: number,
   ) {
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, depth: false, powerPreference: "low-power" });
+    const gl = canvas.getContext("webgl2", {
+      antialias: false,
+      alpha: false,
+      depth: false,
+      powerPreference: "low-power",
+    });
     if (gl === null) throw new Error("this browser has no WebGL2");
     this.gl = gl;
     this.program = gl.createProgram();
@@ -90,7 +96,15 @@ export class Webgl2Surface implements Surface {
     this.above = new Canvas2dSurface(texts, ratio, true);
   }
 
-  private attribute(name: string, size: number, type: number, stride: number, offset: number, normal: boolean, divisor: number): void {
+  private attribute(
+    name: string,
+    size: number,
+    type: number,
+    stride: number,
+    offset: number,
+    normal: boolean,
+    divisor: number,
+  ): void {
     const at = this.gl.getAttribLocation(this.program, name);
     this.gl.enableVertexAttribArray(at);
     this.gl.vertexAttribPointer(at, size, type, normal, stride, offset);
@@ -108,7 +122,16 @@ export class Webgl2Surface implements Surface {
     this.above.begin(width, height, background);
   }
 
-  rect(x: number, y: number, width: number, height: number, color: Rgb, pattern: Pattern, alpha = 1, soft = false): void {
+  rect(
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    color: Rgb,
+    pattern: Pattern,
+    alpha = 1,
+    soft = false,
+  ): void {
     if ((this.count + 1) * STRIDE > this.bytes.byteLength) {
       const larger = new ArrayBuffer(this.bytes.byteLength * 2);
       new Uint8Array(larger).set(this.octets);

@@ -30,7 +30,10 @@ describe("pan, clamp, reveal, around", () => {
   it("stops at the bounds without changing the length", () => {
     const range = { begin: BOUNDS.begin + 10n, end: BOUNDS.begin + 1_010n };
     expect(pan(range, -0.5, BOUNDS)).toEqual({ begin: BOUNDS.begin, end: BOUNDS.begin + 1_000n });
-    expect(clamp({ begin: BOUNDS.end - 5n, end: BOUNDS.end + 95n }, BOUNDS)).toEqual({ begin: BOUNDS.end - 100n, end: BOUNDS.end });
+    expect(clamp({ begin: BOUNDS.end - 5n, end: BOUNDS.end + 95n }, BOUNDS)).toEqual({
+      begin: BOUNDS.end - 100n,
+      end: BOUNDS.end,
+    });
   });
 
   it("reveals only what is not visible", () => {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { axisTicks, formatDuration, formatExact, formatShare, formatTime, grouped, parseDuration, parseTime } from "./time";
+import {
+  axisTicks,
+  formatDuration,
+  formatExact,
+  formatShare,
+  formatTime,
+  grouped,
+  parseDuration,
+  parseTime,
+} from "./time";
 
 const ORIGIN = 1_795_381_360_396_387_133n;
 
@@ -69,7 +78,9 @@ describe("axisTicks", () => {
   it("stands on round moments inside the range", () => {
     const ticks = axisTicks(ORIGIN, ORIGIN + 50_000_000n, 1200, "utc", ORIGIN);
     expect(ticks.length).toBeGreaterThan(3);
-    expect(ticks.every((tick) => tick.time >= ORIGIN && tick.time <= ORIGIN + 50_000_000n && tick.time % 5_000_000n === 0n)).toBe(true);
+    expect(
+      ticks.every((tick) => tick.time >= ORIGIN && tick.time <= ORIGIN + 50_000_000n && tick.time % 5_000_000n === 0n),
+    ).toBe(true);
     expect(ticks[0]?.label).toBe("21:02:40.400");
   });
 

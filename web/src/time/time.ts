@@ -140,7 +140,8 @@ export function parseTime(text: string, format: TimeFormat, origin: bigint): big
   const part = (index: number): bigint => BigInt(clock[index] ?? "0");
   const rest = (clock[4] ?? "").replaceAll(" ", "").slice(0, 9).padEnd(9, "0");
   const wanted = (part(1) * 3600n + part(2) * 60n + part(3)) * SECOND + BigInt(rest);
-  const zone = format === "local" ? -BigInt(new Date(Number(origin / 1_000_000n)).getTimezoneOffset()) * 60n * SECOND : 0n;
+  const zone =
+    format === "local" ? -BigInt(new Date(Number(origin / 1_000_000n)).getTimezoneOffset()) * 60n * SECOND : 0n;
   const [days, ofDay] = divideFloor(origin + zone, DAY);
   const sameDay = days * DAY + wanted - zone;
   // A recording over midnight: a clock time well before the begin belongs to the next day.
@@ -156,7 +157,25 @@ export interface Tick {
 function steps(): bigint[] {
   const out: bigint[] = [];
   for (let power = 1n; power < SECOND; power *= 10n) out.push(power, 2n * power, 5n * power);
-  for (const seconds of [1n, 2n, 5n, 10n, 15n, 30n, 60n, 120n, 300n, 600n, 900n, 1800n, 3600n, 7200n, 21600n, 43200n, 86400n])
+  for (const seconds of [
+    1n,
+    2n,
+    5n,
+    10n,
+    15n,
+    30n,
+    60n,
+    120n,
+    300n,
+    600n,
+    900n,
+    1800n,
+    3600n,
+    7200n,
+    21600n,
+    43200n,
+    86400n,
+  ])
     out.push(seconds * SECOND);
   return out;
 }
@@ -178,7 +197,9 @@ export function axisTicks(begin: bigint, end: bigint, width: number, format: Tim
   const span = end - begin;
   if (span <= 0n || width <= 0) return [];
   const pixels = (step: bigint): number => (Number(step) / Number(span)) * width;
-  const step = STEPS.find((candidate) => pixels(candidate) >= roomOf(digitsOf(candidate), format)) ?? DAY * BigInt(Math.ceil(roomOf(0, format) / pixels(DAY)));
+  const step =
+    STEPS.find((candidate) => pixels(candidate) >= roomOf(digitsOf(candidate), format)) ??
+    DAY * BigInt(Math.ceil(roomOf(0, format) / pixels(DAY)));
   const digits = digitsOf(step);
   const anchor = format === "seconds" ? origin : 0n;
   const [before, rest] = divideFloor(begin - anchor, step);

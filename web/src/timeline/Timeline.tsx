@@ -1,22 +1,38 @@
 import { effect, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { shorten } from "../api/entities";
 import type { Source } from "../api/source";
 import { PanelFrame } from "../app/PanelFrame";
 import type { Panel } from "../app/layout";
-import { activePanel, bookmarks, currentRow, cursor, dark, filterHides, grid, hidden, layout, mouseTime, palette, pins, selection, showAll, timeFormat, view } from "../app/session";
+import {
+  activePanel,
+  currentRow,
+  dark,
+  filterHides,
+  grid,
+  hidden,
+  layout,
+  palette,
+  showAll,
+  timeFormat,
+  view,
+} from "../app/session";
 import { panelsOf } from "../app/layout";
-import { Icon, IconButton } from "../app/icons";
-import { pixelOf, type Range } from "../time/range";
-import { formatTime } from "../time/time";
+import { IconButton } from "../app/icons";
+import type { Range } from "../time/range";
 import { Drawing } from "./drawing";
 import { installGestures } from "./gestures";
 import { readInks, treeWidth } from "./inks";
-import { matcher, TimelineModel, timelines } from "./model";
-import { AXIS_HEIGHT, axisDay, paintAxis, paintEdges, paintRows, ROW_HEIGHT, type Scene } from "./paint";
+import { TimelineModel, timelines } from "./model";
+import { matcher } from "./row-requests";
+import { paintEdges } from "./arrows";
+import { axisDay, paintAxis } from "./axis";
+import { paintRows } from "./bars";
+import { AXIS_HEIGHT, ROW_HEIGHT, type Scene } from "./scene";
 import type { Row, TreeNode } from "./rows";
+import { Overlay, Spoken } from "./Overlay";
 import { Tooltip } from "./Tooltip";
+import { Splitter, Tree } from "./Tree";
 
 interface Props {
   panel: Panel;
@@ -30,8 +46,13 @@ interface Props {
 
 /** A tree of rows over time: the page's main instrument. */
 export function Timeline({ panel, source, tree, controls, empty }: Props) {
-  const options = useComputed(() => panelsOf(layout.value).find((other) => other.id === panel.id)?.options ?? panel.options);
-  const model = useMemo(() => new TimelineModel(panel.id, source, options), [panel.id, source]);
+  const options = useComputed(
+    () => panelsOf(layout.value).find((other) => other.id === panel.id)?.options ?? panel.options,
+  );
+  const model = useMemo(
+    () => new TimelineModel(panel.id, source, options, timelines.get(panel.id)),
+    [panel.id, source],
+  );
   useEffect(() => {
     timelines.set(panel.id, model);
     return () => {
@@ -57,7 +78,12 @@ function TimelineControls({ model, controls }: { model: TimelineModel; controls:
       {controls}
       <label class="inline">
         <span class="label-text">Sort</span>
-        <select value={model.sorting.value} onChange={(event) => model.setOption("sort", event.currentTarget.value === "tree" ? "" : event.currentTarget.value)}>
+        <select
+          value={model.sorting.value}
+          onChange={(event) =>
+            model.setOption("sort", event.currentTarget.value === "tree" ? "" : event.currentTarget.value)
+          }
+        >
           <option value="tree">in order</option>
           <option value="name">by name</option>
           <option value="begin">by begin</option>
@@ -66,13 +92,20 @@ function TimelineControls({ model, controls }: { model: TimelineModel; controls:
       </label>
       <label class="inline">
         <span class="label-text">Group</span>
-        <select value={flat ? "flat" : "tree"} onChange={(event) => model.setOption("group", event.currentTarget.value === "flat" ? "flat" : "")}>
+        <select
+          value={flat ? "flat" : "tree"}
+          onChange={(event) => model.setOption("group", event.currentTarget.value === "flat" ? "flat" : "")}
+        >
           <option value="tree">as a tree</option>
           <option value="flat">as a flat list</option>
         </select>
       </label>
       <label class="inline" title="Leave out rows that do not live in what is visible">
-        <input type="checkbox" checked={absent === "hide"} onChange={(event) => model.setOption("absent", event.currentTarget.checked ? "hide" : "")} />
+        <input
+          type="checkbox"
+          checked={absent === "hide"}
+          onChange={(event) => model.setOption("absent", event.currentTarget.checked ? "hide" : "")}
+        />
         Only present
       </label>
       <IconButton icon="unfold" name="Open all rows" onClick={() => model.setAllOpen(true)} />
@@ -119,6 +152,7 @@ function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; emp
       model.top.value = Math.max(0, Math.round(element.scrollTop / ROW_HEIGHT));
       model.hover.value = null;
     };
+    onScroll();
     element.addEventListener("scroll", onScroll);
     model.scrollTo = (row) => {
       const pinned = model.pinnedCount.peek();
@@ -183,12 +217,17 @@ function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; emp
         },
         hover: (at) => {
           const row = at === null ? undefined : rowAt(at.y);
-          model.hover.value = at === null || row === undefined ? null : { row, time: at.time, pageX: at.pageX, pageY: at.pageY };
+          model.hover.value =
+            at === null || row === undefined ? null : { row, time: at.time, pageX: at.pageX, pageY: at.pageY };
         },
       },
       (range) => (zoomBox.value = range),
     );
-    const removeAxis = installGestures(ruler, { dragZooms: true, wheelZooms: true, doubleClick: () => showAll() }, (range) => (zoomBox.value = range));
+    const removeAxis = installGestures(
+      ruler,
+      { dragZooms: true, wheelZooms: true, doubleClick: () => showAll() },
+      (range) => (zoomBox.value = range),
+    );
     return () => {
       removeRows();
       removeAxis();
@@ -214,7 +253,9 @@ function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; emp
           </div>
         </div>
       </div>
-      {rows.length === 0 && <div class="timeline-empty">{filterHides.value ? "No row passes the filter in what is visible." : empty}</div>}
+      {rows.length === 0 && (
+        <div class="timeline-empty">{filterHides.value ? "No row passes the filter in what is visible." : empty}</div>
+      )}
       {model.error.value !== null && <div class="timeline-error">{model.error.value}</div>}
       {model.edgesLeftOut.value > 0 && <div class="timeline-note">{model.edgesLeftOut.value} more arrows: zoom in</div>}
       <Tooltip model={model} />
@@ -244,173 +285,4 @@ export function sceneOf(model: TimelineModel): Scene | null {
     edges: model.edges.peek(),
     current: currentRow.peek()?.id ?? "",
   };
-}
-
-function Splitter() {
-  const start = (event: PointerEvent): void => {
-    const element = event.currentTarget as HTMLElement;
-    element.setPointerCapture(event.pointerId);
-    const from = treeWidth.peek() - event.clientX;
-    const move = (moved: PointerEvent): void => {
-      treeWidth.value = Math.min(700, Math.max(90, from + moved.clientX));
-    };
-    element.addEventListener("pointermove", move);
-    element.addEventListener("pointerup", () => element.removeEventListener("pointermove", move), { once: true });
-  };
-  const nudge = (event: KeyboardEvent): void => {
-    const by = event.key === "ArrowLeft" ? -20 : event.key === "ArrowRight" ? 20 : 0;
-    if (by === 0) return;
-    event.preventDefault();
-    treeWidth.value = Math.min(700, Math.max(90, treeWidth.peek() + by));
-  };
-  return (
-    <div
-      class="timeline-splitter"
-      role="separator"
-      aria-orientation="vertical"
-      aria-label="Width of the names"
-      tabIndex={0}
-      onPointerDown={start}
-      onKeyDown={nudge}
-      onDblClick={() => (treeWidth.value = 260)}
-    />
-  );
-}
-
-function Tree({ model, panel }: { model: TimelineModel; panel: Panel }) {
-  const rows = model.visible.value;
-  const current = currentRow.value?.id;
-  const active = activePanel.value === panel.id;
-  const all = model.rows.value.length;
-  return (
-    <div
-      class="tree"
-      role="treegrid"
-      aria-label={`Rows of ${panel.view}`}
-      aria-rowcount={all}
-      tabIndex={0}
-      data-timeline={panel.id}
-      onFocus={() => (activePanel.value = panel.id)}
-      aria-activedescendant={current === undefined ? undefined : rowElement(panel.id, rows.findIndex((row) => row.node.id === current))}
-    >
-      {rows.map((row, index) => (
-        <TreeRow key={`${row.pinned ? "pin " : ""}${row.node.id}`} model={model} row={row} id={rowElement(panel.id, index) ?? ""} current={current === row.node.id} active={active} />
-      ))}
-    </div>
-  );
-}
-
-function rowElement(panel: number, index: number): string | undefined {
-  return index < 0 ? undefined : `row-${panel}-${index}`;
-}
-
-function TreeRow({ model, row, id, current, active }: { model: TimelineModel; row: Row; id: string; current: boolean; active: boolean }) {
-  const { node } = row;
-  const expandable = node.children.length > 0 && !row.pinned;
-  const parent = row.pinned ? model.source.entities.title(node.entity) : "";
-  return (
-    <div
-      id={id}
-      role="row"
-      aria-level={row.depth + 1}
-      aria-expanded={expandable ? row.open : undefined}
-      aria-selected={current}
-      class={`tree-row kind-${node.kind} ${current ? "current" : ""} ${active ? "active" : ""} ${row.pinned ? "pinned" : ""}`}
-      onClick={() => {
-        activePanel.value = model.panel;
-        model.setCurrent(row);
-      }}
-      onDblClick={() => model.toggle(row)}
-    >
-      <div role="gridcell" class="tree-cell" style={{ paddingLeft: `${4 + row.depth * 14}px` }} title={tipOf(model, row)}>
-        {expandable ? (
-          <button
-            type="button"
-            tabIndex={-1}
-            class="twist"
-            aria-label={row.open ? "Close" : "Open"}
-            onClick={(event) => {
-              event.stopPropagation();
-              model.toggle(row);
-            }}
-          >
-            <Icon name={row.open ? "down" : "right"} />
-          </button>
-        ) : (
-          <span class="twist" />
-        )}
-        <span class="tree-title">{row.pinned && parent !== "" && node.vcpu < 0 ? parent : node.title}</span>
-        {expandable && !row.open && node.drawing !== "merge" && <span class="faint tree-count">{node.children.length}</span>}
-      </div>
-      <div class="tree-tools" role="gridcell">
-        <button type="button" tabIndex={-1} title={row.pinned ? "Unpin (P)" : "Pin on top (P)"} aria-label={row.pinned ? "Unpin" : "Pin on top"} aria-pressed={pins.value.includes(node.id)} onClick={() => model.togglePin(row)}>
-          <Icon name="pin" />
-        </button>
-        {!row.pinned && (
-          <button type="button" tabIndex={-1} title="Hide (H)" aria-label="Hide" onClick={() => model.hideRow(row)}>
-            <Icon name="hide" />
-          </button>
-        )}
-      </div>
-    </div>
-  );
-}
-
-function tipOf(model: TimelineModel, row: Row): string {
-  const entity = model.source.entities.get(row.node.entity);
-  if (entity === undefined) return shorten(row.node.title, 300);
-  const facts = [shorten(row.node.title, 300), entity.kind];
-  if (entity.tid >= 0) facts.push(`thread ${entity.tid}`);
-  if (entity.pid >= 0) facts.push(`process ${entity.pid}`);
-  if (entity.cr3 !== null) facts.push(`CR3 ${shorten(entity.cr3, 40)}`);
-  facts.push(shorten(entity.key, 300));
-  return facts.join("\n");
-}
-
-/** Selection, cursor, bookmarks and the mouse's line, above the picture so that they move without a repaint. */
-function Overlay({ model, zoomBox }: { model: TimelineModel; zoomBox: Range | null }) {
-  const { width } = model.size.value;
-  const range = view.value;
-  const chosen = selection.value;
-  const mouse = mouseTime.value;
-  const box = (shown: Range): { left: string; width: string } => {
-    const left = Math.max(-2, pixelOf(range, shown.begin, width));
-    const right = Math.min(width + 2, pixelOf(range, shown.end, width));
-    return { left: `${left}px`, width: `${Math.max(0, right - left)}px` };
-  };
-  return (
-    <div class="overlay" aria-hidden="true">
-      {bookmarks.value.map((mark) => (
-        <div key={mark.id} class="overlay-bookmark" style={{ left: `${pixelOf(range, mark.begin, width)}px` }} />
-      ))}
-      {chosen !== null && chosen.end > chosen.begin && <div class="overlay-selection" style={box(chosen)} />}
-      {chosen !== null && chosen.end === chosen.begin && <div class="overlay-cursor" style={{ left: `${pixelOf(range, chosen.begin, width)}px` }} />}
-      {zoomBox !== null && <div class="overlay-zoom" style={box(zoomBox)} />}
-      {mouse !== null && <div class="overlay-mouse" style={{ left: `${pixelOf(range, mouse, width)}px` }} />}
-    </div>
-  );
-}
-
-/** The same as the picture, in words: what each visible row does at the cursor. */
-function Spoken({ model }: { model: TimelineModel }) {
-  void model.stamp.value;
-  const at = cursor.value;
-  const time = at ?? view.value.begin + (view.value.end - view.value.begin) / 2n;
-  const inView = time >= view.value.begin && time < view.value.end;
-  return (
-    <table class="spoken">
-      <caption>
-        States at {formatTime(time, timeFormat.value, model.source.origin)}
-        {at === null ? ", the middle of what is visible" : ""}
-      </caption>
-      <tbody>
-        {inView &&
-          model.visible.value.slice(0, 60).map((row) => (
-            <tr key={`${row.pinned ? "pin " : ""}${row.node.id}`}>
-              <td>{model.describe(row, time)}</td>
-            </tr>
-          ))}
-      </tbody>
-    </table>
-  );
 }

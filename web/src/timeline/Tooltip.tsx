@@ -6,7 +6,7 @@ import { palette, timeFormat, view } from "../app/session";
 import { formatDuration, formatExact, formatShare, formatTime } from "../time/time";
 import type { TimelineModel } from "./model";
 import type { Row } from "./rows";
-import { stateText } from "./paint";
+import { stateText } from "./looks";
 import { lookOf } from "./palette";
 import { Swatch } from "./Swatch";
 
@@ -15,7 +15,10 @@ export function Tooltip({ model }: { model: TimelineModel }) {
   const hover = model.hover.value;
   const [exact, setExact] = useState<{ key: string; interval: Interval | null } | null>(null);
   const key = hover === null ? "" : `${hover.row.node.id} ${hover.time}`;
-  const lanes = hover === null ? [] : model.store.at(hover.row.node, model.source.distance(hover.time), view.value, model.size.value.width);
+  const lanes =
+    hover === null
+      ? []
+      : model.store.at(hover.row.node, model.source.distance(hover.time), view.value, model.size.value.width);
   const parts = lanes[0] ?? [];
   const isBucket = parts.length > 0 && parts[0]?.exact === false;
   const isGroup = hover?.row.node.drawing === "average";
@@ -64,11 +67,18 @@ function Bucket({ model, parts, of }: { model: TimelineModel; parts: readonly In
   const words = model.source.vocabulary;
   return (
     <div class="tooltip-bucket">
-      <div class="faint">{of > 0 ? `Average of ${of}, ${formatDuration(total)} around here:` : `${formatDuration(total)} around here, one column of the picture:`}</div>
+      <div class="faint">
+        {of > 0
+          ? `Average of ${of}, ${formatDuration(total)} around here:`
+          : `${formatDuration(total)} around here, one column of the picture:`}
+      </div>
       {parts.slice(0, 8).map((part) => (
         <div key={`${part.state} ${part.cause} ${part.level} ${part.confidence}`} class="tooltip-part">
           <Swatch look={lookOf(words.state(part.state), words.cause(part.cause), part.level, palette.value)} />
-          <span>{stateText(model.source, part.state, part.cause, part.level)}</span>
+          <span>
+            {stateText(model.source, part.state, part.cause, part.level)}
+            {words.confidence(part.confidence) === "likely" && <span class="faint"> likely</span>}
+          </span>
           <span class="number">{formatDuration(part.ns)}</span>
           <span class="number">{formatShare(part.ns / total)}</span>
         </div>
@@ -115,13 +125,15 @@ function Exact({ model, interval, more }: { model: TimelineModel; interval: Inte
         <dd class="mono">{time(interval.end)}</dd>
         <dt>duration</dt>
         <dd class="mono">
-          {formatDuration(interval.end - interval.start)} <span class="faint">({formatExact(interval.end - interval.start)})</span>
+          {formatDuration(interval.end - interval.start)}{" "}
+          <span class="faint">({formatExact(interval.end - interval.start)})</span>
         </dd>
         <dt>confidence</dt>
         <dd>{words.confidence(interval.confidence)}</dd>
         <dt>evidence</dt>
         <dd>
-          {evidence === "" ? "none" : evidence} {EVIDENCE_WORDS[evidence] !== undefined && <span class="faint">({EVIDENCE_WORDS[evidence]})</span>}
+          {evidence === "" ? "none" : evidence}{" "}
+          {EVIDENCE_WORDS[evidence] !== undefined && <span class="faint">({EVIDENCE_WORDS[evidence]})</span>}
         </dd>
       </dl>
       {more.slice(0, 3).map((parts) => {

@@ -17,7 +17,11 @@ export interface GestureTarget {
 type Mode = "select" | "pan" | "zoom";
 
 /** Installs the gestures; returns what removes them. `onZoomBox` draws the stretch that is being dragged. */
-export function installGestures(element: HTMLElement, target: GestureTarget, onZoomBox: (range: Range | null) => void): () => void {
+export function installGestures(
+  element: HTMLElement,
+  target: GestureTarget,
+  onZoomBox: (range: Range | null) => void,
+): () => void {
   let mode: Mode | null = null;
   let anchor = 0n;
   let startX = 0;
@@ -33,7 +37,14 @@ export function installGestures(element: HTMLElement, target: GestureTarget, onZ
 
   const down = (event: PointerEvent): void => {
     const { x, time } = at(event);
-    mode = event.button === 1 || (event.button === 0 && event.shiftKey) ? "pan" : event.button === 2 || target.dragZooms === true ? "zoom" : event.button === 0 ? "select" : null;
+    mode =
+      event.button === 1 || (event.button === 0 && event.shiftKey)
+        ? "pan"
+        : event.button === 2 || target.dragZooms === true
+          ? "zoom"
+          : event.button === 0
+            ? "select"
+            : null;
     if (mode === null) return;
     anchor = time;
     startX = x;
@@ -118,4 +129,3 @@ export function installGestures(element: HTMLElement, target: GestureTarget, onZ
     element.removeEventListener("contextmenu", menu);
   };
 }
-

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { Rgb } from "../surface/surface";
-import type { Inks } from "./paint";
+import type { Inks } from "./scene";
 
 /** Width of the tree left of the rows, shared so that the time axes of all timelines stand under one another. */
 export const treeWidth = signal(260);
@@ -26,4 +26,12 @@ export function readInks(element: Element = document.documentElement): Inks {
 }
 
 /** What is printed is always light. */
-export const PAPER: Inks = { background: 0xffffff, group: 0xf4f5f7, grid: 0xdfe2e7, text: 0x1b212c, faint: 0x566070, accent: 0x1763b0, loss: 0xc2185b };
+export const PAPER: Inks = {
+  background: 0xffffff,
+  group: 0xf4f5f7,
+  grid: 0xdfe2e7,
+  text: 0x1b212c,
+  faint: 0x566070,
+  accent: 0x1763b0,
+  loss: 0xc2185b,
+};

@@ -22,8 +22,18 @@ const PER_ENTITY = 4;
 const DEBOUNCE_MS = 50;
 /** A request younger than this is let through, so that steady zooming still shows progress. */
 const PATIENCE_MS = 300;
+/** What failed is asked again after this. */
+const RETRY_MS = 2000;
 /** How much is asked for beyond each edge of what is visible. */
 const MARGIN = 0.5;
+
+/** Whoever wants to know of a store's doings. */
+export interface StoreListener {
+  /** New data is there, or what went wrong. */
+  changed(error: string | null): void;
+  busy(busy: boolean): void;
+  seen(lanes: readonly LaneSegments[]): void;
+}
 
 /**
  * Fetches what the visible rows need and keeps some of what it had, so that panning and undoing draw at once.
@@ -42,18 +52,22 @@ export class LaneStore {
 
   constructor(
     private readonly source: Source,
-    private readonly onChange: (error: string | null) => void,
-    private readonly onSeen: (lanes: readonly LaneSegments[]) => void,
-  ) {}
+    private readonly told: StoreListener,
+    /** The store of the same source before it grew: what it had stays on screen until there is better. */
+    before?: LaneStore,
+  ) {
+    if (before === undefined || before.source.id !== source.id || before.source.origin !== source.origin) return;
+    this.turn = before.turn;
+    for (const [entity, list] of before.fetched) {
+      const key = source.entities.get(entity)?.key;
+      if (key !== undefined && key === before.source.entities.get(entity)?.key) this.fetched.set(entity, [...list]);
+    }
+  }
 
   close(): void {
     this.closed = true;
     this.controller?.abort();
     clearTimeout(this.timer);
-  }
-
-  get busy(): boolean {
-    return this.controller !== null;
   }
 
   /** Says what is visible now; asks the server for what is not there yet. */
@@ -80,8 +94,8 @@ export class LaneStore {
     this.timer = 0;
     if (this.closed || this.wanted === null) return;
     const now = performance.now();
-    const wait = this.controller !== null ? PATIENCE_MS - (now - this.sentAt) : 2000 - (now - this.failedAt);
-    if (wait > 0 && wait < 2000) {
+    const wait = this.controller !== null ? PATIENCE_MS - (now - this.sentAt) : RETRY_MS - (now - this.failedAt);
+    if (wait > 0 && wait < RETRY_MS) {
       this.timer = window.setTimeout(() => this.send(), wait);
       return;
     }
@@ -91,6 +105,7 @@ export class LaneStore {
     const controller = new AbortController();
     this.controller = controller;
     this.sentAt = now;
+    this.told.busy(true);
     void this.fetch(entities, this.wanted.range, this.wanted.pixels, controller);
   }
 
@@ -102,14 +117,17 @@ export class LaneStore {
       const { lanes } = await this.source.viewport(range, asked, entities, controller.signal);
       if (controller.signal.aborted || this.closed) return;
       this.keep(entities, range, asked, lanes);
-      this.onSeen(lanes);
+      this.told.seen(lanes);
       this.controller = null;
-      this.onChange(null);
+      this.told.busy(false);
+      this.told.changed(null);
     } catch (error) {
       if (controller.signal.aborted || this.closed) return;
       this.controller = null;
+      this.told.busy(false);
       this.failedAt = performance.now();
-      this.onChange((error as Error).message);
+      if (this.timer === 0) this.timer = window.setTimeout(() => this.send(), RETRY_MS);
+      this.told.changed((error as Error).message);
       return;
     }
     if (this.missing().length > 0 && this.timer === 0) this.timer = window.setTimeout(() => this.send(), DEBOUNCE_MS);
@@ -124,11 +142,20 @@ export class LaneStore {
     for (const [entity, own] of byEntity) {
       const exact = own.every((lane) => lane.segments.exact.every((flag) => flag === 1));
       const list = this.fetched.get(entity) ?? [];
-      list.unshift({ begin, end, nsPerPixel: (end - begin) / pixels, exact, lanes: own, merged: null, turn: this.turn });
+      list.unshift({
+        begin,
+        end,
+        nsPerPixel: (end - begin) / pixels,
+        exact,
+        lanes: own,
+        merged: null,
+        turn: this.turn,
+      });
       if (list.length > PER_ENTITY) list.pop();
       this.fetched.set(entity, list);
     }
-    if (this.fetched.size > 2000) for (const [entity, list] of this.fetched) if ((list[0]?.turn ?? 0) < this.turn - 20) this.fetched.delete(entity);
+    if (this.fetched.size > 2000)
+      for (const [entity, list] of this.fetched) if ((list[0]?.turn ?? 0) < this.turn - 20) this.fetched.delete(entity);
   }
 
   /** The best of what is there: all of the stretch and fine enough, else all of it, else the latest. */
@@ -180,7 +207,7 @@ export class LaneStore {
     const stamp = parts.map((part) => part?.turn ?? 0).join();
     const known = this.averages.get(node);
     if (known?.stamp === stamp) return known.segments;
-    const columns = Math.min(2400, Math.max(1, Math.round(((first.end - first.begin) / nsPerPixel) / 2)));
+    const columns = Math.min(2400, Math.max(1, Math.round((first.end - first.begin) / nsPerPixel / 2)));
     const segments = summarise(
       parts.flatMap((part) => part?.lanes.map((lane) => lane.segments) ?? []),
       first.begin,
@@ -199,7 +226,9 @@ export class LaneStore {
       if (segments === null) return [];
       const [from, to] = rowsAt(segments, time);
       const lane = { entity: node.entity, vcpu: -1, segments };
-      return [Array.from({ length: to - from }, (_, index) => intervalAt(lane, from + index)).sort((a, b) => b.ns - a.ns)];
+      return [
+        Array.from({ length: to - from }, (_, index) => intervalAt(lane, from + index)).sort((a, b) => b.ns - a.ns),
+      ];
     }
     const words = this.source.vocabulary;
     const found = this.lanesFor(node.entity, node.vcpu, range, pixels)

@@ -25,7 +25,9 @@ export function seeLanes(source: Source, lanes: readonly LaneSegments[]): void {
   const before = states.size + causes.size;
   const words = source.vocabulary;
   const pairs = new Set<number>();
-  for (const { segments } of lanes) for (let row = 0; row < segments.length; row += 1) pairs.add(((segments.state[row] ?? 0) << 8) | (segments.cause[row] ?? 0));
+  for (const { segments } of lanes)
+    for (let row = 0; row < segments.length; row += 1)
+      pairs.add(((segments.state[row] ?? 0) << 8) | (segments.cause[row] ?? 0));
   for (const pair of pairs) {
     const state = words.state(pair >> 8);
     const cause = words.cause(pair & 255);

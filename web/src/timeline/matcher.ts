@@ -8,13 +8,20 @@ import { isWait } from "./palette";
 /** What the legend turns off: states, what ended waits, and degrees of confidence. */
 export function mutedBy(muted: ReadonlySet<string>, state: string, cause: string, confidence: string): boolean {
   if (muted.size === 0) return false;
-  return muted.has(`state:${state}`) || (isWait(state) && muted.has(`cause:${cause}`)) || muted.has(`confidence:${confidence}`);
+  return (
+    muted.has(`state:${state}`) ||
+    (isWait(state) && muted.has(`cause:${cause}`)) ||
+    muted.has(`confidence:${confidence}`)
+  );
 }
 
 /** One interval as the filter language sees it. */
 class IntervalSubject implements Subject {
   private entity: Entity | undefined;
-  private interval: Pick<Interval, "start" | "end" | "state" | "cause" | "level" | "confidence" | "evidence" | "by" | "exact" | "vcpu"> | null = null;
+  private interval: Pick<
+    Interval,
+    "start" | "end" | "state" | "cause" | "level" | "confidence" | "evidence" | "by" | "exact" | "vcpu"
+  > | null = null;
 
   constructor(
     private readonly source: Source,
@@ -114,7 +121,11 @@ export class Matcher {
     const who = this.source.entities.get(entity);
     const out = new Uint8Array(segments.length);
     for (let row = 0; row < out.length; row += 1) {
-      const [state, cause, confidence] = [segments.state[row] ?? 0, segments.cause[row] ?? 0, segments.confidence[row] ?? 0];
+      const [state, cause, confidence] = [
+        segments.state[row] ?? 0,
+        segments.cause[row] ?? 0,
+        segments.confidence[row] ?? 0,
+      ];
       if (mutedBy(this.muted, words.state(state), words.cause(cause), words.confidence(confidence))) continue;
       if (this.expression !== null) {
         this.one.set(who, {
@@ -139,7 +150,15 @@ export class Matcher {
 
   interval(interval: Interval): boolean {
     const words = this.source.vocabulary;
-    if (mutedBy(this.muted, words.state(interval.state), words.cause(interval.cause), words.confidence(interval.confidence))) return false;
+    if (
+      mutedBy(
+        this.muted,
+        words.state(interval.state),
+        words.cause(interval.cause),
+        words.confidence(interval.confidence),
+      )
+    )
+      return false;
     if (this.expression === null) return true;
     this.one.set(this.source.entities.get(interval.entity), interval);
     return evaluate(this.expression, this.one) !== false;

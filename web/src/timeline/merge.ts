@@ -8,10 +8,16 @@ interface Group {
 
 function groupsOf(segments: Segments): Group[] {
   const groups: Group[] = [];
-  for (let from = 0; from < segments.length; ) {
+  for (let from = 0; from < segments.length;) {
     let to = from + 1;
     if (segments.exact[from] !== 1)
-      while (to < segments.length && segments.exact[to] !== 1 && segments.start[to] === segments.start[from] && segments.end[to] === segments.end[from]) to += 1;
+      while (
+        to < segments.length &&
+        segments.exact[to] !== 1 &&
+        segments.start[to] === segments.start[from] &&
+        segments.end[to] === segments.end[from]
+      )
+        to += 1;
     groups.push({ from, to });
     from = to;
   }
@@ -55,7 +61,13 @@ export function mergeLanes(lanes: readonly Segments[], rank: (state: number) => 
   return builder.finish();
 }
 
-function combine(present: { lane: Segments; group: Group }[], start: number, end: number, rank: (state: number) => number, builder: SegmentsBuilder): void {
+function combine(
+  present: { lane: Segments; group: Group }[],
+  start: number,
+  end: number,
+  rank: (state: number) => number,
+  builder: SegmentsBuilder,
+): void {
   const parts: { lane: Segments; row: number; ns: number; order: number }[] = [];
   let exact = true;
   for (const { lane, group } of present) {
@@ -78,7 +90,15 @@ function combine(present: { lane: Segments; group: Group }[], start: number, end
     const state = lane.state[row] ?? 0;
     const cause = lane.cause[row] ?? 0;
     const by = lane.by[row] ?? -1;
-    const continues = exact && last !== undefined && last.exact && last.end === start && last.state === state && last.cause === cause && last.by === by && last.confidence === lane.confidence[row];
+    const continues =
+      exact &&
+      last !== undefined &&
+      last.exact &&
+      last.end === start &&
+      last.state === state &&
+      last.cause === cause &&
+      last.by === by &&
+      last.confidence === lane.confidence[row];
     if (continues) {
       last.end = end;
       last.ns += taken;
@@ -110,7 +130,11 @@ export function summarise(lanes: readonly Segments[], begin: number, end: number
       if (to <= from) continue;
       const whole = (lane.end[row] ?? 0) - (lane.start[row] ?? 0);
       const density = whole > 0 ? (lane.ns[row] ?? 0) / whole : 0;
-      const key = ((lane.state[row] ?? 0) << 24) | ((lane.cause[row] ?? 0) << 16) | ((lane.level[row] ?? 0) << 8) | (lane.confidence[row] ?? 0);
+      const key =
+        ((lane.state[row] ?? 0) << 24) |
+        ((lane.cause[row] ?? 0) << 16) |
+        ((lane.level[row] ?? 0) << 8) |
+        (lane.confidence[row] ?? 0);
       const last = Math.min(columns - 1, Math.floor((to - begin) / width));
       for (let column = Math.max(0, Math.floor((from - begin) / width)); column <= last; column += 1) {
         const left = begin + column * width;

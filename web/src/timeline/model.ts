@@ -1,22 +1,29 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
-import type { Interval, LaneSegments } from "../api/segments";
+import type { Interval } from "../api/segments";
 import type { Edge, Source } from "../api/source";
 import { changePanel, type Panel } from "../app/layout";
-import { arrows, currentRow, cursor, filter, filterHides, goTo, hidden, layout as pageLayout, mouseTime, muted, pins, say, select, selection, source, view } from "../app/session";
-import { sameRange, type Range } from "../time/range";
+import {
+  currentRow,
+  cursor,
+  goTo,
+  hidden,
+  layout as pageLayout,
+  mouseTime,
+  pins,
+  say,
+  select,
+  selection,
+  view,
+} from "../app/session";
+import { sameRange } from "../time/range";
 import { formatDuration } from "../time/time";
 import { LaneStore } from "./lane-store";
 import { seeLanes } from "./legend-items";
-import { Matcher } from "./matcher";
-import { ROW_HEIGHT, stateText } from "./paint";
-import { isSteal, isWait, rankOf } from "./palette";
+import { stateText } from "./looks";
+import { rankOf } from "./palette";
+import { followBusy, followEdges, followMatches, matcher } from "./row-requests";
 import { allNodes, pathTo, rowsOf, type Row, type Sorting, type TreeNode } from "./rows";
-
-/** One matcher for all timelines, made anew when the filter or the legend changes. */
-export const matcher: ReadonlySignal<Matcher | null> = computed(() => {
-  const opened = source.value;
-  return opened === null ? null : new Matcher(opened, filter.value.expression, muted.value);
-});
+import { ROW_HEIGHT } from "./scene";
 
 export interface Hover {
   row: Row;
@@ -48,8 +55,10 @@ export class TimelineModel {
   /** Brings a row into view; set by the element that scrolls. */
   scrollTo: (row: number) => void = () => undefined;
 
-  private readonly busy = signal<ReadonlyMap<number, number>>(NO_BUSY);
-  private readonly matching = signal<ReadonlySet<string> | null>(null);
+  /** Time on a processor by entity, while rows are sorted by it. */
+  readonly busy = signal<ReadonlyMap<number, number>>(NO_BUSY);
+  /** The rows that a filter leaves, while it hides the others. */
+  readonly matching = signal<ReadonlySet<string> | null>(null);
   private readonly ends: (() => void)[] = [];
 
   readonly rows: ReadonlySignal<readonly Row[]>;
@@ -60,17 +69,21 @@ export class TimelineModel {
     readonly panel: number,
     readonly source: Source,
     private readonly options: ReadonlySignal<Panel["options"]>,
+    before?: TimelineModel,
   ) {
     this.store = new LaneStore(
       source,
-      (error) => {
-        batch(() => {
-          this.error.value = error;
-          this.loading.value = false;
-          this.stamp.value += 1;
-        });
+      {
+        changed: (error) => {
+          batch(() => {
+            this.error.value = error;
+            this.stamp.value += 1;
+          });
+        },
+        busy: (busy) => (this.loading.value = busy),
+        seen: (lanes) => seeLanes(source, lanes),
       },
-      (lanes: readonly LaneSegments[]) => seeLanes(source, lanes),
+      before?.store,
     );
     this.rows = computed(() =>
       rowsOf(this.tree.value, {
@@ -81,19 +94,30 @@ export class TimelineModel {
         flat: this.options.value["group"] === "flat",
         busy: this.busy.value,
         matching: this.matching.value,
-        alive: this.options.value["absent"] === "hide" ? { begin: source.distance(view.value.begin), end: source.distance(view.value.end) } : null,
+        alive:
+          this.options.value["absent"] === "hide"
+            ? { begin: source.distance(view.value.begin), end: source.distance(view.value.end) }
+            : null,
       }),
     );
     this.pinnedCount = computed(() => this.rows.value.filter((row) => row.pinned).length);
     this.visible = computed(() => {
       const rows = this.rows.value;
       const pinned = Math.min(this.pinnedCount.value, Math.max(0, this.capacity.value - 2));
-      const from = this.pinnedCount.value + Math.min(this.top.value, Math.max(0, rows.length - this.pinnedCount.value - 1));
+      const from =
+        this.pinnedCount.value + Math.min(this.top.value, Math.max(0, rows.length - this.pinnedCount.value - 1));
       return [...rows.slice(0, pinned), ...rows.slice(from, from + this.capacity.value - pinned)];
     });
     this.toggled.value = new Set(fromList(this.options.peek()["toggled"]));
     this.ends.push(effect(() => this.setOption("toggled", toList(this.toggled.value))));
-    this.ends.push(effect(() => this.request()), effect(() => this.fetchEdges()), effect(() => this.sortByBusy()), effect(() => this.probe()), effect(() => this.openCurrent()), effect(() => this.forgetHover()));
+    this.ends.push(
+      effect(() => this.request()),
+      followEdges(this),
+      followBusy(this),
+      followMatches(this),
+      effect(() => this.openCurrent()),
+      effect(() => this.forgetHover()),
+    );
   }
 
   readonly capacity = computed(() => Math.max(1, Math.ceil(this.size.value.height / ROW_HEIGHT)));
@@ -119,96 +143,6 @@ export class TimelineModel {
     const entities = new Set<number>();
     for (const row of this.visible.value) for (const lane of row.node.lanes) entities.add(lane);
     this.store.want([...entities], view.value, this.size.value.width);
-    this.loading.value = this.store.busy;
-  }
-
-  private edgeTimer = 0;
-  private edgeRequest: AbortController | null = null;
-
-  private fetchEdges(): void {
-    clearTimeout(this.edgeTimer);
-    const range = view.value;
-    const entities = this.visible.value.flatMap((row) => (row.node.entity >= 0 && row.node.drawing !== "average" ? [row.node.entity] : []));
-    if (!arrows.value || entities.length === 0) {
-      this.edges.value = [];
-      this.edgesLeftOut.value = 0;
-      return;
-    }
-    this.edgeTimer = window.setTimeout(() => {
-      this.edgeRequest?.abort();
-      const controller = new AbortController();
-      this.edgeRequest = controller;
-      this.source.edges(range, [...new Set(entities)], 1500, controller.signal).then(
-        ({ edges, leftOut }) => {
-          if (controller.signal.aborted) return;
-          batch(() => {
-            this.edges.value = edges;
-            this.edgesLeftOut.value = leftOut;
-          });
-        },
-        () => undefined,
-      );
-    }, 150);
-  }
-
-  private sortTimer = 0;
-
-  /** Sorting by time on a processor asks for sums over what is visible. */
-  private sortByBusy(): void {
-    clearTimeout(this.sortTimer);
-    if (this.sorting.value !== "busy") return;
-    const range = view.value;
-    const entities = [...new Set(allNodes(this.tree.value).flatMap((node) => node.lanes))];
-    this.sortTimer = window.setTimeout(() => {
-      this.source.budget(range, entities).then(
-        (budget) => {
-          const sums = new Map<number, number>();
-          for (const row of budget) {
-            const state = this.source.vocabulary.state(row.state);
-            if (rankOf(state) <= rankOf("irq-stolen") && !isSteal(state) && !isWait(state)) sums.set(row.entity, (sums.get(row.entity) ?? 0) + row.ns);
-          }
-          this.busy.value = sums;
-        },
-        () => undefined,
-      );
-    }, 250);
-  }
-
-  private probeTimer = 0;
-  private probeRequest: AbortController | null = null;
-
-  /** A filter that hides leaves out rows without a match in what is visible; a coarse look at every row finds them. */
-  private probe(): void {
-    clearTimeout(this.probeTimer);
-    this.probeRequest?.abort();
-    const judge = matcher.value;
-    const range = view.value;
-    const nodes = allNodes(this.tree.value).filter((node) => node.drawing === "lane" || node.drawing === "merge");
-    if (!filterHides.value || judge === null || !judge.active || filter.value.error !== null) {
-      this.matching.value = null;
-      return;
-    }
-    const controller = new AbortController();
-    this.probeRequest = controller;
-    this.probeTimer = window.setTimeout(() => {
-      void this.findMatching(nodes, judge, range, controller.signal).catch(() => undefined);
-    }, 200);
-  }
-
-  private async findMatching(nodes: readonly TreeNode[], judge: Matcher, range: Range, signal: AbortSignal): Promise<void> {
-    const found = new Set<string>();
-    const entities = [...new Set(nodes.map((node) => node.entity))];
-    for (let at = 0; at < entities.length; at += 200) {
-      const { lanes } = await this.source.viewport(range, 400, entities.slice(at, at + 200), signal);
-      const hits = new Set<string>();
-      for (const lane of lanes) {
-        if (!judge.rows(lane.segments, lane.entity, lane.vcpu).includes(1)) continue;
-        hits.add(`${lane.entity}@-1`);
-        hits.add(`${lane.entity}@${lane.vcpu}`);
-      }
-      for (const node of nodes) if (hits.has(`${node.entity}@${node.vcpu}`)) found.add(node.id);
-    }
-    if (!signal.aborted) this.matching.value = found;
   }
 
   /** What was under the mouse is elsewhere once the picture has moved. */
@@ -292,7 +226,9 @@ export class TimelineModel {
     const { entity, vcpu, drawing } = row.node;
     if (drawing !== "lane" && drawing !== "merge") return [];
     const lanes = vcpu >= 0 ? [vcpu] : this.store.vcpusOf(entity);
-    const answers = await Promise.all((lanes.length > 0 ? lanes : [-1]).map((lane) => this.source.change(entity, lane, time, to)));
+    const answers = await Promise.all(
+      (lanes.length > 0 ? lanes : [-1]).map((lane) => this.source.change(entity, lane, time, to)),
+    );
     return answers.filter((answer) => answer !== null);
   }
 
@@ -326,7 +262,10 @@ export class TimelineModel {
   }
 
   selectInterval(interval: Interval, focus = false): void {
-    select({ begin: this.source.moment(interval.start), end: this.source.moment(interval.end) }, { reveal: true, focus });
+    select(
+      { begin: this.source.moment(interval.start), end: this.source.moment(interval.end) },
+      { reveal: true, focus },
+    );
     say(this.sentence(interval));
   }
 
@@ -342,7 +281,9 @@ export class TimelineModel {
     const own = entities.get(row.node.entity);
     const twin = own === undefined ? undefined : entities.twin(own);
     const asked = twin === undefined ? [row.node.entity] : [row.node.entity, twin.id];
-    const answers = (await Promise.all(asked.map((entity) => this.source.follow(entity, time, to)))).filter((answer) => answer !== null);
+    const answers = (await Promise.all(asked.map((entity) => this.source.follow(entity, time, to)))).filter(
+      (answer) => answer !== null,
+    );
     const edge = answers.sort((a, b) => (to === "back" ? b.toTime - a.toTime : a.fromTime - b.fromTime))[0];
     if (edge === undefined) {
       say(to === "back" ? "Nothing is known to have led here." : "Nothing is known to follow from here.");
@@ -358,11 +299,14 @@ export class TimelineModel {
     }
     const keep = view.peek();
     const length = keep.end - keep.begin;
-    const shown = moment >= keep.begin && moment < keep.end ? keep : { begin: moment - length / 2n, end: moment + length / 2n };
+    const shown =
+      moment >= keep.begin && moment < keep.end ? keep : { begin: moment - length / 2n, end: moment + length / 2n };
     goTo(entity, { begin: moment, end: moment });
     if (!sameRange(view.peek(), shown)) view.value = shown;
     const words = this.source.vocabulary;
-    say(`${words.edge(edge.kind)} (${words.confidence(edge.confidence)}): ${entities.who(edge.from)} to ${entities.who(edge.to)}`);
+    say(
+      `${words.edge(edge.kind)} (${words.confidence(edge.confidence)}): ${entities.who(edge.from)} to ${entities.who(edge.to)}`,
+    );
   }
 
   /** One interval as a sentence. */
@@ -378,7 +322,8 @@ export class TimelineModel {
     if (time === null) return row.node.title;
     const lanes = this.store.at(row.node, this.source.distance(time), view.peek(), this.size.peek().width);
     const parts = lanes[0];
-    if (parts === undefined || parts.length === 0) return `${row.node.title}: ${row.node.drawing === "none" ? "a group" : "not there"}`;
+    if (parts === undefined || parts.length === 0)
+      return `${row.node.title}: ${row.node.drawing === "none" ? "a group" : "not there"}`;
     const [first] = parts;
     if (first !== undefined && first.exact) {
       const by = this.source.entities.who(first.by);

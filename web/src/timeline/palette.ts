@@ -198,9 +198,12 @@ export function lookOf(state: string, cause: string, level: number, palette: Pal
   return { color, pattern: lost ? Pattern.Cross : pattern, height: (lost ? 0.6 : height) * deep };
 }
 
-/** Colours for telling threads apart on a processor's row; neighbours in hue are not neighbours in the list. */
-const TASKS: readonly Rgb[] = [0x009e73, 0x4f83cc, 0xb07d2b, 0x7c6bc4, 0x2f8f9d, 0x9a6a8c, 0x6f8f3a, 0x5a7fa8, 0xa5416f, 0x447a5a];
+/** Colours for telling VMs apart on a processor's row, and threads that belong to none. */
+const OF_VMS: readonly Rgb[] = [0x7c6bc4, 0xb07d2b, 0x2f8f9d, 0xa5416f, 0x6f8f3a, 0x4f83cc];
+const OF_OTHERS: readonly Rgb[] = [0x009e73, 0x5a7fa8, 0x447a5a, 0x8d6a5a, 0x6b8e9b, 0x5f6f4a];
 
-export function taskColor(id: number): Rgb {
-  return TASKS[(id * 7) % TASKS.length] ?? 0x009e73;
+/** The colour of what runs on a processor: by the number of its VM, or by its process where `vm` is negative. */
+export function taskColor(vm: number, process: number): Rgb {
+  const colors = vm >= 0 ? OF_VMS : OF_OTHERS;
+  return colors[(vm >= 0 ? vm : Math.abs(process) * 5) % colors.length] ?? 0x009e73;
 }

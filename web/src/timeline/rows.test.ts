@@ -8,7 +8,23 @@ let last = -1;
 
 function entity(kind: string, key: string, parent: number, more: Partial<Entity> = {}): Entity {
   last += 1;
-  return { id: last, machine: 0, kind, parent, vm: -1, vcpu: -1, tid: -1, pid: -1, cr3: null, key, label: key, begin: 0, end: 100, intervals: 1, ...more };
+  return {
+    id: last,
+    machine: 0,
+    kind,
+    parent,
+    vm: -1,
+    vcpu: -1,
+    tid: -1,
+    pid: -1,
+    cr3: null,
+    key,
+    label: key,
+    begin: 0,
+    end: 100,
+    intervals: 1,
+    ...more,
+  };
 }
 
 /** A host with a VM of two vCPUs, a nested VM, two processes and some threads. */
@@ -36,24 +52,55 @@ function sourceOf(all: Entity[]): Source {
   return { entities: new Entities(all) } as unknown as Source;
 }
 
-const OPTIONS: RowOptions = { toggled: new Set(), pins: [], hidden: new Set(), sorting: "tree", flat: false, busy: new Map(), matching: null, alive: null };
+const OPTIONS: RowOptions = {
+  toggled: new Set(),
+  pins: [],
+  hidden: new Set(),
+  sorting: "tree",
+  flat: false,
+  busy: new Map(),
+  matching: null,
+  alive: null,
+};
 
 function titles(tree: readonly TreeNode[], options: Partial<RowOptions> = {}): string[] {
-  return rowsOf(tree, { ...OPTIONS, ...options }).map((row) => `${"  ".repeat(row.depth)}${row.pinned ? "* " : ""}${row.node.title}`);
+  return rowsOf(tree, { ...OPTIONS, ...options }).map(
+    (row) => `${"  ".repeat(row.depth)}${row.pinned ? "* " : ""}${row.node.title}`,
+  );
 }
 
 describe("trees", () => {
   it("shows machine, VM, vCPU, nested VM and nested vCPU", () => {
-    expect(titles(machineTree(sourceOf(host())))).toEqual(["machine", "  vm:1", "    vCPU 0", "    vCPU 1", "    L2:a", "      nested vCPU 0"]);
+    expect(titles(machineTree(sourceOf(host())))).toEqual([
+      "machine",
+      "  vm:1",
+      "    vCPU 0",
+      "    vCPU 1",
+      "    L2:a",
+      "      nested vCPU 0",
+    ]);
   });
 
   it("shows processes by activity, and what is left at the end", () => {
-    expect(titles(processTree(sourceOf(host()), ""))).toEqual(["vm:1", "  vm:1/cr3:2#0", "  vm:1/cr3:1#0", "  L2:a", "  guest kernel and idle"]);
+    expect(titles(processTree(sourceOf(host()), ""))).toEqual([
+      "vm:1",
+      "  vm:1/cr3:2#0",
+      "  vm:1/cr3:1#0",
+      "  L2:a",
+      "  guest kernel and idle",
+    ]);
     expect(titles(processTree(sourceOf(host()), "vm:1/L2:a"))).toEqual(["L2:a"]);
   });
 
   it("shows processors by number and threads by process", () => {
-    expect(titles(resourceTree(sourceOf(host())))).toEqual(["machine", "  CPU 2", "  CPU 10", "  Host threads (3)", "    vm:1 (2 threads)", "    kswapd:5"]);
+    expect(titles(resourceTree(sourceOf(host())))).toEqual([
+      "machine",
+      "  CPU 2",
+      "  CPU 10",
+      "  Host threads (3)",
+      "    vm:1 (2 threads)",
+      "    kswapd:5",
+    ]);
   });
 
   it("draws a process from its lanes and a VM from its vCPUs", () => {
@@ -70,7 +117,11 @@ describe("rowsOf", () => {
   it("closes, pins, hides, filters and flattens", () => {
     const tree = machineTree(sourceOf(host()));
     expect(titles(tree, { toggled: new Set(["vm:1"]) })).toEqual(["machine", "  vm:1"]);
-    expect(titles(tree, { pins: ["vm:1/vcpu:1"], toggled: new Set(["vm:1"]) })).toEqual(["* vCPU 1", "machine", "  vm:1"]);
+    expect(titles(tree, { pins: ["vm:1/vcpu:1"], toggled: new Set(["vm:1"]) })).toEqual([
+      "* vCPU 1",
+      "machine",
+      "  vm:1",
+    ]);
     expect(titles(tree, { hidden: new Set(["vm:1/L2:a"]) })).toEqual(["machine", "  vm:1", "    vCPU 0", "    vCPU 1"]);
     expect(titles(tree, { matching: new Set(["vm:1/vcpu:1"]) })).toEqual(["machine", "  vm:1", "    vCPU 1"]);
     expect(titles(tree, { flat: true })).toEqual(["vCPU 0", "vCPU 1", "nested vCPU 0"]);
@@ -80,7 +131,15 @@ describe("rowsOf", () => {
     const tree = processTree(sourceOf(host()), "");
     expect(titles(tree, { sorting: "begin" })[1]).toBe("  vm:1/cr3:1#0");
     expect(titles(tree, { sorting: "name" })[1]).toBe("  vm:1/cr3:1#0");
-    expect(titles(tree, { sorting: "busy", busy: new Map([[6, 5], [7, 4]]) })[1]).toBe("  vm:1/cr3:1#0");
+    expect(
+      titles(tree, {
+        sorting: "busy",
+        busy: new Map([
+          [6, 5],
+          [7, 4],
+        ]),
+      })[1],
+    ).toBe("  vm:1/cr3:1#0");
   });
 
   it("leaves out what does not live in a stretch", () => {
@@ -91,7 +150,12 @@ describe("rowsOf", () => {
 
   it("finds the way to a row", () => {
     const tree = machineTree(sourceOf(host()));
-    expect(pathTo(tree, "vm:1/L2:a/vcpu:b").map((node) => node.title)).toEqual(["machine", "vm:1", "L2:a", "nested vCPU 0"]);
+    expect(pathTo(tree, "vm:1/L2:a/vcpu:b").map((node) => node.title)).toEqual([
+      "machine",
+      "vm:1",
+      "L2:a",
+      "nested vCPU 0",
+    ]);
     expect(pathTo(tree, "nobody")).toEqual([]);
   });
 });
@@ -136,7 +200,11 @@ describe("entities", () => {
 
 describe("parseJson", () => {
   it("keeps integers that a double cannot hold, and leaves texts alone", () => {
-    expect(parseJson('{"a":1795381370000017029,"b":[-18446612689484658112,7,1.5,0.33296534594324111,1e-7],"c":"x:1795381370000017029,\\"1795381370000017029"}')).toEqual({
+    expect(
+      parseJson(
+        '{"a":1795381370000017029,"b":[-18446612689484658112,7,1.5,0.33296534594324111,1e-7],"c":"x:1795381370000017029,\\"1795381370000017029"}',
+      ),
+    ).toEqual({
       a: "1795381370000017029",
       b: ["-18446612689484658112", 7, 1.5, 0.33296534594324111, 1e-7],
       c: 'x:1795381370000017029,"1795381370000017029',

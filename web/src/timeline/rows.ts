@@ -43,7 +43,8 @@ function leaf(entity: Entity, title = shortName(entity)): TreeNode {
     kind: entity.kind,
     entity: entity.id,
     vcpu: -1,
-    drawing: entity.intervals > 0 ? (entity.kind === "process" || entity.kind === "guest-thread" ? "merge" : "lane") : "none",
+    drawing:
+      entity.intervals > 0 ? (entity.kind === "process" || entity.kind === "guest-thread" ? "merge" : "lane") : "none",
     lanes: entity.intervals > 0 ? [entity.id] : [],
     children: [],
     open: false,
@@ -53,7 +54,15 @@ function leaf(entity: Entity, title = shortName(entity)): TreeNode {
   };
 }
 
-function group(id: string, title: string, kind: string, entity: number, children: TreeNode[], lanes: readonly number[], open: boolean): TreeNode {
+function group(
+  id: string,
+  title: string,
+  kind: string,
+  entity: number,
+  children: TreeNode[],
+  lanes: readonly number[],
+  open: boolean,
+): TreeNode {
   const averaged = lanes.length > 0 && lanes.length <= MOST_AVERAGED;
   return {
     id,
@@ -71,7 +80,8 @@ function group(id: string, title: string, kind: string, entity: number, children
   };
 }
 
-const byNumber = (a: Entity, b: Entity): number => a.vcpu - b.vcpu || a.key.localeCompare(b.key, "en", { numeric: true });
+const byNumber = (a: Entity, b: Entity): number =>
+  a.vcpu - b.vcpu || a.key.localeCompare(b.key, "en", { numeric: true });
 
 function machines(source: Source): Entity[] {
   return source.entities.ofKind("machine");
@@ -88,9 +98,17 @@ export function machineTree(source: Source): TreeNode[] {
   const guest = (vm: Entity): TreeNode => {
     const children = entities.children(vm.id);
     const vcpus = children.filter((child) => child.kind === "vcpu" || child.kind === "nested-vcpu").sort(byNumber);
-    const nested = entities.all.filter((child) => child.kind === "nested-vm" && child.parent === vm.id).sort(byNumber);
+    const nested = children.filter((child) => child.kind === "nested-vm").sort(byNumber);
     const nodes = [...vcpus.map((vcpu) => leaf(vcpu)), ...nested.map(guest)];
-    return group(vm.key, shortName(vm), vm.kind, vm.id, nodes, vcpus.map((vcpu) => vcpu.id), true);
+    return group(
+      vm.key,
+      shortName(vm),
+      vm.kind,
+      vm.id,
+      nodes,
+      vcpus.map((vcpu) => vcpu.id),
+      true,
+    );
   };
   return machines(source).map((machine) => {
     const vms = below(source, machine, "vm").sort((a, b) => a.pid - b.pid || byNumber(a, b));
@@ -102,20 +120,37 @@ export function machineTree(source: Source): TreeNode[] {
 /** View 2: the processes of each VM and nested VM; `scope` is the key of the only one, or empty. */
 export function processTree(source: Source, scope: string): TreeNode[] {
   const { entities } = source;
-  const vcpusOf = (vm: Entity): Entity[] => entities.children(vm.id).filter((child) => child.kind === "vcpu" || child.kind === "nested-vcpu").sort(byNumber);
+  const vcpusOf = (vm: Entity): Entity[] =>
+    entities
+      .children(vm.id)
+      .filter((child) => child.kind === "vcpu" || child.kind === "nested-vcpu")
+      .sort(byNumber);
   const guest = (vm: Entity): TreeNode => {
     const vcpus = vcpusOf(vm);
-    const processes = entities.children(vm.id).filter((child) => child.kind === "process" && child.intervals > 0 && !Entities.isRest(child));
+    const processes = entities
+      .children(vm.id)
+      .filter((child) => child.kind === "process" && child.intervals > 0 && !Entities.isRest(child));
     const nodes = processes.map((process) => processNode(source, process, vm, vcpus));
     const rests = [...vcpus, vm].flatMap((at) => entities.children(at.id).filter(Entities.isRest));
     const rest = rests.map((lane) => {
       const at = entities.get(lane.parent);
       return leaf(lane, at === undefined ? shorten(lane.label) : `${shorten(lane.label, 24)}, ${shortName(at)}`);
     });
-    const nested = entities.ofKind("nested-vm").filter((child) => child.parent === vm.id).sort(byNumber);
+    const nested = entities
+      .children(vm.id)
+      .filter((child) => child.kind === "nested-vm")
+      .sort(byNumber);
     const children = [...nodes.sort((a, b) => b.weight - a.weight), ...nested.map(guest)];
     if (rest.length > 0) children.push(group(`${vm.key}/rest`, "guest kernel and idle", "group", -1, rest, [], false));
-    return group(vm.key, shortName(vm), vm.kind, vm.id, children, vcpus.map((vcpu) => vcpu.id), true);
+    return group(
+      vm.key,
+      shortName(vm),
+      vm.kind,
+      vm.id,
+      children,
+      vcpus.map((vcpu) => vcpu.id),
+      true,
+    );
   };
   const chosen = scope === "" ? undefined : entities.find(scope);
   const tops = chosen === undefined ? entities.ofKind("vm").sort((a, b) => a.pid - b.pid || byNumber(a, b)) : [chosen];
@@ -129,7 +164,13 @@ function processNode(source: Source, process: Entity, vm: Entity, vcpus: readonl
   // In a nested VM lanes belong to the VM, so that there is one at most.
   if (vm.kind === "vm" && vcpus.length > 1)
     node.children.push(
-      ...vcpus.map((vcpu) => ({ ...leaf(process, `on ${shortName(vcpu)}`), id: `${process.key}@${vcpu.vcpu}`, vcpu: vcpu.vcpu, drawing: "lane" as const, weight: -vcpu.vcpu })),
+      ...vcpus.map((vcpu) => ({
+        ...leaf(process, `on ${shortName(vcpu)}`),
+        id: `${process.key}@${vcpu.vcpu}`,
+        vcpu: vcpu.vcpu,
+        drawing: "lane" as const,
+        weight: -vcpu.vcpu,
+      })),
     );
   return node;
 }
@@ -142,31 +183,72 @@ export function resourceTree(source: Source): TreeNode[] {
     const devices = below(source, machine, "device").map((device) => leaf(device));
     const containers = below(source, machine, "container");
     const byPid = new Map<number, Entity[]>();
-    const contained = new Set(containers.flatMap((container) => entities.children(container.id).map((child) => child.id)));
+    const contained = new Set(
+      containers.flatMap((container) => entities.children(container.id).map((child) => child.id)),
+    );
     for (const thread of below(source, machine, "thread")) {
       if (contained.has(thread.id)) continue;
       const list = byPid.get(thread.pid);
       if (list === undefined) byPid.set(thread.pid, [thread]);
       else list.push(thread);
     }
+    const vms = new Map(below(source, machine, "vm").map((vm) => [vm.pid, vm]));
     const threadTitle = (thread: Entity): string => `${shortName(thread)}:${thread.tid}`;
     const processes = [...byPid].flatMap(([pid, threads]) => {
       const nodes = threads.map((thread) => leaf(thread, threadTitle(thread)));
       if (threads.length === 1) return nodes;
       const leader = threads.find((thread) => thread.tid === pid) ?? threads[0];
-      const vm = entities.ofKind("vm").find((known) => known.machine === machine.machine && known.pid === pid);
+      const vm = vms.get(pid);
       const title = vm !== undefined ? shortName(vm) : leader === undefined ? String(pid) : threadTitle(leader);
       const used = threads.filter((thread) => thread.intervals > 0).map((thread) => thread.id);
-      return [group(`${machine.key}/pid:${pid}`, `${title} (${threads.length} threads)`, "threads", -1, nodes.sort((a, b) => b.weight - a.weight), used, false)];
+      return [
+        group(
+          `${machine.key}/pid:${pid}`,
+          `${title} (${threads.length} threads)`,
+          "threads",
+          -1,
+          nodes.sort((a, b) => b.weight - a.weight),
+          used,
+          false,
+        ),
+      ];
     });
     const children = cpus.map((cpu) => leaf(cpu));
     if (devices.length > 0) children.push(group(`${machine.key}/devices`, "Devices", "group", -1, devices, [], true));
     for (const container of containers) {
       const threads = entities.children(container.id).map((thread) => leaf(thread, threadTitle(thread)));
-      children.push(group(container.key, shortName(container), "container", container.id, threads, threads.flatMap((thread) => thread.lanes), false));
+      children.push(
+        group(
+          container.key,
+          shortName(container),
+          "container",
+          container.id,
+          threads,
+          threads.flatMap((thread) => thread.lanes),
+          false,
+        ),
+      );
     }
-    children.push(group(`${machine.key}/threads`, `Host threads (${below(source, machine, "thread").length})`, "group", -1, processes.sort((a, b) => b.weight - a.weight), [], true));
-    return group(machine.key, shortName(machine), "machine", machine.id, children, cpus.map((cpu) => cpu.id), true);
+    children.push(
+      group(
+        `${machine.key}/threads`,
+        `Host threads (${below(source, machine, "thread").length})`,
+        "group",
+        -1,
+        processes.sort((a, b) => b.weight - a.weight),
+        [],
+        true,
+      ),
+    );
+    return group(
+      machine.key,
+      shortName(machine),
+      "machine",
+      machine.id,
+      children,
+      cpus.map((cpu) => cpu.id),
+      true,
+    );
   });
 }
 
@@ -196,7 +278,8 @@ function place(node: TreeNode): number {
 function sorted(nodes: readonly TreeNode[], options: RowOptions): TreeNode[] {
   const { sorting, busy } = options;
   if (sorting === "tree") return [...nodes];
-  const busyOf = (node: TreeNode): number => busy.get(node.entity) ?? node.lanes.reduce((sum, lane) => sum + (busy.get(lane) ?? 0), 0);
+  const busyOf = (node: TreeNode): number =>
+    busy.get(node.entity) ?? node.lanes.reduce((sum, lane) => sum + (busy.get(lane) ?? 0), 0);
   const compare = (a: TreeNode, b: TreeNode): number => {
     if (sorting === "name") return a.title.localeCompare(b.title, "en", { numeric: true });
     if (sorting === "begin") return a.begin - b.begin;
@@ -227,7 +310,8 @@ export function rowsOf(tree: readonly TreeNode[], options: RowOptions): Row[] {
       const expandable = node.children.length > 0;
       const open = expandable && node.open !== options.toggled.has(node.id);
       if (options.flat) {
-        if (!expandable || node.drawing === "lane" || node.drawing === "merge") rows.push({ node, depth: 0, open: false, pinned: false });
+        if (!expandable || node.drawing === "lane" || node.drawing === "merge")
+          rows.push({ node, depth: 0, open: false, pinned: false });
         if (node.drawing !== "merge") visit(node.children, 0);
         continue;
       }
@@ -242,7 +326,10 @@ export function rowsOf(tree: readonly TreeNode[], options: RowOptions): Row[] {
     return node === undefined ? [] : [{ node, depth: 0, open: false, pinned: true }];
   });
   if (options.flat && options.sorting !== "tree") {
-    const order = sorted(rows.map((row) => row.node), options);
+    const order = sorted(
+      rows.map((row) => row.node),
+      options,
+    );
     const placed = new Map(order.map((node, index) => [node.id, index]));
     rows.sort((a, b) => (placed.get(a.node.id) ?? 0) - (placed.get(b.node.id) ?? 0));
   }

@@ -9,7 +9,18 @@ type Part = [start: number, end: number, state: number, ns?: number];
 function segments(...parts: Part[]): Segments {
   const builder = new SegmentsBuilder();
   for (const [start, end, state, ns] of parts)
-    builder.push({ start, end, state, cause: 0, level: 0, confidence: 0, evidence: 0, by: -1, ns: ns ?? end - start, exact: ns === undefined });
+    builder.push({
+      start,
+      end,
+      state,
+      cause: 0,
+      level: 0,
+      confidence: 0,
+      evidence: 0,
+      by: -1,
+      ns: ns ?? end - start,
+      exact: ns === undefined,
+    });
   return builder.finish();
 }
 
@@ -27,7 +38,11 @@ describe("shareHeights", () => {
 
   it("keeps its sum for any number of parts", () => {
     for (let count = 1; count <= 18; count += 1) {
-      const heights = shareHeights(Array.from({ length: count }, (_, index) => 1 + index * index), 1, 18);
+      const heights = shareHeights(
+        Array.from({ length: count }, (_, index) => 1 + index * index),
+        1,
+        18,
+      );
       expect(heights.reduce((sum, height) => sum + height, 0)).toBe(18);
       expect(Math.min(...heights)).toBeGreaterThanOrEqual(1);
     }
@@ -53,7 +68,11 @@ describe("layBars", () => {
   });
 
   it("gathers what is shorter than a pixel into columns and loses none of it", () => {
-    const many: Part[] = Array.from({ length: 100 }, (_, index) => [index * 10, index * 10 + 10, index % 5 === 0 ? 2 : 1]);
+    const many: Part[] = Array.from({ length: 100 }, (_, index) => [
+      index * 10,
+      index * 10 + 10,
+      index % 5 === 0 ? 2 : 1,
+    ]);
     const { bars, columns } = lay(segments(...many), 0, 100, 10);
     expect(bars).toEqual([]);
     expect(columns).toHaveLength(10);
@@ -73,7 +92,9 @@ describe("layBars", () => {
   });
 
   it("leaves out what is not in view", () => {
-    expect(lay(segments([0, 100, 1], [100, 200, 2], [200, 300, 3]), 120, 1, 50).bars.map((bar) => bar.row)).toEqual([1]);
+    expect(lay(segments([0, 100, 1], [100, 200, 2], [200, 300, 3]), 120, 1, 50).bars.map((bar) => bar.row)).toEqual([
+      1,
+    ]);
   });
 });
 
@@ -81,8 +102,13 @@ describe("mergeLanes", () => {
   const rank = (state: number): number => state;
 
   it("shows the most active of the lanes at each moment", () => {
-    const merged = mergeLanes([segments([0, 50, 1], [50, 100, 9]), segments([0, 60, 9], [60, 80, 2], [80, 100, 9])], rank);
-    expect(Array.from({ length: merged.length }, (_, row) => [merged.start[row], merged.end[row], merged.state[row]])).toEqual([
+    const merged = mergeLanes(
+      [segments([0, 50, 1], [50, 100, 9]), segments([0, 60, 9], [60, 80, 2], [80, 100, 9])],
+      rank,
+    );
+    expect(
+      Array.from({ length: merged.length }, (_, row) => [merged.start[row], merged.end[row], merged.state[row]]),
+    ).toEqual([
       [0, 50, 1],
       [50, 60, 9],
       [60, 80, 2],
@@ -93,7 +119,8 @@ describe("mergeLanes", () => {
   it("adds up the parts of buckets, the active ones first, and never more than a bucket", () => {
     const merged = mergeLanes([segments([0, 10, 1, 4], [0, 10, 9, 6]), segments([0, 10, 1, 3], [0, 10, 9, 7])], rank);
     const sums = new Map<number, number>();
-    for (let row = 0; row < merged.length; row += 1) sums.set(merged.state[row] ?? 0, (sums.get(merged.state[row] ?? 0) ?? 0) + (merged.ns[row] ?? 0));
+    for (let row = 0; row < merged.length; row += 1)
+      sums.set(merged.state[row] ?? 0, (sums.get(merged.state[row] ?? 0) ?? 0) + (merged.ns[row] ?? 0));
     expect(sums.get(1)).toBeCloseTo(7);
     expect(sums.get(9)).toBeCloseTo(3);
   });

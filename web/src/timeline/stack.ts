@@ -6,7 +6,8 @@ import type { Segments } from "../api/segments";
  */
 export function shareHeights(parts: readonly number[], whole: number, height: number): number[] {
   const total = parts.reduce((sum, part) => sum + part, 0);
-  const filled = whole > 0 ? Math.min(height, Math.max(1, Math.round((Math.min(total, whole) / whole) * height))) : height;
+  const filled =
+    whole > 0 ? Math.min(height, Math.max(1, Math.round((Math.min(total, whole) / whole) * height))) : height;
   const room = Math.max(filled, Math.min(height, parts.length));
   const heights = parts.map((part) => (part <= 0 || total <= 0 ? 0 : Math.max(1, Math.floor((part / total) * room))));
   let rest = room - heights.reduce((sum, part) => sum + part, 0);
@@ -39,7 +40,14 @@ export interface BarSink {
  * Turns segments into bars and columns. Intervals of at least a pixel are bars; shorter ones are gathered into the
  * columns of their pixels, like the server's buckets, so that none is lost however far out one is.
  */
-export function layBars(segments: Segments, begin: number, nsPerPixel: number, width: number, codeOf: (row: number) => number, sink: BarSink): void {
+export function layBars(
+  segments: Segments,
+  begin: number,
+  nsPerPixel: number,
+  width: number,
+  codeOf: (row: number) => number,
+  sink: BarSink,
+): void {
   const { start, end, ns, exact } = segments;
   const first = firstVisible(segments, begin);
   const stop = begin + width * nsPerPixel;
@@ -68,20 +76,28 @@ export function layBars(segments: Segments, begin: number, nsPerPixel: number, w
     covered += time;
   };
 
-  for (let row = first; row < segments.length; ) {
+  for (let row = first; row < segments.length;) {
     const from = start[row] ?? 0;
     const to = end[row] ?? 0;
     if (from >= stop) break;
     let next = row + 1;
-    if (exact[row] !== 1) while (next < segments.length && exact[next] !== 1 && start[next] === from && end[next] === to) next += 1;
+    if (exact[row] !== 1)
+      while (next < segments.length && exact[next] !== 1 && start[next] === from && end[next] === to) next += 1;
     const left = (from - begin) / nsPerPixel;
     const right = (to - begin) / nsPerPixel;
     if (right - left >= 0.999) {
       flush();
-      if (next - row === 1 && (exact[row] === 1 || (ns[row] ?? 0) >= (to - from) * 0.999)) sink.bar(left, right - left, row);
+      if (next - row === 1 && (exact[row] === 1 || (ns[row] ?? 0) >= (to - from) * 0.999))
+        sink.bar(left, right - left, row);
       else {
         const some = Array.from({ length: next - row }, (_, index) => row + index);
-        sink.column(left, right - left, some, some.map((index) => ns[index] ?? 0), to - from);
+        sink.column(
+          left,
+          right - left,
+          some,
+          some.map((index) => ns[index] ?? 0),
+          to - from,
+        );
       }
     } else {
       const at = Math.floor(Math.max(0, left));

@@ -2,14 +2,14 @@ import { useMemo } from "preact/hooks";
 import type { BudgetRow, Source } from "../api/source";
 import { PanelFrame } from "../app/PanelFrame";
 import type { Panel } from "../app/layout";
-import { currentRow, palette, subject } from "../app/session";
+import { currentRow, palette } from "../app/session";
 import { useReply } from "../app/use-reply";
 import { css } from "../surface/surface";
 import { isWait, lookOf, rankOf } from "../timeline/palette";
-import { stateText } from "../timeline/paint";
+import { stateText } from "../timeline/looks";
 import { formatDuration, formatShare } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
-import { entitiesIn, RangeNote, ScopePicker, scopeOf } from "./scope";
+import { entitiesIn, RangeNote, ScopePicker, scopeOf, useSubject } from "./scope";
 
 /** One entity's time by state and cause; several lanes of a process add up to more than wall time. */
 interface Budget {
@@ -25,7 +25,7 @@ interface Budget {
 /** View 4, first half: where the time went. */
 export function BudgetsView({ panel, source }: { panel: Panel; source: Source }) {
   const scope = scopeOf(panel);
-  const range = subject.value;
+  const range = useSubject(panel);
   const reply = useReply(
     (signal) => {
       const ids = entitiesIn(source, scope).map((entity) => entity.id);
@@ -35,7 +35,10 @@ export function BudgetsView({ panel, source }: { panel: Panel; source: Source })
     200,
   );
   const rows = reply.value.value;
-  const budgets = useMemo(() => group(source, rows ?? [], source.distance(range.begin), source.distance(range.end)), [source, rows]);
+  const budgets = useMemo(
+    () => group(source, rows ?? [], source.distance(range.begin), source.distance(range.end)),
+    [source, rows],
+  );
   const states = useMemo(() => statesOf(source, budgets), [budgets]);
   const columns = useMemo(() => columnsOf(source, states), [source, states, palette.value]);
   return (
@@ -46,7 +49,7 @@ export function BudgetsView({ panel, source }: { panel: Panel; source: Source })
       controls={
         <>
           <ScopePicker panel={panel} />
-          <RangeNote source={source} />
+          <RangeNote source={source} panel={panel} />
         </>
       }
     >
@@ -74,7 +77,15 @@ function group(source: Source, rows: readonly BudgetRow[], begin: number, end: n
   for (const row of rows) {
     let budget = byEntity.get(row.entity);
     if (budget === undefined) {
-      budget = { entity: row.entity, title: source.entities.title(row.entity), total: 0, residual: 0, likely: 0, parts: [], lanes: new Set() };
+      budget = {
+        entity: row.entity,
+        title: source.entities.title(row.entity),
+        total: 0,
+        residual: 0,
+        likely: 0,
+        parts: [],
+        lanes: new Set(),
+      };
       byEntity.set(row.entity, budget);
     }
     budget.lanes.add(row.vcpu);
@@ -88,7 +99,10 @@ function group(source: Source, rows: readonly BudgetRow[], begin: number, end: n
   return [...byEntity.values()].map(({ lanes, ...budget }) => {
     const entity = source.entities.get(budget.entity);
     // Only lanes with one life have a wall time of their own.
-    const life = entity === undefined || lanes.size > 1 || entity.kind === "process" ? budget.total : Math.min(end, entity.end) - Math.max(begin, entity.begin);
+    const life =
+      entity === undefined || lanes.size > 1 || entity.kind === "process"
+        ? budget.total
+        : Math.min(end, entity.end) - Math.max(begin, entity.begin);
     budget.parts.sort((a, b) => rankOf(words.state(a.state)) - rankOf(words.state(b.state)) || a.cause - b.cause);
     return { ...budget, residual: life - budget.total };
   });
@@ -103,10 +117,19 @@ function statesOf(source: Source, budgets: readonly Budget[]): number[] {
 function columnsOf(source: Source, states: readonly number[]): TableColumn<Budget>[] {
   const colors = palette.value;
   const words = source.vocabulary;
-  const sumOf = (row: Budget, state: number): number => row.parts.reduce((sum, part) => sum + (part.state === state ? part.ns : 0), 0);
+  const sumOf = (row: Budget, state: number): number =>
+    row.parts.reduce((sum, part) => sum + (part.state === state ? part.ns : 0), 0);
   return [
     { title: "Who", value: (row) => row.title, width: 30, grow: 1 },
-    { title: "Share", value: (row) => row.total, width: 20, grow: 2, render: (row) => <StackedBar source={source} row={row} />, numeric: false, tip: "Shares of its time by state" },
+    {
+      title: "Share",
+      value: (row) => row.total,
+      width: 20,
+      grow: 2,
+      render: (row) => <StackedBar source={source} row={row} />,
+      numeric: false,
+      tip: "Shares of its time by state",
+    },
     { title: "Sum", value: (row) => row.total, numeric: true, width: 8, render: (row) => formatDuration(row.total) },
     ...states.map((state): TableColumn<Budget> => {
       const name = words.state(state);
@@ -129,8 +152,22 @@ function columnsOf(source: Source, states: readonly number[]): TableColumn<Budge
         },
       };
     }),
-    { title: "likely", value: (row) => row.likely, numeric: true, width: 8, tip: "Of the sum: what is likely and not proved", render: (row) => formatShare(row.total > 0 ? row.likely / row.total : 0) },
-    { title: "residual", value: (row) => row.residual, numeric: true, width: 10, tip: "Wall time less the sum: must be zero", render: (row) => formatDuration(Math.round(row.residual)) },
+    {
+      title: "likely",
+      value: (row) => row.likely,
+      numeric: true,
+      width: 8,
+      tip: "Of the sum: what is likely and not proved",
+      render: (row) => formatShare(row.total > 0 ? row.likely / row.total : 0),
+    },
+    {
+      title: "residual",
+      value: (row) => row.residual,
+      numeric: true,
+      width: 10,
+      tip: "Wall time less the sum: must be zero",
+      render: (row) => formatDuration(Math.round(row.residual)),
+    },
   ];
 }
 
@@ -138,16 +175,28 @@ function StackedBar({ source, row }: { source: Source; row: Budget }) {
   const words = source.vocabulary;
   let x = 0;
   return (
-    <span class="stacked" role="img" aria-label={row.parts.map((part) => `${stateText(source, part.state, part.cause, 0)} ${formatShare(part.ns / row.total)}`).join(", ")}>
+    <span
+      class="stacked"
+      role="img"
+      aria-label={row.parts
+        .map((part) => `${stateText(source, part.state, part.cause, 0)} ${formatShare(part.ns / row.total)}`)
+        .join(", ")}
+    >
       {row.parts.map((part) => {
         const width = (part.ns / row.total) * 100;
         const left = x;
         x += width;
         const look = lookOf(words.state(part.state), words.cause(part.cause), 1, palette.value);
         const text = `${stateText(source, part.state, part.cause, 0)}: ${formatDuration(part.ns)} (${formatShare(part.ns / row.total)})`;
-        return <i key={`${part.state} ${part.cause}`} title={text} class={`stack-part pattern-${look.pattern}`} style={{ left: `${left}%`, width: `max(1px, ${width}%)`, "--color": css(look.color) }} />;
+        return (
+          <i
+            key={`${part.state} ${part.cause}`}
+            title={text}
+            class={`stack-part pattern-${look.pattern}`}
+            style={{ left: `${left}%`, width: `max(1px, ${width}%)`, "--color": css(look.color) }}
+          />
+        );
       })}
     </span>
   );
 }
-

@@ -35,7 +35,9 @@ const HEIGHT = 22;
 
 /** A sortable table that only has the visible rows in the page. */
 export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isCurrent, empty, sortBy }: Props<Row>) {
-  const sort = useSignal<{ column: number; down: boolean } | null>(sortBy === undefined ? null : { column: sortBy, down: columns[sortBy]?.numeric === true });
+  const sort = useSignal<{ column: number; down: boolean } | null>(
+    sortBy === undefined ? null : { column: sortBy, down: columns[sortBy]?.numeric === true },
+  );
   const scroller = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(300);
@@ -50,7 +52,10 @@ export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isC
   }, [rows, columns, sort.value]);
 
   useEffect(() => {
-    tables.set(panel, () => [columns.map((column) => column.title), ...ordered.map((row) => columns.map((column) => column.value(row)))]);
+    tables.set(panel, () => [
+      columns.map((column) => column.title),
+      ...ordered.map((row) => columns.map((column) => column.value(row))),
+    ]);
     return () => void tables.delete(panel);
   }, [panel, ordered, columns]);
 
@@ -66,7 +71,11 @@ export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isC
   const first = Math.max(0, Math.floor(top.value / HEIGHT) - 4);
   const last = Math.min(ordered.length, Math.ceil((top.value + height.value) / HEIGHT) + 4);
   const widthOf = (column: TableColumn<Row>): number => column.width ?? (column.numeric === true ? 11 : 12);
-  const template = columns.map((column) => (column.grow === undefined ? `${widthOf(column)}ch` : `minmax(${widthOf(column)}ch, ${column.grow}fr)`)).join(" ");
+  const template = columns
+    .map((column) =>
+      column.grow === undefined ? `${widthOf(column)}ch` : `minmax(${widthOf(column)}ch, ${column.grow}fr)`,
+    )
+    .join(" ");
   const least = `${columns.reduce((sum, column) => sum + widthOf(column), 0)}ch`;
   const move = (to: number): void => {
     const next = Math.max(0, Math.min(ordered.length - 1, to));
@@ -74,11 +83,19 @@ export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isC
     const element = scroller.current;
     if (element === null) return;
     if (next * HEIGHT < element.scrollTop) element.scrollTop = next * HEIGHT;
-    else if ((next + 2) * HEIGHT > element.scrollTop + element.clientHeight) element.scrollTop = (next + 2) * HEIGHT - element.clientHeight;
+    else if ((next + 2) * HEIGHT > element.scrollTop + element.clientHeight)
+      element.scrollTop = (next + 2) * HEIGHT - element.clientHeight;
   };
   const onKey = (event: KeyboardEvent): void => {
     const page = Math.max(1, Math.floor(height.value / HEIGHT) - 2);
-    const to: Record<string, number> = { ArrowDown: focused.value + 1, ArrowUp: focused.value - 1, PageDown: focused.value + page, PageUp: focused.value - page, Home: 0, End: ordered.length - 1 };
+    const to: Record<string, number> = {
+      ArrowDown: focused.value + 1,
+      ArrowUp: focused.value - 1,
+      PageDown: focused.value + page,
+      PageUp: focused.value - page,
+      Home: 0,
+      End: ordered.length - 1,
+    };
     const target = to[event.key];
     if (target !== undefined) move(target);
     else if (event.key === "Enter") {
@@ -104,8 +121,20 @@ export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isC
         {columns.map((column, index) => {
           const chosen = sort.value?.column === index ? sort.value : null;
           return (
-            <div key={column.title} role="columnheader" class={column.numeric === true ? "numeric" : ""} aria-sort={chosen === null ? "none" : chosen.down ? "descending" : "ascending"}>
-              <button type="button" tabIndex={-1} title={column.tip ?? `Sort by ${column.title}`} onClick={() => (sort.value = { column: index, down: chosen === null ? column.numeric === true : !chosen.down })}>
+            <div
+              key={column.title}
+              role="columnheader"
+              class={column.numeric === true ? "numeric" : ""}
+              aria-sort={chosen === null ? "none" : chosen.down ? "descending" : "ascending"}
+            >
+              <button
+                type="button"
+                tabIndex={-1}
+                title={column.tip ?? `Sort by ${column.title}`}
+                onClick={() =>
+                  (sort.value = { column: index, down: chosen === null ? column.numeric === true : !chosen.down })
+                }
+              >
                 {column.title}
                 <span class="sort-mark">{chosen === null ? "" : chosen.down ? "▾" : "▴"}</span>
               </button>
@@ -132,7 +161,12 @@ export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isC
               {columns.map((column) => {
                 const value = column.value(row);
                 return (
-                  <div key={column.title} role="gridcell" class={column.numeric === true ? "numeric" : ""} title={typeof value === "string" ? value.slice(0, 400) : undefined}>
+                  <div
+                    key={column.title}
+                    role="gridcell"
+                    class={column.numeric === true ? "numeric" : ""}
+                    title={typeof value === "string" ? value.slice(0, 400) : undefined}
+                  >
                     {column.render === undefined ? String(value).slice(0, 400) : column.render(row)}
                   </div>
                 );

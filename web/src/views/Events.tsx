@@ -15,7 +15,10 @@ const HEIGHT = 20;
 export function EventsView({ panel, source }: { panel: Panel; source: Source }) {
   const filter = panel.options["name"] ?? "";
   const typed = useSignal(filter);
-  const pages = useMemo(() => new EventPages((from, limit, signal) => source.events(from, limit, filter, signal), source.bounds), [source, filter]);
+  const pages = useMemo(
+    () => new EventPages((from, limit, signal) => source.events(from, limit, filter, signal), source.bounds),
+    [source, filter],
+  );
   const scroller = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(300);
@@ -53,7 +56,10 @@ export function EventsView({ panel, source }: { panel: Panel; source: Source }) 
   }, []);
 
   useEffect(() => {
-    tables.set(panel.id, () => [["time_ns", "cpu", "name", "fields"], ...pages.rows.peek().map((row) => [row.time, row.cpu, row.name, row.fields])]);
+    tables.set(panel.id, () => [
+      ["time_ns", "cpu", "name", "fields"],
+      ...pages.rows.peek().map((row) => [row.time, row.cpu, row.name, row.fields]),
+    ]);
     return () => void tables.delete(panel.id);
   }, [pages]);
 
@@ -85,7 +91,8 @@ export function EventsView({ panel, source }: { panel: Panel; source: Source }) 
     if (row === undefined || element === null) return;
     choose(row);
     if (next * HEIGHT < element.scrollTop) element.scrollTop = next * HEIGHT;
-    else if ((next + 2) * HEIGHT > element.scrollTop + element.clientHeight) element.scrollTop = (next + 2) * HEIGHT - element.clientHeight;
+    else if ((next + 2) * HEIGHT > element.scrollTop + element.clientHeight)
+      element.scrollTop = (next + 2) * HEIGHT - element.clientHeight;
   };
 
   const first = Math.max(0, Math.floor(top.value / HEIGHT) - 6);
@@ -106,7 +113,10 @@ export function EventsView({ panel, source }: { panel: Panel; source: Source }) 
             value={typed.value}
             onInput={(event) => (typed.value = event.currentTarget.value)}
             onKeyDown={(event) => {
-              if (event.key === "Enter") layout.value = changePanel(layout.peek(), panel.id, { options: { ...panel.options, name: typed.value.trim() } });
+              if (event.key === "Enter")
+                layout.value = changePanel(layout.peek(), panel.id, {
+                  options: { ...panel.options, name: typed.value.trim() },
+                });
               if (event.key === "Escape") event.currentTarget.blur();
             }}
           />

@@ -6,13 +6,13 @@ import type { Source } from "../api/source";
 import type { ExitReply } from "../api/types";
 import { PanelFrame } from "../app/PanelFrame";
 import { changePanel, type Panel } from "../app/layout";
-import { dark, goTo, layout, subject } from "../app/session";
+import { dark, goTo, layout } from "../app/session";
 import { useReply } from "../app/use-reply";
 import { css } from "../surface/surface";
 import { readInks } from "../timeline/inks";
 import { formatDuration, formatShare, grouped } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
-import { RangeNote } from "./scope";
+import { RangeNote, useSubject } from "./scope";
 
 /** By what exits are told apart besides their reason. */
 const GROUPINGS = [
@@ -43,7 +43,7 @@ interface ExitGroup {
 
 /** View 6: why vCPUs left guest code, and how long until they entered it again. */
 export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
-  const range = subject.value;
+  const range = useSubject(panel);
   const by = panel.options["by"] ?? "";
   const reply = useReply((signal) => source.exits(range, null, signal), [source, range], 200);
   const hasProcesses = reply.value.value?.some((exit) => exit.process >= 0) ?? false;
@@ -61,15 +61,24 @@ export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
         <>
           <label class="inline">
             <span class="label-text">By</span>
-            <select value={by} onChange={(event) => (layout.value = changePanel(layout.peek(), panel.id, { options: { ...panel.options, by: event.currentTarget.value } }))}>
-              {GROUPINGS.filter((grouping) => grouping.id !== "process" || hasProcesses || by === "process").map((grouping) => (
-                <option key={grouping.id} value={grouping.id}>
-                  {grouping.title}
-                </option>
-              ))}
+            <select
+              value={by}
+              onChange={(event) =>
+                (layout.value = changePanel(layout.peek(), panel.id, {
+                  options: { ...panel.options, by: event.currentTarget.value },
+                }))
+              }
+            >
+              {GROUPINGS.filter((grouping) => grouping.id !== "process" || hasProcesses || by === "process").map(
+                (grouping) => (
+                  <option key={grouping.id} value={grouping.id}>
+                    {grouping.title}
+                  </option>
+                ),
+              )}
             </select>
           </label>
-          <RangeNote source={source} />
+          <RangeNote source={source} panel={panel} />
         </>
       }
     >
@@ -85,7 +94,7 @@ export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
           empty={reply.busy.value ? "…" : "No exits in this range."}
           sortBy={by === "" ? 2 : 3}
         />
-        {current !== undefined && <Histogram source={source} group={current} />}
+        {current !== undefined && <Histogram panel={panel.id} source={source} group={current} />}
       </div>
     </PanelFrame>
   );
@@ -104,7 +113,8 @@ function groupExits(source: Source, exits: readonly ExitReply[], by: string): Ex
     const known = groups.get(key);
     const longer = known === undefined || Number(exit.max_ns) > known.max;
     const histogram = known?.histogram ?? new Map<number, number>();
-    for (const bin of exit.histogram) histogram.set(Number(bin.from_ns), (histogram.get(Number(bin.from_ns)) ?? 0) + bin.count);
+    for (const bin of exit.histogram)
+      histogram.set(Number(bin.from_ns), (histogram.get(Number(bin.from_ns)) ?? 0) + bin.count);
     groups.set(key, {
       key,
       name,
@@ -144,15 +154,43 @@ export function quantile(histogram: ReadonlyMap<number, number>, share: number):
 }
 
 function columnsOf(total: number, who: boolean): TableColumn<ExitGroup>[] {
-  const time = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({ title, value, numeric: true, width: 9, tip, render: (row) => formatDuration(value(row)) });
-  const share = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({ title, value: (row) => (row.ns > 0 ? value(row) / row.ns : 0), numeric: true, width: 10, tip, render: (row) => formatShare(row.ns > 0 ? value(row) / row.ns : 0) });
-  const approximate = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({ title, value, numeric: true, width: 12, tip, render: (row) => (row.merged ? "≈ " : "") + formatDuration(value(row)) });
+  const time = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({
+    title,
+    value,
+    numeric: true,
+    width: 9,
+    tip,
+    render: (row) => formatDuration(value(row)),
+  });
+  const share = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({
+    title,
+    value: (row) => (row.ns > 0 ? value(row) / row.ns : 0),
+    numeric: true,
+    width: 10,
+    tip,
+    render: (row) => formatShare(row.ns > 0 ? value(row) / row.ns : 0),
+  });
+  const approximate = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({
+    title,
+    value,
+    numeric: true,
+    width: 12,
+    tip,
+    render: (row) => (row.merged ? "≈ " : "") + formatDuration(value(row)),
+  });
   return [
     { title: "Reason", value: (row) => row.name, width: 14, grow: 1 },
     ...(who ? [{ title: "Of", value: (row: ExitGroup) => row.who, width: 16, grow: 1.4 }] : []),
     { title: "Count", value: (row) => row.count, numeric: true, width: 9, render: (row) => grouped(row.count) },
     time("Total", (row) => row.ns, "From the exit to the next entry, summed"),
-    { title: "Share", value: (row) => row.ns, numeric: true, width: 8, tip: "Of the time of all exits", render: (row) => formatShare(total > 0 ? row.ns / total : 0) },
+    {
+      title: "Share",
+      value: (row) => row.ns,
+      numeric: true,
+      width: 8,
+      tip: "Of the time of all exits",
+      render: (row) => formatShare(total > 0 ? row.ns / total : 0),
+    },
     share("Kernel", (row) => row.kernel, "Of its time: KVM on a CPU"),
     share("VMM", (row) => row.vmm, "Of its time: the VMM's own code on a CPU"),
     share("Off CPU", (row) => row.offCpu, "Of its time: without a CPU or asleep"),
@@ -163,11 +201,13 @@ function columnsOf(total: number, who: boolean): TableColumn<ExitGroup>[] {
 }
 
 /** How many exits took how long, by powers of two. */
-function Histogram({ source, group }: { source: Source; group: ExitGroup }) {
+function Histogram({ panel, source, group }: { panel: number; source: Source; group: ExitGroup }) {
   const host = useRef<HTMLDivElement>(null);
   const isDark = dark.value;
   const [exponents, counts] = useMemo(() => {
-    const found = [...group.histogram].filter(([from]) => from > 0).map(([from, count]): [number, number] => [Math.round(Math.log2(from)), count]);
+    const found = [...group.histogram]
+      .filter(([from]) => from > 0)
+      .map(([from, count]): [number, number] => [Math.round(Math.log2(from)), count]);
     const low = Math.min(...found.map(([exponent]) => exponent), 40);
     const high = Math.max(...found.map(([exponent]) => exponent), low);
     const xs = Array.from({ length: high - low + 1 }, (_, index) => low + index);
@@ -179,7 +219,12 @@ function Histogram({ source, group }: { source: Source; group: ExitGroup }) {
     const element = host.current;
     if (element === null || exponents.length === 0) return;
     const inks = readInks();
-    const axis = { stroke: css(inks.faint), grid: { stroke: css(inks.grid), width: 1 }, ticks: { stroke: css(inks.grid), width: 1 }, font: "11px system-ui, sans-serif" };
+    const axis = {
+      stroke: css(inks.faint),
+      grid: { stroke: css(inks.grid), width: 1 },
+      ticks: { stroke: css(inks.grid), width: 1 },
+      font: "11px system-ui, sans-serif",
+    };
     const fill = css(inks.accent, 0.55);
     const plot = new uPlot(
       {
@@ -187,17 +232,32 @@ function Histogram({ source, group }: { source: Source; group: ExitGroup }) {
         height: Math.max(80, element.clientHeight),
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { show: false } },
-        scales: { x: { time: false, range: (_, min, max) => [min - 0.2, max + 1.2] }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.08)] } },
+        scales: {
+          x: { time: false, range: () => [(exponents[0] ?? 0) - 0.2, (exponents.at(-1) ?? 0) + 1.2] },
+          y: { range: (_, __, max) => [0, Math.max(1, max * 1.08)] },
+        },
         axes: [
-          { ...axis, space: 56, incrs: [1, 2, 4, 5, 10], values: (_, splits) => splits.map((exponent) => (Number.isInteger(exponent) ? formatDuration(2 ** exponent) : "")) },
-          { ...axis, size: 56, values: (_, splits) => splits.map((count) => (Number.isInteger(count) ? grouped(count) : "")) },
+          {
+            ...axis,
+            space: 56,
+            incrs: [1, 2, 4, 5, 10],
+            values: (_, splits) =>
+              splits.map((exponent) => (Number.isInteger(exponent) ? formatDuration(2 ** exponent) : "")),
+          },
+          {
+            ...axis,
+            size: 56,
+            values: (_, splits) => splits.map((count) => (Number.isInteger(count) ? grouped(count) : "")),
+          },
         ],
         series: [{}, { stroke: css(inks.accent), fill, width: 1, ...bars() }],
       },
       [exponents, counts],
       element,
     );
-    const observer = new ResizeObserver(() => plot.setSize({ width: Math.max(100, element.clientWidth), height: Math.max(80, element.clientHeight) }));
+    const observer = new ResizeObserver(() =>
+      plot.setSize({ width: Math.max(100, element.clientWidth), height: Math.max(80, element.clientHeight) }),
+    );
     observer.observe(element);
     return () => {
       observer.disconnect();
@@ -211,13 +271,31 @@ function Histogram({ source, group }: { source: Source; group: ExitGroup }) {
       <div class="subhead">
         <span>
           {group.name}
-          {group.who === "" ? "" : `, ${group.who}`}: {grouped(group.count)} exits by how long they took
+          {group.who === "" ? "" : `, ${group.who}`}: {grouped(group.count)} {group.count === 1 ? "exit" : "exits"} by
+          how long they took
         </span>
-        <button type="button" class="small" onClick={() => goTo(group.maxVcpu, { begin: group.maxStart, end: group.maxStart + BigInt(Math.round(group.max)) })}>
+        <button
+          type="button"
+          class="small"
+          onClick={() =>
+            goTo(
+              group.maxVcpu,
+              { begin: group.maxStart, end: group.maxStart + BigInt(Math.round(group.max)) },
+              -1,
+              panel,
+            )
+          }
+        >
           Go to the longest, {formatDuration(group.max)}
         </button>
       </div>
-      <div class="histogram-plot" ref={host} role="img" aria-label={`Exits from each length on: ${words}`} data-source={source.id} />
+      <div
+        class="histogram-plot"
+        ref={host}
+        role="img"
+        aria-label={`Exits from each length on: ${words}`}
+        data-source={source.id}
+      />
     </div>
   );
 }

@@ -8,9 +8,9 @@ import { IconButton } from "../app/icons";
 import type { Panel } from "../app/layout";
 import { currentRow, cursor, palette, say, select, timeFormat, view } from "../app/session";
 import { useReply } from "../app/use-reply";
-import { matcher } from "../timeline/model";
+import { matcher } from "../timeline/row-requests";
 import { lookOf } from "../timeline/palette";
-import { stateText } from "../timeline/paint";
+import { stateText } from "../timeline/looks";
 import { Swatch } from "../timeline/Swatch";
 import { formatDuration, formatTime } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
@@ -28,12 +28,16 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
     const wanted = text.value.toLowerCase();
     const judge = matcher.value;
     const order = (interval: Interval): number => KINDS.indexOf(source.entities.get(interval.entity)?.kind ?? "");
-    const all = [...(reply.value.value ?? [])].sort((a, b) => order(a) - order(b) || a.entity - b.entity || a.vcpu - b.vcpu);
+    const all = [...(reply.value.value ?? [])].sort(
+      (a, b) => order(a) - order(b) || a.entity - b.entity || a.vcpu - b.vcpu,
+    );
     return all.filter((interval) => {
       if (judge !== null && judge.active && !judge.interval(interval)) return false;
       if (wanted === "") return true;
       const entity = source.entities.get(interval.entity);
-      return `${source.entities.title(interval.entity)} ${entity?.kind ?? ""} ${stateText(source, interval.state, interval.cause, interval.level)}`.toLowerCase().includes(wanted);
+      return `${source.entities.title(interval.entity)} ${entity?.kind ?? ""} ${stateText(source, interval.state, interval.cause, interval.level)}`
+        .toLowerCase()
+        .includes(wanted);
     });
   }, [reply.value.value, text.value, matcher.value]);
 
@@ -60,7 +64,12 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
           </span>
           <label class="inline">
             <span class="label-text">Find</span>
-            <input type="text" value={text.value} onInput={(event) => (text.value = event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()} />
+            <input
+              type="text"
+              value={text.value}
+              onInput={(event) => (text.value = event.currentTarget.value)}
+              onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+            />
           </label>
         </>
       }
@@ -75,7 +84,9 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
           const entity = source.entities.get(row.entity);
           if (entity !== undefined) currentRow.value = { id: entity.key, entity: entity.id, vcpu: -1 };
         }}
-        isCurrent={(row) => currentRow.value?.entity === row.entity && (currentRow.value.vcpu < 0 || currentRow.value.vcpu === row.vcpu)}
+        isCurrent={(row) =>
+          currentRow.value?.entity === row.entity && (currentRow.value.vcpu < 0 || currentRow.value.vcpu === row.vcpu)
+        }
         empty={reply.busy.value ? "…" : "Nothing has a state here."}
       />
     </PanelFrame>
@@ -86,7 +97,11 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
 function titleOf(source: Source, row: Interval): string {
   const entity = source.entities.get(row.entity);
   const title = source.entities.title(row.entity);
-  const split = entity !== undefined && entity.kind === "process" && !Entities.isRest(entity) && source.entities.get(entity.vm)?.kind === "vm";
+  const split =
+    entity !== undefined &&
+    entity.kind === "process" &&
+    !Entities.isRest(entity) &&
+    source.entities.get(entity.vm)?.kind === "vm";
   return split && row.vcpu >= 0 ? `${title}, on vCPU ${row.vcpu}` : title;
 }
 
@@ -96,16 +111,25 @@ function choose(source: Source, interval: Interval): void {
   select({ begin: source.moment(interval.start), end: source.moment(interval.end) }, { reveal: true });
 }
 
-function columnsOf(source: Source, jump: (interval: Interval, to: "next" | "previous") => void): TableColumn<Interval>[] {
+function columnsOf(
+  source: Source,
+  jump: (interval: Interval, to: "next" | "previous") => void,
+): TableColumn<Interval>[] {
   const words = source.vocabulary;
-  const time = (title: string, value: (row: Interval) => number): TableColumn<Interval> => ({ title, value, width: 24, render: (row) => <span class="mono">{formatTime(source.moment(value(row)), timeFormat.value, source.origin)}</span> });
+  const time = (title: string, value: (row: Interval) => number): TableColumn<Interval> => ({
+    title,
+    value,
+    width: 24,
+    render: (row) => <span class="mono">{formatTime(source.moment(value(row)), timeFormat.value, source.origin)}</span>,
+  });
   return [
     { title: "Entity", value: (row) => titleOf(source, row), width: 34, grow: 1.6 },
     { title: "Kind", value: (row) => source.entities.get(row.entity)?.kind ?? "", width: 10 },
     {
       title: "State",
       value: (row) => stateText(source, row.state, row.cause, row.level),
-      width: 22, grow: 1.3,
+      width: 22,
+      grow: 1.3,
       render: (row) => (
         <span class="with-swatch">
           <Swatch look={lookOf(words.state(row.state), words.cause(row.cause), row.level, palette.value)} />
@@ -124,8 +148,20 @@ function columnsOf(source: Source, jump: (interval: Interval, to: "next" | "prev
         </span>
       ),
     },
-    { title: "Duration", value: (row) => row.end - row.start, numeric: true, width: 10, render: (row) => formatDuration(row.end - row.start) },
-    { title: "By", value: (row) => source.entities.who(row.by), width: 10, grow: 1, render: (row) => shorten(source.entities.who(row.by), 60) },
+    {
+      title: "Duration",
+      value: (row) => row.end - row.start,
+      numeric: true,
+      width: 10,
+      render: (row) => formatDuration(row.end - row.start),
+    },
+    {
+      title: "By",
+      value: (row) => source.entities.who(row.by),
+      width: 10,
+      grow: 1,
+      render: (row) => shorten(source.entities.who(row.by), 60),
+    },
     { title: "Confidence", value: (row) => words.confidence(row.confidence), width: 12 },
     { title: "Evidence", value: (row) => words.evidence(row.evidence), width: 12, grow: 1 },
     time("Begin", (row) => row.start),

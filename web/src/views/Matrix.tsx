@@ -5,12 +5,12 @@ import type { Interval } from "../api/segments";
 import type { MatrixRow, Source } from "../api/source";
 import { PanelFrame } from "../app/PanelFrame";
 import { changePanel, type Panel } from "../app/layout";
-import { goTo, layout, subject, timeFormat } from "../app/session";
+import { goTo, layout, timeFormat } from "../app/session";
 import { useReply } from "../app/use-reply";
-import { stateText } from "../timeline/paint";
+import { stateText } from "../timeline/looks";
 import { formatDuration, formatShare, formatTime } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
-import { RangeNote } from "./scope";
+import { RangeNote, useSubject } from "./scope";
 
 /** Victims' kinds that can be chosen. */
 const KINDS: readonly { id: string; title: string; kinds: readonly string[] }[] = [
@@ -43,7 +43,7 @@ const TAKEN = 'state matches "^(preempted|runnable|ready-in-guest|throttled)"';
 
 /** View 5: who had the processor while somebody wanted it. */
 export function MatrixView({ panel, source }: { panel: Panel; source: Source }) {
-  const range = subject.value;
+  const range = useSubject(panel);
   const chosen = KINDS.find((kind) => kind.id === (panel.options["of"] ?? "")) ?? KINDS[0];
   const reply = useReply((signal) => source.matrix(range, signal), [source, range], 200);
   const rows = reply.value.value;
@@ -58,7 +58,14 @@ export function MatrixView({ panel, source }: { panel: Panel; source: Source }) 
         <>
           <label class="inline">
             <span class="label-text">Victims</span>
-            <select value={chosen?.id ?? ""} onChange={(event) => (layout.value = changePanel(layout.peek(), panel.id, { options: { ...panel.options, of: event.currentTarget.value } }))}>
+            <select
+              value={chosen?.id ?? ""}
+              onChange={(event) =>
+                (layout.value = changePanel(layout.peek(), panel.id, {
+                  options: { ...panel.options, of: event.currentTarget.value },
+                }))
+              }
+            >
               {KINDS.map((kind) => (
                 <option key={kind.id} value={kind.id}>
                   {kind.title}
@@ -66,19 +73,29 @@ export function MatrixView({ panel, source }: { panel: Panel; source: Source }) 
               ))}
             </select>
           </label>
-          <RangeNote source={source} />
+          <RangeNote source={source} panel={panel} />
         </>
       }
     >
       <div class="split-rows">
         <div class="matrix-scroll">
           {matrix.victims.length === 0 ? (
-            <div class="data-empty">{reply.busy.value || rows === null ? "…" : "Nobody of this kind was pre-empted in this range."}</div>
+            <div class="data-empty">
+              {reply.busy.value || rows === null ? "…" : "Nobody of this kind was pre-empted in this range."}
+            </div>
           ) : (
-            <Grid source={source} matrix={matrix} picked={picked.value} pick={(victim, culprit) => (picked.value = { victim, culprit })} />
+            <Grid
+              panel={panel}
+              source={source}
+              matrix={matrix}
+              picked={picked.value}
+              pick={(victim, culprit) => (picked.value = { victim, culprit })}
+            />
           )}
         </div>
-        {picked.value !== null && <Intervals panel={panel} source={source} victim={picked.value.victim} culprit={picked.value.culprit} />}
+        {picked.value !== null && (
+          <Intervals panel={panel} source={source} victim={picked.value.victim} culprit={picked.value.culprit} />
+        )}
       </div>
     </PanelFrame>
   );
@@ -92,7 +109,8 @@ function build(source: Source, rows: readonly MatrixRow[], kinds: readonly strin
     victims.set(row.victim, (victims.get(row.victim) ?? 0) + row.ns);
     culprits.set(row.culprit, (culprits.get(row.culprit) ?? 0) + row.ns);
   }
-  const bySize = (map: Map<number, number>): { id: number; ns: number }[] => [...map].map(([id, ns]) => ({ id, ns })).sort((a, b) => b.ns - a.ns);
+  const bySize = (map: Map<number, number>): { id: number; ns: number }[] =>
+    [...map].map(([id, ns]) => ({ id, ns })).sort((a, b) => b.ns - a.ns);
   const all = bySize(culprits);
   const shown = all.slice(0, MOST);
   const rest = all.slice(MOST);
@@ -111,7 +129,13 @@ function build(source: Source, rows: readonly MatrixRow[], kinds: readonly strin
     cells.set(key, cell);
   }
   const sizes = [...cells.values()].map((cell) => cell.ns);
-  return { victims: bySize(victims).slice(0, 200), culprits: shown, cells, total: sizes.reduce((sum, ns) => sum + ns, 0), largest: Math.max(1, ...sizes) };
+  return {
+    victims: bySize(victims).slice(0, 200),
+    culprits: shown,
+    cells,
+    total: sizes.reduce((sum, ns) => sum + ns, 0),
+    largest: Math.max(1, ...sizes),
+  };
 }
 
 export function culpritTitle(source: Source, id: number): string {
@@ -119,7 +143,19 @@ export function culpritTitle(source: Source, id: number): string {
   return id < 0 ? "nobody or unknown" : shorten(source.entities.who(id), 60);
 }
 
-function Grid({ source, matrix, picked, pick }: { source: Source; matrix: Matrix; picked: { victim: number; culprit: number } | null; pick: (victim: number, culprit: number) => void }) {
+function Grid({
+  panel,
+  source,
+  matrix,
+  picked,
+  pick,
+}: {
+  panel: Panel;
+  source: Source;
+  matrix: Matrix;
+  picked: { victim: number; culprit: number } | null;
+  pick: (victim: number, culprit: number) => void;
+}) {
   return (
     <table class="matrix">
       <thead>
@@ -162,7 +198,15 @@ function Grid({ source, matrix, picked, pick }: { source: Source; matrix: Matrix
                     title={`${formatDuration(cell.ns)} in ${cell.count} times (${formatShare(cell.ns / matrix.total)} of all), longest ${formatDuration(cell.longest)}`}
                     onClick={() => {
                       pick(victim.id, culprit.id);
-                      goTo(victim.id, { begin: source.moment(cell.longestStart), end: source.moment(cell.longestStart + cell.longest) });
+                      goTo(
+                        victim.id,
+                        {
+                          begin: source.moment(cell.longestStart),
+                          end: source.moment(cell.longestStart + cell.longest),
+                        },
+                        -1,
+                        panel.id,
+                      );
                     }}
                   >
                     {formatDuration(cell.ns)}
@@ -178,7 +222,17 @@ function Grid({ source, matrix, picked, pick }: { source: Source; matrix: Matrix
 }
 
 /** The single times behind a cell, the longest first. */
-function Intervals({ panel, source, victim, culprit }: { panel: Panel; source: Source; victim: number; culprit: number }) {
+function Intervals({
+  panel,
+  source,
+  victim,
+  culprit,
+}: {
+  panel: Panel;
+  source: Source;
+  victim: number;
+  culprit: number;
+}) {
   const reply = useReply((signal) => source.searchAll(TAKEN, [victim], 50_000, signal), [source, victim], 0);
   const rows = useMemo(() => {
     // A cell is about a vCPU, the interval about its thread.
@@ -190,8 +244,20 @@ function Intervals({ panel, source, victim, culprit }: { panel: Panel; source: S
   }, [reply.value.value, culprit]);
   const columns = useMemo<TableColumn<Interval>[]>(
     () => [
-      { title: "Begin", value: (row) => row.start, width: 24, render: (row) => <span class="mono">{formatTime(source.moment(row.start), timeFormat.value, source.origin)}</span> },
-      { title: "Duration", value: (row) => row.end - row.start, numeric: true, render: (row) => formatDuration(row.end - row.start) },
+      {
+        title: "Begin",
+        value: (row) => row.start,
+        width: 24,
+        render: (row) => (
+          <span class="mono">{formatTime(source.moment(row.start), timeFormat.value, source.origin)}</span>
+        ),
+      },
+      {
+        title: "Duration",
+        value: (row) => row.end - row.start,
+        numeric: true,
+        render: (row) => formatDuration(row.end - row.start),
+      },
       { title: "State", value: (row) => stateText(source, row.state, row.cause, row.level), width: 12, grow: 1 },
       { title: "Had the processor", value: (row) => source.entities.who(row.by), width: 16, grow: 2 },
     ],
@@ -200,7 +266,8 @@ function Intervals({ panel, source, victim, culprit }: { panel: Panel; source: S
   return (
     <div class="matrix-intervals">
       <div class="subhead">
-        {shorten(source.entities.title(victim), 60)} while {culpritTitle(source, culprit)} had the processor, in all of the source
+        {shorten(source.entities.title(victim), 60)} while {culpritTitle(source, culprit)} had the processor, in all of
+        the source
       </div>
       <DataTable
         panel={panel.id}
@@ -208,7 +275,9 @@ function Intervals({ panel, source, victim, culprit }: { panel: Panel; source: S
         columns={columns}
         rows={rows}
         rowKey={(row) => `${row.vcpu} ${row.start}`}
-        onOpen={(row) => goTo(victim, { begin: source.moment(row.start), end: source.moment(row.end) }, row.vcpu)}
+        onOpen={(row) =>
+          goTo(victim, { begin: source.moment(row.start), end: source.moment(row.end) }, row.vcpu, panel.id)
+        }
         empty={reply.busy.value ? "…" : "None."}
         sortBy={1}
       />

@@ -1,11 +1,12 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { shorten, shortName, type Entity } from "../api/entities";
+import { Entities, shorten, shortName, type Entity } from "../api/entities";
 import type { Source } from "../api/source";
 import type { Finding } from "../api/types";
 import { PanelFrame } from "../app/PanelFrame";
 import type { Panel } from "../app/layout";
-import { batchOpen, goTo, openPanel, openPath, openSource, select, sources, timeFormat } from "../app/session";
+import { openPath, openSource } from "../app/opening";
+import { batchOpen, goTo, openPanel, select, sources, timeFormat } from "../app/session";
 import { percent } from "../app/Toolbar";
 import { useReply } from "../app/use-reply";
 import { formatDate, formatDuration, formatShare, formatTime, grouped } from "../time/time";
@@ -40,8 +41,14 @@ function SourceList() {
                   </button>
                 </th>
                 <td>{known.kind}</td>
-                <td>{known.state === "analysing" ? `analysing, ${percent(known.bytes_read, known.bytes)}` : known.state}</td>
-                <td>{ready ? formatDuration(BigInt(known.end_ns ?? "0") - BigInt(known.begin_ns ?? "0")) : shorten(known.error ?? "", 200)}</td>
+                <td>
+                  {known.state === "analysing" ? `analysing, ${percent(known.bytes_read, known.bytes)}` : known.state}
+                </td>
+                <td>
+                  {ready
+                    ? formatDuration(BigInt(known.end_ns ?? "0") - BigInt(known.begin_ns ?? "0"))
+                    : shorten(known.error ?? "", 200)}
+                </td>
               </tr>
             );
           })}
@@ -56,7 +63,14 @@ function SourceList() {
       >
         <label class="inline">
           Open another, below the server's root
-          <input type="text" class="mono" spellcheck={false} value={path.value} placeholder="directory of a trace or a store" onInput={(event) => (path.value = event.currentTarget.value)} />
+          <input
+            type="text"
+            class="mono"
+            spellcheck={false}
+            value={path.value}
+            placeholder="directory of a trace or a store"
+            onInput={(event) => (path.value = event.currentTarget.value)}
+          />
         </label>
         <button type="submit" disabled={path.value.trim() === ""}>
           Open
@@ -77,23 +91,30 @@ function Opened({ source }: { source: Source }) {
         <dl class="facts">
           <dt>recorded</dt>
           <dd>
-            {formatDate(bounds.begin, timeFormat.value)} <span class="mono">{text(bounds.begin)}</span> to <span class="mono">{text(bounds.end)}</span>, {formatDuration(bounds.end - bounds.begin)}
+            {formatDate(bounds.begin, timeFormat.value)} <span class="mono">{text(bounds.begin)}</span> to{" "}
+            <span class="mono">{text(bounds.end)}</span>, {formatDuration(bounds.end - bounds.begin)}
           </dd>
           <dt>machines</dt>
           <dd>{reply.machines.map((machine) => shorten(machine.name, 60)).join(", ") || "none"}</dd>
           <dt>analysed</dt>
-          <dd>{reply.state === "complete" ? "all of it" : reply.complete_to_ns === null ? reply.state : `until ${text(BigInt(reply.complete_to_ns))} (${reply.state})`}</dd>
+          <dd>
+            {reply.state === "complete"
+              ? "all of it"
+              : reply.complete_to_ns === null
+                ? reply.state
+                : `until ${text(BigInt(reply.complete_to_ns))} (${reply.state})`}
+          </dd>
           <dt>lost events</dt>
-          <dd>{source.loss.length === 0 ? "none that the recording says" : `in ${source.loss.length} stretches; see below`}</dd>
+          <dd>
+            {source.loss.length === 0
+              ? "none that the recording says"
+              : `in ${source.loss.length} stretches; see below`}
+          </dd>
           <dt>lanes</dt>
           <dd>{lanesText(source)}</dd>
         </dl>
         <div class="overview-open">
-          <button
-            type="button"
-            class="primary"
-            onClick={() => batchOpen([["vms"], ["budgets"]])}
-          >
+          <button type="button" class="primary" onClick={() => batchOpen([["vms"], ["budgets"]])}>
             Open virtual machines
           </button>
           <button type="button" onClick={() => batchOpen([["vms", "processes", "resources"]])}>
@@ -135,22 +156,25 @@ function Opened({ source }: { source: Source }) {
 function lanesText(source: Source): string {
   const count = (...kinds: string[]): number => source.entities.ofKind(...kinds).length;
   const parts: [number, string][] = [
-    [count("cpu"), "CPUs"],
-    [count("vm"), "VMs"],
-    [count("vcpu"), "vCPUs"],
-    [count("nested-vm"), "nested VMs"],
-    [count("process"), "guest processes (with idle and kernel)"],
-    [count("thread"), "host threads"],
-    [count("container"), "containers"],
+    [count("cpu"), "CPU"],
+    [count("vm"), "VM"],
+    [count("vcpu"), "vCPU"],
+    [count("nested-vm"), "nested VM"],
+    [source.entities.ofKind("process").filter((entity) => !Entities.isRest(entity)).length, "guest process"],
+    [count("thread"), "host thread"],
+    [count("container"), "container"],
   ];
   return parts
     .filter(([number]) => number > 0)
-    .map(([number, title]) => `${grouped(number)} ${title}`)
+    .map(([number, title]) => `${grouped(number)} ${title}${number === 1 ? "" : title.endsWith("s") ? "es" : "s"}`)
     .join(", ");
 }
 
 function FindingItem({ source, finding }: { source: Source; finding: Finding }) {
-  const place = finding.begin_ns === null || finding.end_ns === null ? null : { begin: BigInt(finding.begin_ns), end: BigInt(finding.end_ns) };
+  const place =
+    finding.begin_ns === null || finding.end_ns === null
+      ? null
+      : { begin: BigInt(finding.begin_ns), end: BigInt(finding.end_ns) };
   const open = (): void => {
     if (place === null) return;
     if (finding.entity !== null && source.entities.get(finding.entity) !== undefined) goTo(finding.entity, place);
@@ -163,7 +187,13 @@ function FindingItem({ source, finding }: { source: Source; finding: Finding }) 
     <li>
       <span class={`finding-kind kind-${finding.kind.replaceAll(/[^a-z-]/g, "")}`}>{shorten(finding.kind, 24)}</span>
       <div>
-        {place === null ? <span>{shorten(finding.title, 400)}</span> : <button type="button" class="link" onClick={open}>{shorten(finding.title, 400)}</button>}
+        {place === null ? (
+          <span>{shorten(finding.title, 400)}</span>
+        ) : (
+          <button type="button" class="link" onClick={open}>
+            {shorten(finding.title, 400)}
+          </button>
+        )}
         <div class="faint">
           {place !== null && <span class="mono">{formatTime(place.begin, timeFormat.value, source.origin, 6)}</span>}
           {finding.ns !== null && <span> · {formatDuration(BigInt(finding.ns))}</span>}
@@ -182,14 +212,19 @@ function Guests({ source }: { source: Source }) {
     const visit = (list: readonly Entity[], depth: number): void => {
       for (const guest of list) {
         out.push({ guest, depth });
-        if (depth < 12) visit(entities.ofKind("nested-vm").filter((nested) => nested.parent === guest.id), depth + 1);
+        if (depth < 12)
+          visit(
+            entities.children(guest.id).filter((nested) => nested.kind === "nested-vm"),
+            depth + 1,
+          );
       }
     };
     visit(entities.ofKind("vm"), 0);
     return out;
   }, [source]);
   if (guests.length === 0) return null;
-  const count = (guest: Entity, ...kinds: string[]): number => entities.children(guest.id).filter((child) => kinds.includes(child.kind)).length;
+  const count = (guest: Entity, ...kinds: string[]): number =>
+    entities.children(guest.id).filter((child) => kinds.includes(child.kind)).length;
   return (
     <section>
       <h3>Virtual machines</h3>
@@ -258,7 +293,9 @@ function Losses({ source }: { source: Source }) {
   return (
     <section>
       <h3>Where events were lost</h3>
-      <p class="faint">Meanwhile everything on that CPU is unknown, and what the others show is less certain than it says.</p>
+      <p class="faint">
+        Meanwhile everything on that CPU is unknown, and what the others show is less certain than it says.
+      </p>
       <table class="plain">
         <tbody>
           {source.loss.slice(0, 40).map((loss, index) => (
@@ -277,8 +314,9 @@ function Losses({ source }: { source: Source }) {
               </th>
               <td>CPU {loss.cpu}</td>
               <td class="numeric">{formatDuration(loss.end - loss.begin)}</td>
-              <td>{shorten(loss.kind, 40)}</td>
-              <td>{loss.count === null ? "" : `${grouped(loss.count)} events`}</td>
+              <td>
+                {loss.count === null ? shorten(loss.kind, 40) : `${grouped(loss.count)} ${shorten(loss.kind, 40)}`}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -21,7 +21,15 @@ export function MachinesView({ panel, source }: Props) {
 export function ProcessesView({ panel, source }: Props) {
   const scope = panel.options["vm"] ?? "";
   const tree = useMemo(() => processTree(source, scope), [source, scope]);
-  return <Timeline panel={panel} source={source} tree={tree} controls={<GuestPicker panel={panel} source={source} />} empty="No guest process was seen: the trace needs the CR3 of entries or exits." />;
+  return (
+    <Timeline
+      panel={panel}
+      source={source}
+      tree={tree}
+      controls={<GuestPicker panel={panel} source={source} />}
+      empty="No guest process was seen: the trace needs the CR3 of entries or exits."
+    />
+  );
 }
 
 /** View 3: physical CPUs, devices, host threads. */
@@ -46,7 +54,9 @@ export function GuestPicker({ panel, source }: Props) {
         onChange={(event) => {
           const { vm: _, ...others } = panel.options;
           const chosen = event.currentTarget.value;
-          layout.value = changePanel(layout.peek(), panel.id, { options: chosen === "" ? others : { ...others, vm: chosen } });
+          layout.value = changePanel(layout.peek(), panel.id, {
+            options: chosen === "" ? others : { ...others, vm: chosen },
+          });
         }}
       >
         <option value="">all VMs</option>

@@ -2,20 +2,20 @@ import { useMemo } from "preact/hooks";
 import type { Source, WaitRow } from "../api/source";
 import { PanelFrame } from "../app/PanelFrame";
 import type { Panel } from "../app/layout";
-import { goTo, palette, subject } from "../app/session";
+import { goTo, palette } from "../app/session";
 import { useReply } from "../app/use-reply";
 import { css } from "../surface/surface";
 import { lookOf } from "../timeline/palette";
-import { stateText } from "../timeline/paint";
+import { stateText } from "../timeline/looks";
 import { Swatch } from "../timeline/Swatch";
 import { formatDuration, formatShare } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
-import { entitiesIn, RangeNote, ScopePicker, scopeOf } from "./scope";
+import { entitiesIn, RangeNote, ScopePicker, scopeOf, useSubject } from "./scope";
 
 /** View 4, second half: what was waited for, how often and how long. A click goes to the longest wait. */
 export function WaitsView({ panel, source }: { panel: Panel; source: Source }) {
   const scope = scopeOf(panel);
-  const range = subject.value;
+  const range = useSubject(panel);
   const reply = useReply(
     (signal) => {
       const ids = entitiesIn(source, scope).map((entity) => entity.id);
@@ -34,7 +34,7 @@ export function WaitsView({ panel, source }: { panel: Panel; source: Source }) {
       controls={
         <>
           <ScopePicker panel={panel} />
-          <RangeNote source={source} />
+          <RangeNote source={source} panel={panel} />
         </>
       }
     >
@@ -46,7 +46,14 @@ export function WaitsView({ panel, source }: { panel: Panel; source: Source }) {
           columns={columns}
           rows={rows}
           rowKey={(row) => `${row.entity} ${row.state} ${row.cause}`}
-          onOpen={(row) => goTo(row.entity, { begin: source.moment(row.maxStart), end: source.moment(row.maxStart + row.max) })}
+          onOpen={(row) =>
+            goTo(
+              row.entity,
+              { begin: source.moment(row.maxStart), end: source.moment(row.maxStart + row.max) },
+              -1,
+              panel.id,
+            )
+          }
           empty={reply.busy.value ? "…" : "Nobody of this kind waited in this range."}
           sortBy={3}
         />
@@ -57,13 +64,21 @@ export function WaitsView({ panel, source }: { panel: Panel; source: Source }) {
 
 function columnsOf(source: Source): TableColumn<WaitRow>[] {
   const words = source.vocabulary;
-  const time = (title: string, value: (row: WaitRow) => number, tip: string): TableColumn<WaitRow> => ({ title, value, numeric: true, width: 9, tip, render: (row) => formatDuration(value(row)) });
+  const time = (title: string, value: (row: WaitRow) => number, tip: string): TableColumn<WaitRow> => ({
+    title,
+    value,
+    numeric: true,
+    width: 9,
+    tip,
+    render: (row) => formatDuration(value(row)),
+  });
   return [
     { title: "Who", value: (row) => source.entities.title(row.entity), width: 30, grow: 1 },
     {
       title: "Wait",
       value: (row) => stateText(source, row.state, row.cause, 0),
-      width: 16, grow: 1,
+      width: 16,
+      grow: 1,
       render: (row) => (
         <span class="with-swatch">
           <Swatch look={lookOf(words.state(row.state), words.cause(row.cause), 0, palette.value)} />
@@ -95,14 +110,21 @@ function Totals({ source, rows }: { source: Source; rows: readonly WaitRow[] }) 
   const words = source.vocabulary;
   if (total === 0) return null;
   return (
-    <div class="bars" role="img" aria-label={`Waits by cause: ${sorted.map((part) => `${stateText(source, part.state, part.cause, 0)} ${formatShare(part.ns / total)}`).join(", ")}`}>
+    <div
+      class="bars"
+      role="img"
+      aria-label={`Waits by cause: ${sorted.map((part) => `${stateText(source, part.state, part.cause, 0)} ${formatShare(part.ns / total)}`).join(", ")}`}
+    >
       {sorted.map((part) => {
         const look = lookOf(words.state(part.state), words.cause(part.cause), 0, palette.value);
         return (
           <div class="bar-row" key={`${part.state} ${part.cause}`}>
             <span class="bar-name">{stateText(source, part.state, part.cause, 0)}</span>
             <span class="bar-track">
-              <i class={`stack-part pattern-${look.pattern}`} style={{ left: "0", width: `${(part.ns / (sorted[0]?.ns ?? 1)) * 100}%`, "--color": css(look.color) }} />
+              <i
+                class={`stack-part pattern-${look.pattern}`}
+                style={{ left: "0", width: `${(part.ns / (sorted[0]?.ns ?? 1)) * 100}%`, "--color": css(look.color) }}
+              />
             </span>
             <span class="number">{formatDuration(part.ns)}</span>
             <span class="number">{formatShare(part.ns / total)}</span>

@@ -11,7 +11,11 @@ export interface EventRow {
   fields: string;
 }
 
-type Ask = (from: EventPlace, limit: number, signal: AbortSignal) => Promise<{ events: EventReply[]; next: EventPlace | null }>;
+type Ask = (
+  from: EventPlace,
+  limit: number,
+  signal: AbortSignal,
+) => Promise<{ events: EventReply[]; next: EventPlace | null }>;
 
 const PAGE = 300;
 /** More rows than this are cut off at the other end. */
@@ -62,7 +66,12 @@ export class EventPages {
     const page = await this.page(this.next, "more");
     if (page === null) return;
     this.next = page.next;
-    this.rows.value = [...this.rows.peek(), ...page.rows].slice(-MOST);
+    const all = [...this.rows.peek(), ...page.rows];
+    let from = Math.max(0, all.length - MOST);
+    // Events of one moment stay together: earlier ones are looked for before the first row's moment.
+    while (from > 0 && from < all.length && all[from]?.time === all[from - 1]?.time) from += 1;
+    if (from > 0) this.atBegin = false;
+    this.rows.value = all.slice(from);
   }
 
   async earlier(): Promise<void> {
@@ -74,11 +83,20 @@ export class EventPages {
       const from = first.time - back > this.bounds.begin ? first.time - back : this.bounds.begin;
       const found = await this.between(from, first.time);
       if (found === null) return;
-      if (found.length > 0) this.rows.value = [...found, ...this.rows.peek()].slice(0, MOST);
+      if (found.length > 0) this.prepend(found);
       if (from === this.bounds.begin) this.atBegin = true;
       if (found.length > 0 || this.atBegin) return;
       back *= 4n;
     }
+  }
+
+  /** Puts rows before the others; what is cut off at the end can be read again from where it was cut. */
+  private prepend(found: readonly EventRow[]): void {
+    const all = [...found, ...this.rows.peek()];
+    const kept = all.slice(0, MOST);
+    const cut = all[MOST];
+    if (cut !== undefined) this.next = { time: cut.time, skip: kept.filter((row) => row.time === cut.time).length };
+    this.rows.value = kept;
   }
 
   /** All events of `[from, to)`, in as many pages as it takes; the last ones only if they are very many. */
@@ -94,7 +112,10 @@ export class EventPages {
     return found;
   }
 
-  private async page(from: EventPlace, running: "more" | "earlier"): Promise<{ rows: EventRow[]; next: EventPlace | null } | null> {
+  private async page(
+    from: EventPlace,
+    running: "more" | "earlier",
+  ): Promise<{ rows: EventRow[]; next: EventPlace | null } | null> {
     const { signal: aborted } = this.controller;
     this.running = running;
     this.busy.value = true;
@@ -115,6 +136,8 @@ export class EventPages {
 }
 
 function rowOf(event: EventReply): EventRow {
-  const fields = Object.entries(event.fields).map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`);
+  const fields = Object.entries(event.fields).map(
+    ([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`,
+  );
   return { time: BigInt(event.time_ns), cpu: event.cpu, name: event.name, fields: fields.join(" ") };
 }

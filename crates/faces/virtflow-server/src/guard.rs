@@ -70,7 +70,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     set("cross-origin-resource-policy", "same-origin");
     set(
         "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
          connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
     response
