@@ -28,6 +28,8 @@ enum Work {
     Xtask(&'static [&'static str]),
     /// The same, if babeltrace2 is installed.
     WithBabeltrace2(&'static [&'static str]),
+    /// The same, if this program is there.
+    With(&'static str, &'static [&'static str]),
     Fixtures,
 }
 
@@ -72,6 +74,10 @@ fn steps(nextest: bool) -> Vec<Step> {
             "conformance",
             Work::WithBabeltrace2(&["conformance", "fixtures", "--generated", "5000"]),
         ),
+        step("store-docs", Work::With("python3", &["store-docs"])),
+        step("http", Work::With("python3", &["http"])),
+        step("web", Work::With("npm", &["web", "--check"])),
+        step("browser", Work::With("npm", &["web", "--browser"])),
         step(
             "doc-tests",
             Work::Cargo(vec!["test", "--workspace", "--locked", "--doc", "--quiet"]),
@@ -130,7 +136,11 @@ fn work(work: &Work) -> Result<bool> {
             println!("ci: SKIPPED, without babeltrace2");
             true
         }
-        Work::Xtask(arguments) | Work::WithBabeltrace2(arguments) => {
+        Work::With(program, _) if !succeeds(Command::new(program).arg("--version")) => {
+            println!("ci: SKIPPED: there is no {program}");
+            true
+        }
+        Work::Xtask(arguments) | Work::WithBabeltrace2(arguments) | Work::With(_, arguments) => {
             Command::new(std::env::current_exe()?)
                 .args(*arguments)
                 .current_dir(repo::root())

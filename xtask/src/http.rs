@@ -5,6 +5,7 @@ use crate::repo;
 use crate::server::Server;
 use anyhow::Result;
 use clap::Parser;
+use std::fs;
 use std::process::{Command, ExitCode};
 
 const PACKAGES: [&str; 1] = ["schemathesis==4.32.5"];
@@ -24,11 +25,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let python = Python::with("http", &PACKAGES)?;
     let server = Server::start(
-        &repo::release_binary("virtflow")?,
+        &repo::test_binary("virtflow")?,
         &[repo::root().join("fixtures/host-containers")],
     )?;
     let base = format!("{}api/v1", server.address());
+    // Other ids are tried by the ordinary tests: here most requests should reach the one source.
+    let config = repo::target_dir().join("schemathesis.toml");
+    fs::write(&config, "[parameters]\n\"path.id\" = \"s0\"\n")?;
     let status = Command::new(python.tool("schemathesis"))
+        .arg("--config-file")
+        .arg(&config)
         .arg("run")
         .arg(repo::root().join("crates/faces/virtflow-server/src/routes/openapi.json"))
         .args(["--url", &base])

@@ -22,6 +22,15 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// Builds the binary of `package` as the tests are built and says where it is.
+pub(crate) fn test_binary(package: &str) -> Result<PathBuf> {
+    let status = cargo().args(["build", "--quiet", "-p", package]).status()?;
+    if !status.success() {
+        bail!("{package} does not build");
+    }
+    Ok(target_dir().join("debug").join(package))
+}
+
 /// Builds the release binary of `package` and says where it is.
 pub(crate) fn release_binary(package: &str) -> Result<PathBuf> {
     let status = cargo()

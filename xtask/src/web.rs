@@ -130,7 +130,7 @@ fn browser(web: &Path, rest: &[String]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let program = repo::release_binary("virtflow")?;
+    let program = repo::test_binary("virtflow")?;
     let mut traces: Vec<PathBuf> = FIXTURES.iter().map(|f| repo::root().join(f)).collect();
     for shared in SHARED {
         let path = repo::root().join(shared);

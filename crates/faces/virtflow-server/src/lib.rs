@@ -7,6 +7,7 @@
 
 mod app;
 mod arrow;
+mod extract;
 mod guard;
 mod page;
 mod reply;

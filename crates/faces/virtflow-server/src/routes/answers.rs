@@ -3,6 +3,7 @@
 use super::ask::{Range, entities as few, range, store};
 use crate::app::App;
 use crate::arrow::{Columns, Ipc};
+use crate::extract::Body;
 use crate::reply::{Failure, work};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -13,10 +14,10 @@ use virtflow_query::{ExitCosts, exits};
 pub(super) async fn matrix(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(asked): Json<Range>,
+    Body(asked): Body<Range>,
 ) -> Result<Ipc, Failure> {
     let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns)?;
+    let (begin, end) = range(asked.begin_ns, asked.end_ns);
     few(asked.entities.as_deref().unwrap_or_default())?;
     work(&app, move |stop| {
         let store = store.stopped_by(Arc::clone(stop));
@@ -37,10 +38,10 @@ pub(super) async fn matrix(
 pub(super) async fn waits(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(asked): Json<Range>,
+    Body(asked): Body<Range>,
 ) -> Result<Ipc, Failure> {
     let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns)?;
+    let (begin, end) = range(asked.begin_ns, asked.end_ns);
     few(asked.entities.as_deref().unwrap_or_default())?;
     work(&app, move |stop| {
         let store = store.stopped_by(Arc::clone(stop));
@@ -63,10 +64,10 @@ pub(super) async fn waits(
 pub(super) async fn exits(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(asked): Json<Range>,
+    Body(asked): Body<Range>,
 ) -> Result<Json<Value>, Failure> {
     let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns)?;
+    let (begin, end) = range(asked.begin_ns, asked.end_ns);
     few(asked.entities.as_deref().unwrap_or_default())?;
     work(&app, move |stop| {
         let store = store.stopped_by(Arc::clone(stop));

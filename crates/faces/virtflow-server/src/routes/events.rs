@@ -2,8 +2,9 @@
 
 use super::ask::{Ns, source};
 use crate::app::App;
+use crate::extract::Asked;
 use crate::reply::{Failure, work};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -31,7 +32,7 @@ pub(super) struct Wanted {
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Query(some): Query<Wanted>,
+    Asked(some): Asked<Wanted>,
 ) -> Result<impl IntoResponse, Failure> {
     let trace = source(&app, &id)?.trace().ok_or_else(|| {
         Failure::new(

@@ -3,9 +3,10 @@
 use super::ask::{ENTITIES_MAX, Ns, PIXELS_MAX, ROWS_MAX, Range, entities as few, range, store};
 use crate::app::App;
 use crate::arrow::{Columns, Ipc};
+use crate::extract::{Asked, Body};
 use crate::reply::{Failure, work};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -76,10 +77,10 @@ pub(super) struct Picture {
 pub(super) async fn viewport(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(picture): Json<Picture>,
+    Body(picture): Body<Picture>,
 ) -> Answer {
     let store = store(&app, &id)?;
-    let (begin, end) = range(picture.range.begin_ns, picture.range.end_ns)?;
+    let (begin, end) = range(picture.range.begin_ns, picture.range.end_ns);
     let entities = picture.range.entities.unwrap_or_default();
     few(&entities)?;
     if !(1..=PIXELS_MAX).contains(&picture.pixels) {
@@ -98,10 +99,10 @@ pub(super) async fn viewport(
 pub(super) async fn budget(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(asked): Json<Range>,
+    Body(asked): Body<Range>,
 ) -> Answer {
     let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns)?;
+    let (begin, end) = range(asked.begin_ns, asked.end_ns);
     let entities = asked.entities.unwrap_or_default();
     few(&entities)?;
     work(&app, move |stop| {
@@ -130,7 +131,7 @@ pub(super) struct Moment {
 pub(super) async fn state(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Query(Moment { t }): Query<Moment>,
+    Asked(Moment { t }): Asked<Moment>,
 ) -> Answer {
     let store = store(&app, &id)?;
     work(&app, move |stop| {
@@ -166,7 +167,7 @@ const fn no_vcpu() -> i32 {
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Query(change): Query<Change>,
+    Asked(change): Asked<Change>,
 ) -> Result<Json<Value>, Failure> {
     let store = store(&app, &id)?;
     work(&app, move |stop| {
@@ -212,10 +213,10 @@ pub(super) struct Stretch {
 pub(super) async fn intervals(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Answer {
     let store = store(&app, &id)?;
-    let (begin, end) = range(stretch.begin_ns, stretch.end_ns)?;
+    let (begin, end) = range(stretch.begin_ns, stretch.end_ns);
     let limit = stretch.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
     work(&app, move |stop| {
         let store = store.stopped_by(Arc::clone(stop));
@@ -239,10 +240,10 @@ pub(super) struct Edges {
 pub(super) async fn edges(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(asked): Json<Edges>,
+    Body(asked): Body<Edges>,
 ) -> Answer {
     let store = store(&app, &id)?;
-    let (begin, end) = range(asked.range.begin_ns, asked.range.end_ns)?;
+    let (begin, end) = range(asked.range.begin_ns, asked.range.end_ns);
     let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
     if let Some(entities) = &asked.range.entities {
         few(entities)?;
@@ -293,7 +294,7 @@ pub(super) struct Follow {
 pub(super) async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Query(follow): Query<Follow>,
+    Asked(follow): Asked<Follow>,
 ) -> Result<Json<Value>, Failure> {
     let store = store(&app, &id)?;
     work(&app, move |stop| {
@@ -343,10 +344,10 @@ pub(super) struct Search {
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Json(asked): Json<Search>,
+    Body(asked): Body<Search>,
 ) -> Answer {
     let store = store(&app, &id)?;
-    let (begin, end) = range(asked.range.begin_ns, asked.range.end_ns)?;
+    let (begin, end) = range(asked.range.begin_ns, asked.range.end_ns);
     let limit = asked.limit.unwrap_or(1).clamp(1, ROWS_MAX);
     let filter =
         virtflow_query::Filter::parse(&asked.filter).map_err(|e| Failure::bad(e.to_string()))?;

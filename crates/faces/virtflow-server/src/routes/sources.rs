@@ -2,6 +2,7 @@
 
 use super::ask::{source, store};
 use crate::app::App;
+use crate::extract::Body;
 use crate::reply::{Failure, work};
 use crate::source::Status;
 use axum::Json;
@@ -31,7 +32,7 @@ pub(super) struct Open {
 
 pub(super) async fn open(
     State(app): State<Arc<App>>,
-    Json(open): Json<Open>,
+    Body(open): Body<Open>,
 ) -> Result<Json<Value>, Failure> {
     let Some(root) = app.options.root.clone() else {
         return Err(Failure::new(

@@ -1,5 +1,7 @@
 //! Runs every golden file, and the README's own commands.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the message")]
+
 mod serve;
 mod store;
 
