@@ -218,8 +218,9 @@ export class Source {
     };
   }
 
-  async matrix(range: Range, signal?: AbortSignal): Promise<MatrixRow[]> {
-    const { table } = await postArrow(this.path("matrix"), body(range, {}), signal);
+  /** Who took the processor from whom; `victims` are lanes, or all vCPUs and guest processes. */
+  async matrix(range: Range, signal?: AbortSignal, victims: number[] | null = null): Promise<MatrixRow[]> {
+    const { table } = await postArrow(this.path("matrix"), body(range, { entities: victims }), signal);
     const [victim, culprit, state] = ["victim", "culprit", "state"].map((name) => numbers(table, name));
     const [count, longest] = [lengths(table, "count"), lengths(table, "longest_ns")];
     const longestStart = distances(table, "longest_start_ns", this.origin);

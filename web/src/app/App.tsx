@@ -7,6 +7,7 @@ import { ExplorerView } from "../views/Explorer";
 import { MatrixView } from "../views/Matrix";
 import { OverviewView } from "../views/Overview";
 import { MachinesView, ProcessesView, ResourcesView } from "../views/Timelines";
+import { TakenView } from "../views/Taken";
 import { WaitsView } from "../views/Waits";
 import { Bookmarks } from "./Bookmarks";
 import { Help } from "./Help";
@@ -97,6 +98,8 @@ function View({ panel, source: opened }: { panel: Panel; source: Source }) {
       return <BudgetsView panel={panel} source={opened} />;
     case "waits":
       return <WaitsView panel={panel} source={opened} />;
+    case "taken":
+      return <TakenView panel={panel} source={opened} />;
     case "matrix":
       return <MatrixView panel={panel} source={opened} />;
     case "exits":

@@ -7,6 +7,7 @@ export const VIEWS = [
   "resources",
   "budgets",
   "waits",
+  "taken",
   "matrix",
   "exits",
   "events",
@@ -22,6 +23,7 @@ export const VIEW_TITLES: Record<ViewName, string> = {
   resources: "Resources",
   budgets: "Budgets",
   waits: "Waits",
+  taken: "Who took the CPU",
   matrix: "Pre-emption matrix",
   exits: "Exits",
   events: "Events",
@@ -33,6 +35,7 @@ export const VIEW_NAMES: Record<ViewName, string> = {
   ...VIEW_TITLES,
   vms: "VMs",
   processes: "Processes",
+  taken: "Taken",
   matrix: "Pre-emption",
   explorer: "States",
 };

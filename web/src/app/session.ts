@@ -8,7 +8,7 @@ import { ZoomHistory } from "../time/history";
 import { around, clamp, pan, reveal, sameRange, zoom, type Range } from "../time/range";
 import { TIME_FORMATS, type TimeFormat } from "../time/time";
 import { bookmarksFromText, bookmarksToText, type Bookmark } from "./bookmarks";
-import { firstLayout, newColumn, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
+import { changePanel, firstLayout, newColumn, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
 
 /** What the whole page shares: the opened source, what is looked at, and how. */
 
@@ -226,6 +226,19 @@ export function addPanel(name: ViewName, options?: Record<string, string>): void
     layout.value = openView(layout.peek(), panel);
     activePanel.value = panel.id;
     maximised.value = 0;
+  });
+}
+
+/** Says who took the processor from an entity, in the open view of that kind if there is one. */
+export function openTaken(key: string): void {
+  const open = panelsOf(layout.peek()).find((panel) => panel.view === "taken");
+  if (open === undefined) {
+    addPanel("taken", { of: key });
+    return;
+  }
+  batch(() => {
+    layout.value = changePanel(layout.peek(), open.id, { options: { ...open.options, of: key } });
+    activePanel.value = open.id;
   });
 }
 

@@ -80,7 +80,7 @@ function group(
   };
 }
 
-const byNumber = (a: Entity, b: Entity): number =>
+export const byNumber = (a: Entity, b: Entity): number =>
   a.vcpu - b.vcpu || a.key.localeCompare(b.key, "en", { numeric: true });
 
 function machines(source: Source): Entity[] {

@@ -6,10 +6,13 @@ import type { Finding } from "../api/types";
 import { PanelFrame } from "../app/PanelFrame";
 import type { Panel } from "../app/layout";
 import { openPath, openSource } from "../app/opening";
-import { batchOpen, goTo, openPanel, select, sources, timeFormat } from "../app/session";
+import { batchOpen, goTo, openPanel, openTaken, select, sources, timeFormat } from "../app/session";
 import { percent } from "../app/Toolbar";
 import { useReply } from "../app/use-reply";
 import { formatDate, formatDuration, formatShare, formatTime, grouped } from "../time/time";
+import { guestsIn } from "./guests";
+import { takerTitle } from "./Taken";
+import { levelsOf, victimsOf, type Level } from "./takers";
 import { guestTitle } from "./Timelines";
 
 /** View 9: what is there, what stands out, and what the trace lacks. */
@@ -84,6 +87,8 @@ function Opened({ source }: { source: Source }) {
   const findings = useReply((signal) => source.findings(signal), [source], 0);
   const { reply, bounds } = source;
   const text = (time: bigint): string => formatTime(time, timeFormat.value, source.origin, 3);
+  // What there is comes first, unless it is so much that what stands out would not be seen.
+  const guestsFirst = useMemo(() => guestsIn(source).length <= 12, [source]);
   return (
     <>
       <section class="overview-facts">
@@ -125,6 +130,7 @@ function Opened({ source }: { source: Source }) {
           </button>
         </div>
       </section>
+      {guestsFirst && <Guests source={source} />}
       <section>
         <h3>What stands out</h3>
         {findings.error.value !== null && <p class="panel-error">{findings.error.value}</p>}
@@ -135,7 +141,7 @@ function Opened({ source }: { source: Source }) {
           ))}
         </ol>
       </section>
-      <Guests source={source} />
+      {!guestsFirst && <Guests source={source} />}
       <Missing source={source} />
       <Losses source={source} />
       {sources.value.length > 1 && <SourceList />}
@@ -205,26 +211,38 @@ function FindingItem({ source, finding }: { source: Source; finding: Finding }) 
   );
 }
 
+/** So many lanes at most are summed for the list of VMs: more would keep the server busy for a glance. */
+const SUMMED = 512;
+
 function Guests({ source }: { source: Source }) {
   const { entities } = source;
-  const guests = useMemo(() => {
-    const out: { guest: Entity; depth: number }[] = [];
-    const visit = (list: readonly Entity[], depth: number): void => {
-      for (const guest of list) {
-        out.push({ guest, depth });
-        if (depth < 12)
-          visit(
-            entities.children(guest.id).filter((nested) => nested.kind === "nested-vm"),
-            depth + 1,
-          );
-      }
-    };
-    visit(entities.ofKind("vm"), 0);
-    return out;
-  }, [source]);
+  const guests = useMemo(() => guestsIn(source).slice(0, 300), [source]);
+  const lanes = useMemo(() => {
+    const all = guests.flatMap(({ entity }) => victimsOf(entities, entity).map((lane) => lane.id));
+    return [...new Set(all)].slice(0, SUMMED);
+  }, [guests]);
+  const taken = useReply(
+    (signal) => (lanes.length === 0 ? null : source.matrix(source.bounds, signal, lanes)),
+    [source, lanes],
+    0,
+  );
+  const rows = taken.value.value;
+  const lost = useMemo(
+    () =>
+      new Map(
+        guests.map(({ entity }) => {
+          const victims = new Set(victimsOf(entities, entity).map((lane) => lane.id));
+          return [entity.id, levelsOf(entities, source.vocabulary, rows ?? [], victims)];
+        }),
+      ),
+    [guests, rows],
+  );
   if (guests.length === 0) return null;
-  const count = (guest: Entity, ...kinds: string[]): number =>
-    entities.children(guest.id).filter((child) => kinds.includes(child.kind)).length;
+  const count = (guest: Entity, ...kinds: string[]): string => {
+    const all = entities.children(guest.id).filter((child) => kinds.includes(child.kind));
+    return isGuest(guest) ? grouped(all.length) : "";
+  };
+  const hasNested = guests.some(({ entity }) => entity.kind === "nested-vm");
   return (
     <section>
       <h3>Virtual machines</h3>
@@ -238,28 +256,90 @@ function Guests({ source }: { source: Source }) {
             <th scope="col" class="numeric">
               processes
             </th>
-            <th scope="col">seen</th>
-            <th scope="col">key</th>
+            <th scope="col" class="numeric">
+              seen
+            </th>
+            <th scope="col" class="numeric" title="How long the host (L0) let others run while it wanted a CPU">
+              CPU taken{hasNested && " at L0"}
+            </th>
+            {hasNested && (
+              <th scope="col" class="numeric" title="How long the guest's hypervisor let others run">
+                in L1
+              </th>
+            )}
+            <th scope="col">most by</th>
           </tr>
         </thead>
         <tbody>
-          {guests.slice(0, 300).map(({ guest, depth }) => (
-            <tr key={guest.key}>
-              <th scope="row" style={{ paddingLeft: `${8 + depth * 16}px` }} title={guestTitle(source, guest)}>
-                <button type="button" class="link" onClick={() => openPanel("processes", { vm: guest.key })}>
-                  {guest.kind === "nested-vm" ? "nested VM " : ""}
-                  {shortName(guest)}
-                </button>
+          {guests.map(({ entity, depth }) => (
+            <tr key={entity.key} data-key={entity.key}>
+              <th scope="row" style={{ paddingLeft: `${8 + depth * 16}px` }} title={shorten(entity.key, 200)}>
+                {isGuest(entity) ? (
+                  <button
+                    type="button"
+                    class="link"
+                    title={`Processes of ${guestTitle(source, entity)}`}
+                    onClick={() => openPanel("processes", { vm: entity.key })}
+                  >
+                    {entity.kind === "nested-vm" ? "nested VM " : ""}
+                    {shortName(entity)}
+                  </button>
+                ) : (
+                  shortName(entity)
+                )}
               </th>
-              <td class="numeric">{count(guest, "vcpu", "nested-vcpu")}</td>
-              <td class="numeric">{count(guest, "process")}</td>
-              <td>{formatDuration(guest.end - guest.begin)}</td>
-              <td class="mono faint cut">{shorten(guest.key, 80)}</td>
+              <td class="numeric">{count(entity, "vcpu", "nested-vcpu")}</td>
+              <td class="numeric">{count(entity, "process")}</td>
+              <td class="numeric">{formatDuration(entity.end - entity.begin)}</td>
+              <TakenCells source={source} entity={entity} levels={lost.get(entity.id) ?? []} nested={hasNested} />
             </tr>
           ))}
         </tbody>
       </table>
+      {rows === null && taken.busy.value && <p class="faint">Who took the CPU is being summed…</p>}
     </section>
+  );
+}
+
+function isGuest(entity: Entity): boolean {
+  return entity.kind === "vm" || entity.kind === "nested-vm";
+}
+
+/** How long an entity was without a CPU, by level, and who had most of it; each opens the whole answer. */
+function TakenCells({
+  source,
+  entity,
+  levels,
+  nested,
+}: {
+  source: Source;
+  entity: Entity;
+  levels: readonly Level[];
+  nested: boolean;
+}) {
+  const title = `Who took the CPU from ${shorten(source.entities.title(entity.id), 80)}, and for how long`;
+  const cell = (level: Level | undefined) => (
+    <td class="numeric">
+      {level !== undefined && (
+        <button type="button" class="link number" title={title} onClick={() => openTaken(entity.key)}>
+          {formatDuration(level.ns)}
+        </button>
+      )}
+    </td>
+  );
+  const most = levels.flatMap((level) => level.takers).sort((a, b) => b.ns - a.ns)[0];
+  return (
+    <>
+      {cell(levels.find((level) => level.decider === "l0"))}
+      {nested && cell(levels.find((level) => level.decider === "l1"))}
+      <td class="cut">
+        {most !== undefined && (
+          <button type="button" class="link" title={title} onClick={() => openTaken(entity.key)}>
+            {takerTitle(source, most)}
+          </button>
+        )}
+      </td>
+    </>
   );
 }
 

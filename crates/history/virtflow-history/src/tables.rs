@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 
-/// Rows of one page of a big table: the least that can be read.
+/// Rows of one page: the least that can be read.
 const PAGE_ROWS: usize = 2048;
+/// The same of levels of detail, of which a picture reads a few rows per lane from many chunks.
+const LOD_PAGE_ROWS: usize = 512;
 
 fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
     let fields = fields
@@ -144,11 +146,13 @@ const RISING: [&str; 7] = [
 ];
 
 fn properties(schema: &Schema) -> WriterProperties {
+    let is_lod = schema.field_with_name("bucket_ns").is_ok();
+    let page_rows = if is_lod { LOD_PAGE_ROWS } else { PAGE_ROWS };
     let mut all = WriterProperties::builder()
         .set_created_by(concat!("virtflow ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::LZ4_RAW)
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_max_row_group_row_count(None);
     for field in schema.fields() {
