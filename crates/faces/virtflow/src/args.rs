@@ -34,6 +34,7 @@ impl Cli {
             Command::Edges(a) => a.input.strict,
             Command::Analyze(a) => a.strict,
             Command::Serve(_)
+            | Command::Render(_)
             | Command::Cache { .. }
             | Command::Completions { .. }
             | Command::Man { .. } => false,
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show traces on a page in the browser
     Serve(ServeArgs),
+    /// Draw a view as SVG or PNG, or write what it shows as CSV
+    Render(RenderArgs),
     /// Analyse once and keep what was found as Parquet tables, a store
     Analyze(AnalyzeArgs),
     /// Say what a trace holds, what it lost, and which analyses it is good for
@@ -173,6 +176,51 @@ pub(crate) struct ServeArgs {
     /// Serve a built page from this directory, not the one in the program: to develop it
     #[arg(long, value_name = "DIR")]
     pub(crate) web_root: Option<PathBuf>,
+}
+
+/// What can be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RenderView {
+    /// Virtual machines, their vCPUs, nested VMs and theirs
+    Vms,
+    /// Guest processes by VM
+    Processes,
+    /// Host CPUs and threads
+    Resources,
+}
+
+/// `virtflow render`.
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// The trace's directory, or a store
+    pub(crate) trace: PathBuf,
+    /// The file to write; its ending says what: .svg, .png or .csv
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What to draw
+    #[arg(long, value_enum, default_value_t = RenderView::Vms)]
+    pub(crate) view: RenderView,
+    /// Only the VMs whose label or key contains this, or whose VMM has this pid
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vm: Option<String>,
+    /// Only this stretch of time (as for report)
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) range: Option<String>,
+    /// Times of the day are local, not UTC
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// How wide, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 1400, value_parser = clap::value_parser!(u32).range(400..=16_000))]
+    pub(crate) width: u32,
+    /// How many rows at most
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) rows: usize,
+    /// PNG: this many pixels for each, for sharp print
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) scale: u8,
+    /// Do not keep the analysis, and do not use one that was kept
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 }
 
 /// `virtflow cache`.

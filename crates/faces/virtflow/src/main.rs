@@ -10,6 +10,7 @@ mod output;
 mod page;
 mod progress;
 mod range;
+mod render;
 mod report;
 mod rows;
 mod serve;
@@ -59,6 +60,7 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
     match &cli.command {
         Command::Report(args) => report::run(args),
         Command::Analyze(args) => analyze::run(args),
+        Command::Render(args) => render::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Cache { what } => cache::run(what),
         Command::Info(args) => info::run(args),

@@ -297,6 +297,63 @@ fn nothing_else_is_overwritten() {
     assert_eq!(names(&store), ["notes.txt"]);
 }
 
+#[test]
+fn a_view_is_drawn_without_a_browser() {
+    let place = Place::new();
+    let draw = |file: &str, more: &[&str]| {
+        let path = place.at(file);
+        let first = [
+            "render",
+            "fixtures/seed-nested",
+            "-o",
+            path.to_str().unwrap(),
+        ];
+        place.said(&[&first, more].concat());
+        fs::read(path).unwrap()
+    };
+    let svg = String::from_utf8(draw("vms.svg", &["--range", "9s..9.1s"])).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    for shown in [
+        "qemu-system-x86:139",
+        "nested VM L2:51f6000",
+        "preempted-l1",
+        "+20 ms",
+    ] {
+        assert!(svg.contains(shown), "{shown}");
+    }
+    let png = draw("processes.png", &["--view", "processes", "--vm", "145"]);
+    assert!(png.starts_with(b"\x89PNG") && png.len() > 5000);
+
+    // What is shown is what the trace has: every nanosecond of a vCPU's states in the range.
+    let csv = String::from_utf8(draw("vms.csv", &["--range", "9s..9.1s"])).unwrap();
+    let mut sums = std::collections::BTreeMap::<_, i64>::new();
+    for line in csv.lines().skip(1) {
+        let fields: Vec<_> = line.split(',').collect();
+        assert!(fields.len() == 11 && fields[9] == "true", "{line}");
+        if fields[1].ends_with("145@1795381360396387133/vcpu:0") {
+            *sums.entry(fields[5].to_owned()).or_default() += fields[8].parse::<i64>().unwrap();
+        }
+    }
+    assert!(
+        sums.len() > 3 && sums.values().sum::<i64>() >= 100_000_000,
+        "{sums:?}"
+    );
+    let output = place.run(&["render", "fixtures/seed-nested", "-o", "picture.gif"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = place.run(&[
+        "render",
+        "fixtures/host-containers",
+        "-o",
+        place.at("x.svg").to_str().unwrap(),
+    ]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        errors.contains("the store has no virtual machine"),
+        "{errors}"
+    );
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

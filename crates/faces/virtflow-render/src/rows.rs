@@ -1,0 +1,166 @@
+//! Which rows a view has, in which order.
+
+use virtflow_query::Kind;
+use virtflow_query::store::{EntityRecord, Store};
+
+/// A view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Virtual machines, their vCPUs, nested VMs and theirs.
+    Vms,
+    /// Guest processes by VM.
+    Processes,
+    /// Physical CPUs and host threads.
+    Resources,
+}
+
+impl View {
+    /// What it draws, in words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Vms => "virtual machine",
+            Self::Processes => "guest process",
+            Self::Resources => "CPU or thread",
+        }
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Vms => "virtual machines",
+            Self::Processes => "guest processes",
+            Self::Resources => "host CPUs and threads",
+        }
+    }
+}
+
+/// A row: a heading, or an entity's lanes.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) label: String,
+    pub(crate) depth: usize,
+    pub(crate) entity: Option<u32>,
+}
+
+pub(crate) fn rows(store: &Store, view: View, vm: Option<&str>, begin: i64, end: i64) -> Vec<Row> {
+    let lists = Lists {
+        all: store.entities(),
+        begin,
+        end,
+    };
+    let mut out = Vec::new();
+    match view {
+        View::Resources => {
+            lists
+                .of_kind(Kind::Cpu, None)
+                .for_each(|cpu| out.push(lane(cpu, 0)));
+            heading("host threads", 0, &mut out);
+            lists
+                .of_kind(Kind::Thread, None)
+                .for_each(|t| out.push(lane(t, 1)));
+        }
+        View::Vms | View::Processes => {
+            let vms = lists.all.iter().filter(|e| is(e, Kind::Vm));
+            for one in vms.filter(|e| vm.is_none_or(|wanted| named(e, wanted))) {
+                lists.vm(one, view, 0, &mut out);
+            }
+        }
+    }
+    out
+}
+
+fn named(vm: &EntityRecord, wanted: &str) -> bool {
+    let by_pid = wanted.parse().is_ok_and(|pid: i32| vm.pid == Some(pid));
+    by_pid || vm.label.contains(wanted) || vm.key.contains(wanted)
+}
+
+const fn is(entity: &EntityRecord, kind: Kind) -> bool {
+    entity.kind == kind.code()
+}
+
+fn heading(label: &str, depth: usize, out: &mut Vec<Row>) {
+    out.push(Row {
+        label: label.to_owned(),
+        depth,
+        entity: None,
+    });
+}
+
+fn lane(entity: &EntityRecord, depth: usize) -> Row {
+    let number = |what: &str| {
+        entity
+            .vcpu
+            .map_or_else(|| what.to_owned(), |v| format!("{what} {v}"))
+    };
+    let label = match Kind::from_code(entity.kind) {
+        Some(Kind::Vcpu | Kind::NestedVcpu) => number("vCPU"),
+        Some(Kind::Cpu) => format!("CPU {}", entity.key.trim_start_matches("cpu:")),
+        Some(Kind::Thread) => match entity.tid {
+            Some(tid) => format!("{}:{tid}", entity.label),
+            None => entity.label.clone(),
+        },
+        _ if entity.label.is_empty() => entity.key.clone(),
+        _ => entity.label.clone(),
+    };
+    Row {
+        label,
+        depth,
+        entity: Some(entity.entity),
+    }
+}
+
+struct Lists<'a> {
+    all: &'a [EntityRecord],
+    begin: i64,
+    end: i64,
+}
+
+impl<'a> Lists<'a> {
+    /// Lanes of one kind, of one VM if there is one, that have something in the range; those that
+    /// have most of it first for threads and processes, else as they were met.
+    fn of_kind(&self, kind: Kind, vm: Option<u32>) -> impl Iterator<Item = &'a EntityRecord> {
+        let mut found: Vec<_> = self
+            .all
+            .iter()
+            .filter(|e| is(e, kind) && e.intervals > 0 && (vm.is_none() || e.vm == vm))
+            .filter(|e| e.begin_ns < self.end && e.end_ns > self.begin)
+            .collect();
+        match kind {
+            Kind::Thread | Kind::Process => {
+                found.sort_by_key(|e| (std::cmp::Reverse(e.intervals), e.entity));
+            }
+            Kind::Cpu => found.sort_by_key(|e| number_of(&e.key)),
+            _ => found.sort_by_key(|e| (e.vcpu, e.entity)),
+        }
+        found.into_iter()
+    }
+
+    fn vm(&self, vm: &EntityRecord, view: View, depth: usize, out: &mut Vec<Row>) {
+        let label = vm.label.rsplit('/').next().unwrap_or(&vm.label);
+        let nested = if is(vm, Kind::NestedVm) {
+            "nested VM "
+        } else {
+            ""
+        };
+        heading(&format!("{nested}{label}"), depth, out);
+        let own = Some(vm.entity);
+        let kind = match view {
+            View::Processes => Kind::Process,
+            _ if is(vm, Kind::NestedVm) => Kind::NestedVcpu,
+            _ => Kind::Vcpu,
+        };
+        self.of_kind(kind, own)
+            .for_each(|e| out.push(lane(e, depth + 1)));
+        let inner = self
+            .all
+            .iter()
+            .filter(|e| is(e, Kind::NestedVm) && e.parent == own);
+        inner.for_each(|nested| self.vm(nested, view, depth + 1, out));
+    }
+}
+
+fn number_of(key: &str) -> u32 {
+    key.rsplit(':')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(u32::MAX)
+}
