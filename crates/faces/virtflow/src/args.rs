@@ -307,7 +307,8 @@ pub(crate) enum RowsFormat {
 pub(crate) struct IntervalsArgs {
     #[command(flatten)]
     pub(crate) input: Input,
-    /// Only lanes of this kind: cpu, thread, vcpu, nested-vcpu, process, guest-thread
+    /// Only lanes of this kind: cpu, thread, vcpu, nested-vcpu, process, guest-thread, or
+    /// interrupt, which are left out otherwise
     #[arg(long, value_name = "K")]
     pub(crate) kind: Option<String>,
     /// Only the lane with this key, and those below it

@@ -132,11 +132,17 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
     let kind = args.kind.as_deref().map(lane_kind).transpose()?;
     let entity = args.entity.as_deref();
     let mut writer = Writer::new(args.format, "intervals", stdout())?;
-    let finish = each(&args.input, |machine, row| {
+    // Interrupts are many, and told only to who asks for them.
+    let interrupts = kind == Some(Kind::Interrupt);
+    let options = Options {
+        interrupts,
+        ..options(&args.input)
+    };
+    let finish = each(&args.input, &options, |machine, row| {
         let Row::Interval(row) = row else {
             return Ok(());
         };
-        let wanted = kind.is_none_or(|kind| row.kind == kind)
+        let wanted = kind.map_or(row.kind != Kind::Interrupt, |kind| row.kind == kind)
             && entity.is_none_or(|key| is_below(&row.entity.key, key));
         if wanted {
             writer.write(&Interval::new(machine, row))
@@ -151,7 +157,7 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
 pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let kind = args.kind.as_deref().map(edge_kind).transpose()?;
     let mut writer = Writer::new(args.format, "edges", stdout())?;
-    let finish = each(&args.input, |machine, row| {
+    let finish = each(&args.input, &options(&args.input), |machine, row| {
         let Row::Edge(row) = row else { return Ok(()) };
         if kind.is_none_or(|kind| row.kind == kind) {
             writer.write(&Edge::new(machine, row))
@@ -174,9 +180,9 @@ fn is_below(own: &str, key: &str) -> bool {
 }
 
 fn lane_kind(name: &str) -> Result<Kind, UsageError> {
-    Kind::ALL.iter().copied().find(|k| k.as_str() == name && *k <= Kind::GuestThread).ok_or_else(|| {
+    Kind::ALL.iter().copied().find(|k| k.as_str() == name && k.is_lane()).ok_or_else(|| {
         UsageError(format!(
-            "--kind {name}: not a kind of lane; one of cpu, thread, vcpu, nested-vcpu, process, guest-thread"
+            "--kind {name}: not a kind of lane; one of cpu, thread, vcpu, nested-vcpu, process, guest-thread, interrupt"
         ))
     })
 }
@@ -195,10 +201,11 @@ fn edge_kind(name: &str) -> Result<EdgeKind, UsageError> {
 /// Gives every row of every machine to `take`, until it fails.
 fn each(
     input: &Input,
+    options: &Options,
     mut take: impl FnMut(&str, &Row<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Finish> {
     // Not from the cache: rows come in the order in which they are found, and should each time.
-    let source = Source::open(&input.trace, &options(input), None)?;
+    let source = Source::open(&input.trace, options, None)?;
     let bar = Bar::new(source.bytes());
     let mut finish = Finish::Complete;
     for (at, before) in source.machines().iter().enumerate() {
@@ -213,7 +220,7 @@ fn each(
                 bar.progress.stop();
             }
         });
-        let (sink, facts) = source.pass(at, &options(input), span, sink, &bar.progress)?;
+        let (sink, facts) = source.pass(at, options, span, sink, &bar.progress)?;
         drop(sink);
         if let Some(error) = failed {
             return Err(error);

@@ -20,6 +20,8 @@ const CPUS_MAX: u32 = 1 << 14;
 pub struct Options {
     /// Turn what is only likely into unknown.
     pub proved_only: bool,
+    /// Tell each interrupt of each processor as a lane.
+    pub interrupts: bool,
     /// Whether the trace has a probe that tells the VMM's process right after an entry.
     pub entry_probed: bool,
 }
@@ -55,6 +57,7 @@ enum Bound {
 pub struct Model<S: Sink> {
     pub(crate) sink: S,
     pub(crate) proved_only: bool,
+    pub(crate) interrupts: bool,
     pub(crate) counts: Counts,
     /// The time of the latest event; time never runs backwards here.
     pub(crate) now: Timestamp,
@@ -119,6 +122,7 @@ impl<S: Sink> Model<S> {
             sink,
             counts: Counts::default(),
             proved_only: options.proved_only,
+            interrupts: options.interrupts,
             now: begins,
             begins,
             begun: false,
@@ -312,6 +316,7 @@ impl<S: Sink> Model<S> {
                 // Losses may overlap: packets that are missing, and events that the next counts.
                 if !cpu.lossy {
                     cpu.lossy = true;
+                    self.lines_unknown(t, c, Cause::Lost, Evidence::LossCounter);
                     self.forget(t, c, Cause::Lost, Evidence::LossCounter);
                 }
             }
@@ -321,11 +326,13 @@ impl<S: Sink> Model<S> {
                 if cpu.losses == 0 {
                     cpu.lossy = false;
                     self.lost_until = t;
+                    self.lines_unknown(t, c, Cause::NoEvidence, Evidence::LossCounter);
                     self.unresolve(t, c);
                 }
             }
             Bound::Ends => {
                 self.cpus[c.0].covered = false;
+                self.lines_unknown(t, c, Cause::NotRecorded, Evidence::Coverage);
                 self.forget(t, c, Cause::NotRecorded, Evidence::Coverage);
             }
         }
@@ -358,7 +365,7 @@ impl<S: Sink> Model<S> {
         let c = CpuIx(self.cpus.len());
         let entity = self.new_entity(crate::Kind::Cpu, format!("cpu:{id}"));
         self.sink.entity(&entity);
-        self.cpus.push(Cpu::new(entity.id, self.begins));
+        self.cpus.push(Cpu::new(entity.id, id.0, self.begins));
         self.cpu_by_id[at] = Some(c);
         Some(c)
     }

@@ -32,7 +32,8 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
-    /// What an entity is. The first six are lanes: each has exactly one state at each moment.
+    /// What an entity is. The first six, and interrupts, are lanes: each has exactly one state at
+    /// each moment.
     Kind {
         /// A physical processor.
         Cpu = 0 "cpu",
@@ -56,6 +57,8 @@ vocabulary! {
         Container = 9 "container",
         /// A block or network device of the host.
         Device = 10 "device",
+        /// An interrupt, or soft interrupt, of one number on one physical processor.
+        Interrupt = 11 "interrupt",
     }
 }
 
@@ -212,6 +215,22 @@ vocabulary! {
         VmmShutdown = 74 "vmm-shutdown",
         /// VMM: another reason.
         VmmOther = 75 "vmm-other",
+    }
+}
+
+impl Kind {
+    /// Whether it is a lane: something that has exactly one state at each moment.
+    pub const fn is_lane(self) -> bool {
+        matches!(
+            self,
+            Self::Cpu
+                | Self::Thread
+                | Self::Vcpu
+                | Self::NestedVcpu
+                | Self::Process
+                | Self::GuestThread
+                | Self::Interrupt
+        )
     }
 }
 

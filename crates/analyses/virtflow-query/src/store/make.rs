@@ -32,6 +32,10 @@ pub fn make(
     growing: impl FnOnce(&Path),
 ) -> Result<Making, StoreError> {
     let name = name_of(recording.path());
+    let options = &Options {
+        interrupts: true,
+        ..options.clone()
+    };
     let written_by = concat!("virtflow ", env!("CARGO_PKG_VERSION"));
     let mut writer = Writer::create(path, &name, written_by, vocabulary())?;
     let machines = machines(recording);

@@ -18,7 +18,9 @@ impl<S: Sink> Model<S> {
         if contexts.len() < IRQ_DEPTH_MAX {
             contexts.push(context);
         }
-        if contexts.len() == 1 {
+        let outermost = contexts.len() == 1;
+        self.line_enter(t, c, event);
+        if outermost {
             self.cpus[c.0].device = None;
             self.cpus[c.0].accepted = None;
             self.vcpu_stolen(t, c, context);
@@ -45,7 +47,9 @@ impl<S: Sink> Model<S> {
         if let Some(at) = contexts.iter().rposition(matches) {
             contexts.truncate(at);
         }
-        if contexts.is_empty() {
+        let none = contexts.is_empty();
+        self.line_leave(t, c, event);
+        if none {
             self.cpus[c.0].device = None;
             self.cpus[c.0].accepted = None;
             self.vcpu_given_back(t, c);

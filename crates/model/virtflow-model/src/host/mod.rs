@@ -1,5 +1,6 @@
 //! The host's own processors and threads: who runs, who wants to, who took the processor.
 
+mod interrupts;
 mod irq;
 mod life;
 mod sched;
@@ -66,6 +67,11 @@ pub(crate) struct Cpu {
     pub(crate) lane: Option<Lane>,
     pub(crate) current: Current,
     pub(crate) contexts: Vec<Context>,
+    /// Its interrupts, where they are wanted.
+    pub(crate) lines: Vec<interrupts::Line>,
+    /// As the kernel numbers it.
+    pub(crate) number: u32,
+    entity: EntityId,
     /// Threads that want this processor and do not have it.
     pub(crate) waiters: Vec<ThreadIx>,
     /// Threads that were last seen here and of which anything is known.
@@ -85,12 +91,15 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    pub(crate) fn new(entity: EntityId, begins: Timestamp) -> Self {
+    pub(crate) fn new(entity: EntityId, number: u32, begins: Timestamp) -> Self {
         let status = Status::unknown(Cause::NotRecorded, Evidence::Coverage);
         Self {
             lane: Some(Lane::new(entity, None, begins, status)),
             current: Current::Unknown,
             contexts: Vec::new(),
+            lines: Vec::new(),
+            number,
+            entity,
             waiters: Vec::new(),
             known: Vec::new(),
             covered: false,
@@ -327,6 +336,7 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn finish_host(&mut self, end: Timestamp) {
+        self.finish_lines(end);
         for thread in &mut self.threads {
             let Some(mut lane) = thread.lane.take() else {
                 continue;

@@ -362,8 +362,8 @@ fn a_process_that_changed_inside_a_segment_is_only_likely() {
     let nobody = run_with(
         Vec::new(),
         Options {
-            entry_probed: false,
             proved_only: true,
+            ..Options::default()
         },
         200,
         &events,
@@ -406,6 +406,46 @@ fn a_loss_hides_its_processor_and_nothing_is_continued_over_it() {
         lane.iter().all(|row| row.0 >= 100 || row.1 <= 100),
         "nothing crosses the loss: {lane:?}"
     );
+}
+
+#[test]
+fn interrupts_are_lanes_where_they_are_wanted() {
+    let loss = Loss {
+        span: Span::new(at(60), at(100)),
+        kind: LossKind::Events(7),
+    };
+    let events = [
+        (0, switch(Tid(0), 0, VCPU)),
+        (10, K::SoftirqEntry { vec: 1 }),
+        (20, K::VectorEntry { vector: 236 }),
+        (30, K::VectorExit { vector: 236 }),
+        (40, K::SoftirqExit { vec: 1 }),
+        (50, K::SoftirqEntry { vec: 1 }),
+        (110, K::SoftirqEntry { vec: 1 }),
+        (120, K::SoftirqExit { vec: 1 }),
+    ];
+    let options = Options {
+        interrupts: true,
+        ..Options::default()
+    };
+    let found = run_with(vec![loss], options, 150, &events);
+    assert_eq!(
+        lane(&found, Kind::Interrupt, "cpu:0/softirq:1"),
+        [
+            (10, 40, State::Running, Cause::Softirq),
+            (40, 50, State::Off, Cause::None),
+            (50, 60, State::Running, Cause::Softirq),
+            (60, 100, State::Unknown, Cause::Lost),
+            (100, 110, State::Unknown, Cause::NoEvidence),
+            (110, 120, State::Running, Cause::Softirq),
+            (120, 150, State::Off, Cause::None),
+        ]
+    );
+    let vector = lane(&found, Kind::Interrupt, "cpu:0/vector:236");
+    assert_eq!(vector[0], (20, 30, State::Running, Cause::Irq));
+    let none = run_with(Vec::new(), Options::default(), 150, &events);
+    let interrupt = |e: &virtflow_base::Entity| e.kind == Kind::Interrupt.code();
+    assert!(!none.entities.iter().any(interrupt));
 }
 
 #[test]
