@@ -28,7 +28,7 @@ export interface Opened {
 export async function open(
   browser: Browser,
   hash: string,
-  options: { dark?: boolean; renderer?: "canvas" | "webgl" } = {},
+  options: { dark?: boolean; renderer?: "canvas" | "webgl"; base?: string } = {},
 ): Promise<Opened> {
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },
@@ -44,7 +44,7 @@ export async function open(
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("dialog", (dialog) => complaints.push(dialog.message()));
-  await page.goto(`${BASE}/#${hash}`);
+  await page.goto(`${options.base?.replace(/\/+$/, "") ?? BASE}/#${hash}`);
   await page.waitForSelector(".status");
   await settled(page);
   return { page, complaints };

@@ -106,9 +106,17 @@ export async function postArrow(path: string, body: unknown, signal?: AbortSigna
   );
 }
 
-/** Follows the sources' progress; EventSource cannot send a token, so this reads the stream itself. */
-export async function followProgress(each: (element: unknown) => void, signal: AbortSignal): Promise<void> {
+/**
+ * Follows the sources' progress, from when the server has `answered` until it goes away; EventSource cannot send a token,
+ * so this reads the stream itself.
+ */
+export async function followProgress(
+  answered: () => void,
+  each: (element: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const reply = await checked(await fetch(url("/progress"), { headers: headers(false), signal }));
+  answered();
   const reader = reply.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (reader === undefined) return;
   let buffered = "";

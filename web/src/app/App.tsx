@@ -15,7 +15,7 @@ import { isTimeline, panelsOf, type Column, type Layout, type Panel } from "./la
 import { Legend } from "./Legend";
 import { Minimap } from "./Minimap";
 import { Guard } from "./PanelFrame";
-import { layout, maximised, opening, problem, source } from "./session";
+import { layout, maximised, opening, problem, source, unreachable } from "./session";
 import { StatusBar } from "./StatusBar";
 import { Toolbar } from "./Toolbar";
 
@@ -31,6 +31,11 @@ export function App() {
           <button type="button" class="small" onClick={() => (problem.value = null)}>
             Dismiss
           </button>
+        </div>
+      )}
+      {unreachable.value && (
+        <div class="problem" role="status">
+          The server does not answer. What is shown stays; the page goes on by itself when the server is back.
         </div>
       )}
       {opened !== null && <Minimap key={opened.id} source={opened} />}

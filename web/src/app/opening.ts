@@ -1,5 +1,6 @@
 import { batch } from "@preact/signals";
 import { ApiError, followProgress, getJson, postJson } from "../api/client";
+import { shorten } from "../api/entities";
 import { Source } from "../api/source";
 import type { SourceSummary } from "../api/types";
 import { clamp, sameRange } from "../time/range";
@@ -20,9 +21,15 @@ import {
   selection,
   source,
   sources,
+  unreachable,
   version,
   view,
 } from "./session";
+
+interface SourcesReply {
+  version: string;
+  sources: SourceSummary[];
+}
 
 let openingNow: AbortController | null = null;
 
@@ -58,11 +65,11 @@ export async function openSource(id: string, link?: LinkState): Promise<void> {
 }
 
 /** Loads what a source that is still being analysed has got meanwhile; what is shown stays. */
-async function refreshSource(): Promise<void> {
+async function refreshSource(id?: string): Promise<void> {
   const before = source.peek();
   if (before === null) return;
   const whole = sameRange(view.peek(), before.bounds);
-  const after = await Source.open(before.id);
+  const after = await Source.open(id ?? before.id);
   if (source.peek() !== before) return;
   batch(() => {
     source.value = after;
@@ -85,6 +92,7 @@ export async function openPath(path: string): Promise<void> {
 /** At most one refresh in this time, so that a source that grows quickly stays usable. */
 const REFRESH_MS = 1500;
 
+let comingBack = false;
 let refreshing = false;
 let grownMeanwhile = false;
 
@@ -97,7 +105,8 @@ async function onProgress(element: unknown): Promise<void> {
   const opened = source.peek();
   const grown =
     before !== undefined && (before.complete_to_ns !== summary.complete_to_ns || before.state !== summary.state);
-  if (opened?.id !== summary.id || !grown) return;
+  // Until what is open has been found again, ids may mean something else.
+  if (comingBack || opened?.id !== summary.id || !grown) return;
   grownMeanwhile = true;
   if (refreshing) return;
   refreshing = true;
@@ -114,22 +123,69 @@ async function onProgress(element: unknown): Promise<void> {
   }
 }
 
-/** Watches the sources until the page is closed; a connection that breaks is made again. */
+/** How soon a server that has gone is looked for again. */
+const AGAIN_MS = 1000;
+
+/** Watches the sources until the page is closed; a server that goes away is waited for. */
 export async function watchSources(): Promise<void> {
   for (;;) {
     try {
-      await followProgress((element) => void onProgress(element), new AbortController().signal);
+      await followProgress(
+        () => {
+          if (!unreachable.peek()) return;
+          unreachable.value = false;
+          if (!comingBack) void comeBack();
+        },
+        (element) => void onProgress(element),
+        new AbortController().signal,
+      );
     } catch {
-      // The server may be restarting; what is shown stays usable.
+      // Said below, as is an end without an error.
     }
-    await new Promise((done) => setTimeout(done, 3000));
+    unreachable.value = true;
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
+  }
+}
+
+/**
+ * The server is there again, perhaps another one: what was open is opened anew by its name, since ids are the server's own,
+ * and the picture stays until the new one is there.
+ */
+async function comeBack(): Promise<void> {
+  comingBack = true;
+  try {
+    await findAgain();
+  } finally {
+    comingBack = false;
+  }
+}
+
+async function findAgain(): Promise<void> {
+  for (;;) {
+    try {
+      const reply = await getJson<SourcesReply>("/sources");
+      sources.value = reply.sources;
+      version.value = reply.version;
+      const opened = source.peek();
+      if (opened === null) return;
+      const same = reply.sources.find((known) => known.name === opened.name);
+      if (same === undefined) {
+        problem.value = `The server is back, but has no source called “${shorten(opened.name, 80)}”.`;
+        return;
+      }
+      await refreshSource(same.id);
+      return;
+    } catch {
+      // It may have gone again, or have only begun to analyse.
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
   }
 }
 
 /** Asks what sources there are; null, with the problem told, when there is no answer. */
 export async function listSources(): Promise<readonly SourceSummary[] | null> {
   try {
-    const reply = await getJson<{ version: string; sources: SourceSummary[] }>("/sources");
+    const reply = await getJson<SourcesReply>("/sources");
     batch(() => {
       version.value = reply.version;
       sources.value = reply.sources;

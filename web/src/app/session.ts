@@ -21,6 +21,8 @@ export const sources = signal<readonly SourceSummary[]>([]);
 export const source = signal<Source | null>(null);
 export const opening = signal(false);
 export const problem = signal<string | null>(null);
+/** Whether the server has gone away, for now at least. */
+export const unreachable = signal(false);
 
 export const view = signal<Range>(NOTHING);
 export const selection = signal<Range | null>(null);

@@ -56,7 +56,7 @@ export class LaneStore {
     /** The store of the same source before it grew: what it had stays on screen until there is better. */
     before?: LaneStore,
   ) {
-    if (before === undefined || before.source.id !== source.id || before.source.origin !== source.origin) return;
+    if (before === undefined || before.source.name !== source.name || before.source.origin !== source.origin) return;
     this.turn = before.turn;
     for (const [entity, list] of before.fetched) {
       const key = source.entities.get(entity)?.key;

@@ -175,6 +175,10 @@ const CLASSIC_CAUSES: Colors = {
   uninterruptible: 0x6600cc,
 };
 
+/** Handlers of interrupts and of soft interrupts. */
+const SAFE_HANDLERS: Colors = { irq: 0xcc79a7, softirq: 0xb8860b };
+const CLASSIC_HANDLERS: Colors = { irq: 0xc80064, softirq: 0xc89664 };
+
 const WAITS = new Set(["halted", "waiting", "sleeping", "blocked-on-host"]);
 
 /** Whether a state is a wait for something other than a processor. */
@@ -191,7 +195,10 @@ export function lookOf(state: string, cause: string, level: number, palette: Pal
   const [states, causes] = palette === "safe" ? [SAFE_STATES, SAFE_CAUSES] : [CLASSIC_STATES, CLASSIC_CAUSES];
   const [pattern, height] = SHAPES[state] ?? [Pattern.Level, 0.6];
   const byCause = WAITS.has(state) ? causes[cause] : undefined;
-  const color = byCause ?? states[state] ?? 0x999999;
+  // The handler of an interrupt is no work of a thread's.
+  const handler = state === "running" && (cause === "irq" || cause === "softirq");
+  const byHandler = handler ? (palette === "safe" ? SAFE_HANDLERS : CLASSIC_HANDLERS)[cause] : undefined;
+  const color = byCause ?? byHandler ?? states[state] ?? 0x999999;
   const lost = state === "unknown" && cause === "lost";
   // A guest inside a guest stands lower than the one around it.
   const deep = state === "guest" ? Math.max(0.55, 1 - 0.22 * Math.max(0, level - 1)) : 1;

@@ -45,6 +45,8 @@ function host(): Entity[] {
     entity("thread", "thread:10", -1, { tid: 10, pid: 1, label: "CPU 0/KVM" }),
     entity("thread", "thread:11", -1, { tid: 11, pid: 1, label: "CPU 1/KVM" }),
     entity("thread", "thread:5", -1, { tid: 5, pid: 5, label: "kswapd" }),
+    entity("interrupt", "cpu:2/softirq:9", 10, { label: "softirq RCU" }),
+    entity("interrupt", "cpu:2/irq:24", 10, { label: "IRQ 24 virtio0" }),
   ];
 }
 
@@ -101,6 +103,8 @@ describe("trees", () => {
       "    vm:1 (2 threads)",
       "    kswapd:5",
     ]);
+    const opened = titles(resourceTree(sourceOf(host())), { toggled: new Set(["cpu:2"]) });
+    expect(opened.slice(1, 4)).toEqual(["  CPU 2", "    IRQ 24 virtio0", "    softirq RCU"]);
   });
 
   it("draws a process from its lanes and a VM from its vCPUs", () => {

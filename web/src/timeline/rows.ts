@@ -175,6 +175,13 @@ function processNode(source: Source, process: Entity, vm: Entity, vcpus: readonl
   return node;
 }
 
+/** A processor with its interrupts below, by number within their kind: devices, vectors, soft interrupts. */
+function cpuNode(source: Source, cpu: Entity): TreeNode {
+  const interrupts = source.entities.children(cpu.id).filter((child) => child.kind === "interrupt");
+  interrupts.sort((a, b) => a.key.localeCompare(b.key, "en", { numeric: true }));
+  return { ...leaf(cpu), children: interrupts.map((interrupt) => leaf(interrupt, interrupt.label)) };
+}
+
 /** View 3: each machine's processors, devices, and threads by process. */
 export function resourceTree(source: Source): TreeNode[] {
   const { entities } = source;
@@ -213,7 +220,7 @@ export function resourceTree(source: Source): TreeNode[] {
         ),
       ];
     });
-    const children = cpus.map((cpu) => leaf(cpu));
+    const children = cpus.map((cpu) => cpuNode(source, cpu));
     if (devices.length > 0) children.push(group(`${machine.key}/devices`, "Devices", "group", -1, devices, [], true));
     for (const container of containers) {
       const threads = entities.children(container.id).map((thread) => leaf(thread, threadTitle(thread)));

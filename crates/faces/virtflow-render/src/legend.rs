@@ -9,7 +9,8 @@ pub(crate) fn of(picture: &Picture<'_>) -> Vec<(String, Look)> {
     let mut time: BTreeMap<String, (i64, Look)> = BTreeMap::new();
     for piece in &picture.pieces {
         let (state, cause, level) = words(picture, piece.doing);
-        let name = match (is_wait(&state) || state == "unknown", cause.as_str()) {
+        let tells_why = is_wait(&state) || matches!(state.as_str(), "unknown" | "running");
+        let name = match (tells_why, cause.as_str()) {
             (true, cause) if !cause.is_empty() => format!("{state}: {cause}"),
             _ if state == "guest" && level > 1 => format!("guest (L{level})"),
             _ => state.clone(),

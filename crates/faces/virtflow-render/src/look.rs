@@ -26,6 +26,8 @@ pub(crate) struct Look {
 pub(crate) fn look(state: &str, cause: &str, level: u8) -> Look {
     use Pattern::{Cross, Dots, Falling, Level, Rising, Solid, Upright};
     let (color, pattern, height) = match state {
+        "running" if cause == "irq" => (0x00cc_79a7, Solid, 1.0),
+        "running" if cause == "softirq" => (0x00b8_860b, Solid, 1.0),
         "running" => (0x0000_9e73, Solid, 1.0),
         "guest" => {
             // A guest inside a guest stands lower than the one around it.

@@ -50,9 +50,12 @@ pub(crate) fn rows(store: &Store, view: View, vm: Option<&str>, begin: i64, end:
     let mut out = Vec::new();
     match view {
         View::Resources => {
-            lists
-                .of_kind(Kind::Cpu, None)
-                .for_each(|cpu| out.push(lane(cpu, 0)));
+            for cpu in lists.of_kind(Kind::Cpu, None) {
+                out.push(lane(cpu, 0));
+                let own = lists.of_kind(Kind::Interrupt, None);
+                let own = own.filter(|e| e.parent == Some(cpu.entity));
+                own.for_each(|interrupt| out.push(lane(interrupt, 1)));
+            }
             heading("host threads", 0, &mut out);
             lists
                 .of_kind(Kind::Thread, None)

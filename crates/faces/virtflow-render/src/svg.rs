@@ -15,6 +15,8 @@ const LEGEND_ROW: f64 = 18.0;
 const LEGEND_ITEM: f64 = 190.0;
 /// A bar narrower than this is drawn so wide: nothing disappears.
 const BAR_MIN: f64 = 0.6;
+/// States lower than this are those of doing nothing.
+const QUIET: f64 = 0.2;
 /// Names longer than this are cut.
 const NAME_MAX: usize = 36;
 
@@ -148,11 +150,12 @@ fn stack(
     }
     let mut at = bottom;
     for (share, look) in sums.values() {
-        // Alone, a state has its own height; among others, its share.
-        let tall = if bucket.len() == 1 {
-            room * look.height
-        } else {
-            (room * share).max(BAR_MIN)
+        // Alone, a state has its own height; among others, its share, and less where it is one of
+        // doing nothing.
+        let tall = match (bucket.len(), look.height < QUIET) {
+            (1, _) => room * look.height,
+            (_, true) => room * share * look.height,
+            (_, false) => (room * share).max(BAR_MIN),
         };
         out.bar(left, at - tall, wide, tall, look);
         at -= tall;
