@@ -12,6 +12,15 @@ pub(crate) struct Part {
     pub(crate) start: i64,
     pub(crate) ns: i64,
     pub(crate) doing: u32,
+    /// Who ran, for lanes of which that is asked at any scale; else -1.
+    pub(crate) by: i32,
+}
+
+impl Part {
+    /// What is kept apart.
+    const fn what(&self) -> (u32, i32) {
+        (self.doing, self.by)
+    }
 }
 
 /// Rows of one lane for buckets of 2^`log2` nanoseconds, out of its intervals, or out of its rows
@@ -26,7 +35,7 @@ pub(crate) fn coarser(parts: impl Iterator<Item = Part>, log2: u8, out: &mut Vec
         let second = next(first, log2);
         if at > first || end < second || !bucket.is_empty_at(first) {
             let until = end.min(second);
-            bucket.add(first, part.doing, until - at, out);
+            bucket.add(first, part.what(), until - at, out);
             at = until;
         }
         if at >= end {
@@ -39,12 +48,12 @@ pub(crate) fn coarser(parts: impl Iterator<Item = Part>, log2: u8, out: &mut Vec
             out.push(Part {
                 start: at,
                 ns: last - at,
-                doing: part.doing,
+                ..part
             });
         }
         // The rest.
         if end > last {
-            bucket.add(last, part.doing, end - last, out);
+            bucket.add(last, part.what(), end - last, out);
         }
     }
     bucket.flush(out);
@@ -64,7 +73,7 @@ pub(crate) const fn next(start: i64, log2: u8) -> i64 {
 #[derive(Debug, Default)]
 struct Bucket {
     start: i64,
-    parts: Vec<(u32, i64)>,
+    parts: Vec<((u32, i32), i64)>,
 }
 
 impl Bucket {
@@ -72,24 +81,25 @@ impl Bucket {
         self.parts.is_empty() || self.start != start
     }
 
-    fn add(&mut self, start: i64, doing: u32, ns: i64, out: &mut Vec<Part>) {
+    fn add(&mut self, start: i64, what: (u32, i32), ns: i64, out: &mut Vec<Part>) {
         if self.start != start {
             self.flush(out);
             self.start = start;
         }
-        match self.parts.iter_mut().find(|(d, _)| *d == doing) {
+        match self.parts.iter_mut().find(|(w, _)| *w == what) {
             Some((_, sum)) => *sum += ns,
-            None => self.parts.push((doing, ns)),
+            None => self.parts.push((what, ns)),
         }
     }
 
     fn flush(&mut self, out: &mut Vec<Part>) {
         let start = self.start;
-        out.extend(
-            self.parts
-                .drain(..)
-                .map(|(doing, ns)| Part { start, ns, doing }),
-        );
+        out.extend(self.parts.drain(..).map(|((doing, by), ns)| Part {
+            start,
+            ns,
+            doing,
+            by,
+        }));
     }
 }
 
@@ -100,7 +110,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn part(start: i64, ns: i64, doing: u32) -> Part {
-        Part { start, ns, doing }
+        Part {
+            start,
+            ns,
+            doing,
+            by: -1,
+        }
     }
 
     fn rows(parts: &[Part], log2: u8) -> Vec<Part> {

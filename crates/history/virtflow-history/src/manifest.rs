@@ -134,6 +134,8 @@ pub struct Manifest {
     pub problems: Vec<String>,
     /// What the report adds that no table holds, for the program that wrote it.
     pub report: serde_json::Value,
+    /// Kinds of entities (codes) whose levels of detail tell apart who ran.
+    pub keeps_by: Vec<u8>,
     /// Names of codes.
     pub vocabulary: Vocabulary,
     /// The chunks, in the order in which they were written.
@@ -158,6 +160,7 @@ impl Manifest {
             missing: Vec::new(),
             problems: Vec::new(),
             report: serde_json::Value::Null,
+            keeps_by: Vec::new(),
             vocabulary,
             chunks: Vec::new(),
             progress: Progress::default(),

@@ -87,6 +87,7 @@ pub(crate) static LOD: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("start_ns", Int64),
         ("doing", UInt32),
         ("ns", Int64),
+        ("by", Int32),
     ])
 });
 

@@ -26,7 +26,7 @@ fn vocabulary() -> Vocabulary {
 fn entity(id: u32) -> Entity {
     Entity {
         id: EntityId(id),
-        kind: 1,
+        kind: u8::from(id > 0),
         key: format!("thread:{id}"),
         label: vec![b'<', 0xff, b'0' + (id % 10) as u8],
         parent: (id > 0).then_some(EntityId(0)),
@@ -82,6 +82,7 @@ fn make(entities: u32, intervals: &[Interval], chunk: usize) -> Made {
     let path = directory.path().join("store");
     let mut writer = Writer::create(&path, "test", "virtflow test", vocabulary())
         .unwrap()
+        .keeping_by(&[0])
         .with_chunks_of(chunk);
     writer.machine(machine(0));
     (0..entities).for_each(|id| writer.entity(&entity(id)));
@@ -223,7 +224,20 @@ proptest! {
                     piece.ns
                 };
                 *drawn.entry((piece.lane, doing.state, doing.cause)).or_default() += within.max(0);
-                prop_assert!(piece.exact || piece.by == -1);
+                prop_assert!(piece.exact || piece.by == -1 || piece.lane.entity == 0);
+            }
+            // Of the first entity it is told at any scale who ran.
+            let by = |pieces: &[Piece], wide: bool| {
+                let mut sums: BTreeMap<i32, i64> = BTreeMap::new();
+                for piece in pieces.iter().filter(|p| p.lane.entity == 0) {
+                    let ns = if wide { piece.ns } else { piece.end.min(end) - piece.start.max(begin) };
+                    *sums.entry(piece.by).or_default() += ns.max(0);
+                }
+                sums
+            };
+            let shown = by(&view.pieces, true);
+            for (who, ns) in by(&naive, false) {
+                prop_assert!(shown.get(&who).is_some_and(|s| *s >= ns), "{}: {} of {:?}", who, ns, shown);
             }
             // Every state in the range is in the picture, and none more than it was.
             for (key, ns) in &expected {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use virtflow_base::{Edge, Entity, Exit, Interval, Sink};
 use virtflow_events::Recording;
 use virtflow_history::{About, Loss, MachineEntry, Missing, StoreError, Writer, Written};
-use virtflow_model::Options;
+use virtflow_model::{Kind, Options};
 
 /// A store that was made, or that was stopped on the way.
 #[derive(Debug)]
@@ -37,7 +37,9 @@ pub fn make(
         ..options.clone()
     };
     let written_by = concat!("virtflow ", env!("CARGO_PKG_VERSION"));
-    let mut writer = Writer::create(path, &name, written_by, vocabulary())?;
+    // Who has a physical processor is what its row is for, also from afar.
+    let mut writer =
+        Writer::create(path, &name, written_by, vocabulary())?.keeping_by(&[Kind::Cpu.code()]);
     let machines = machines(recording);
     let before: Vec<_> = machines
         .iter()

@@ -53,7 +53,8 @@ pub struct Piece {
     pub end: i64,
     /// The number of what it did: [`super::Store::doing`].
     pub doing: u32,
-    /// Who took the processor, or woke it; -1 for nobody, and in buckets.
+    /// Who took the processor, or woke it; -1 for nobody, and in buckets but of lanes of which who
+    /// ran is kept at any scale.
     pub by: i32,
     /// How much of the time from `start` to `end`.
     pub ns: i64,

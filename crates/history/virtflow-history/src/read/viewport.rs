@@ -46,7 +46,7 @@ mod lod {
     pub(super) const BUCKET: usize = 0;
     pub(super) const ENTITY: usize = 1;
     pub(super) const START: usize = 3;
-    pub(super) const READ: [usize; 5] = [1, 2, 3, 4, 5];
+    pub(super) const READ: [usize; 6] = [1, 2, 3, 4, 5, 6];
 }
 
 /// The intervals of a batch.
@@ -151,10 +151,13 @@ impl Store {
                 ..part
             }
         };
+        let kind = self.entities.get(lane.entity as usize).map(|e| e.kind);
+        let keeps_by = kind.is_some_and(|kind| self.manifest.keeps_by.contains(&kind));
         let exact = found.exact.iter().map(|p| Part {
             start: p.start,
             ns: p.ns,
             doing: self.bare(p.doing),
+            by: if keeps_by { p.by } else { -1 },
         });
         let mut parts: Vec<_> = exact
             .chain(found.parts.iter().map(|(_, part)| *part))
@@ -175,7 +178,7 @@ impl Store {
                 start: part.start,
                 end,
                 doing: part.doing,
-                by: -1,
+                by: part.by,
                 ns: part.ns,
                 exact: false,
             });
@@ -333,7 +336,14 @@ fn parts_of(batch: &RecordBatch, mut each: impl FnMut(Lane, Part)) {
     let (entities, vcpus) = (u32s(batch, 0), i32s(batch, 1));
     let (starts, doings, times) = (i64s(batch, 2), u32s(batch, 3), i64s(batch, 4));
     let rows = entities.iter().zip(vcpus).zip(starts);
-    for (((&entity, &vcpu), &start), (&doing, &ns)) in rows.zip(doings.iter().zip(times)) {
-        each(lane(entity, vcpu), Part { start, ns, doing });
+    let what = doings.iter().zip(times).zip(i32s(batch, 5));
+    for (((&entity, &vcpu), &start), ((&doing, &ns), &by)) in rows.zip(what) {
+        let part = Part {
+            start,
+            ns,
+            doing,
+            by,
+        };
+        each(lane(entity, vcpu), part);
     }
 }

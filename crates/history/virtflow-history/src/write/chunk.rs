@@ -107,6 +107,7 @@ impl Buffer {
         number: u32,
         directory: &Path,
         doings: &Doings,
+        keeps_by: &impl Fn(u32) -> bool,
         vocabulary: &Vocabulary,
     ) -> Result<Done, StoreError> {
         let order = by_lane(&self.rows);
@@ -121,7 +122,7 @@ impl Buffer {
         self.write_rows(&chunk_file(directory, "intervals", number), &order)?;
         self.write_rows(&chunk_file(directory, "carried", number), &carried)?;
         let mut levels = Levels::new(begin, end);
-        let lanes = self.lanes(&order, begin, doings, &mut levels);
+        let lanes = self.lanes(&order, begin, doings, keeps_by, &mut levels);
         let lod = levels.write(&chunk_file(directory, "lod", number))?;
         self.edges
             .sort_by_key(|edge| (edge.to.0, edge.to_time, edge.from.0));
@@ -163,12 +164,15 @@ impl Buffer {
         order: &[u32],
         begin: i64,
         doings: &Doings,
+        keeps_by: &impl Fn(u32) -> bool,
         levels: &mut Levels,
     ) -> Vec<LaneRows> {
-        let row = |at: &u32| &self.rows[*at as usize];
+        let rows = &self.rows;
+        let row = |at: &u32| &rows[*at as usize];
         let mut lanes = Vec::new();
         for entity in order.chunk_by(|a, b| row(a).entity == row(b).entity) {
             let mut found = Vec::new();
+            let keeps_by = entity.first().is_some_and(|at| keeps_by(row(at).entity));
             for lane in entity.chunk_by(|a, b| row(a).vcpu == row(b).vcpu) {
                 let (Some(first), Some(last)) = (lane.first(), lane.last()) else {
                     continue;
@@ -180,10 +184,11 @@ impl Buffer {
                     intervals: lane.len() as u64,
                 });
                 let carried = lane.partition_point(|at| row(at).start < begin);
-                let parts = lane[carried..].iter().map(|at| Part {
+                let parts = lane[carried..].iter().map(move |at| Part {
                     start: row(at).start,
                     ns: row(at).end.saturating_sub(row(at).start),
                     doing: doings.bare(row(at).doing),
+                    by: if keeps_by { row(at).by } else { -1 },
                 });
                 found.push((row(first).vcpu, parts));
             }
@@ -289,7 +294,12 @@ impl Levels {
             self.totals.extend(sums.iter().map(|&(doing, ns)| LodRow {
                 entity,
                 vcpu: *vcpu,
-                part: Part { start, ns, doing },
+                part: Part {
+                    start,
+                    ns,
+                    doing,
+                    by: -1,
+                },
             }));
         }
         if count < LOD_INTERVALS_MIN {

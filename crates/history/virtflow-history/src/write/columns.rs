@@ -141,6 +141,7 @@ pub(super) fn lod(bucket_ns: i64, rows: &[LodRow]) -> Result<RecordBatch, ArrowE
             i64s(each().map(|r| r.part.start)),
             u32s(each().map(|r| r.part.doing)),
             i64s(each().map(|r| r.part.ns)),
+            i32s(each().map(|r| r.part.by)),
         ],
     )
 }

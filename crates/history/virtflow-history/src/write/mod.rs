@@ -120,6 +120,13 @@ impl Writer {
         self
     }
 
+    /// Levels of detail of entities of these kinds tell apart who ran (`by`).
+    #[must_use]
+    pub fn keeping_by(mut self, kinds: &[u8]) -> Self {
+        self.manifest.keeps_by = kinds.to_vec();
+        self
+    }
+
     /// Where it is being written: a store that grows, which can be read up to where it says.
     pub fn growing(&self) -> &Path {
         self.directory.path()
@@ -198,10 +205,17 @@ impl Writer {
         }
         self.keep(|writer| {
             let number = u32::try_from(writer.manifest.chunks.len()).unwrap_or(u32::MAX);
+            let kinds = &writer.manifest.keeps_by;
+            let known = &writer.known;
+            let keeps_by = |entity: u32| {
+                let known = known.get(entity as usize);
+                known.is_some_and(|k| kinds.contains(&k.entity.kind))
+            };
             let done = writer.buffer.write(
                 number,
                 writer.directory.path(),
                 &writer.doings,
+                &keeps_by,
                 &writer.manifest.vocabulary,
             )?;
             for lane in done.lanes {
