@@ -76,11 +76,11 @@ function paintBars(
   const isCpu = row.node.kind === "cpu";
   const summary = row.node.drawing === "average";
   const running = scene.source.vocabulary.codeOf("states", "running");
+  const why = (at: number): number => ((cause[at] ?? 0) << 16) | ((level[at] ?? 0) << 8) | (confidence[at] ?? 0);
   const code = (at: number): number =>
     ((state[at] ?? 0) << 24) |
-    ((cause[at] ?? 0) << 16) |
-    ((level[at] ?? 0) << 8) |
-    (confidence[at] ?? 0) |
+    // Threads of one VM are one on a processor's row, from afar.
+    (isCpu ? looks.task(by[at] ?? -1) & 0xfffffc : why(at)) |
     (passes === null || passes[at] === 1 ? 0 : 2);
 
   const colorOf = (at: number, look: Look): Rgb => {
@@ -155,14 +155,15 @@ function paintBars(
           const look = looks.look(state[at] ?? 0, cause[at] ?? 0, level[at] ?? 0);
           const likely = confidence[at] === 1;
           const quiet = summary && looks.rank(state[at] ?? 0) >= QUIET;
-          const strong = blend(look.color, inks.background, quiet ? 0.28 : likely ? 0.7 : 1);
+          const full = colorOf(at, look);
+          const strong = blend(full, inks.background, quiet ? 0.28 : likely ? 0.7 : 1);
           const from = Math.max(0, x);
           surface.rect(
             left + from,
             base - height,
             Math.max(1, Math.min(width, x + barWidth) - from),
             height,
-            pass ? strong : blend(look.color, inks.background, 0.14),
+            pass ? strong : blend(full, inks.background, 0.14),
             pass && !summary ? look.pattern : Pattern.Solid,
             1,
             barWidth < 8,
