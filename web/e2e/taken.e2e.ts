@@ -12,7 +12,7 @@ interface Said {
   nested: Record<string, { l0: Sums; l1: Sums; l1_seen: Sums }>;
 }
 
-const script = there("docs/scripts/who_took.py", "who took the CPU, against a script");
+const script = there("docs/check/who_took.py", "who took the CPU, against a script");
 const hasTools = ["babeltrace2", "python3"].every((tool) => spawnSync(tool, ["--version"]).status === 0);
 if (!hasTools) skipped("who took the CPU, against a script: needs babeltrace2 and python3");
 
