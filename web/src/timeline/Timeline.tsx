@@ -103,10 +103,11 @@ function TimelineControls({ model, controls }: { model: TimelineModel; controls:
       <label class="inline" title="Leave out rows that do not live in what is visible">
         <input
           type="checkbox"
+          aria-label="Only rows that are present"
           checked={absent === "hide"}
           onChange={(event) => model.setOption("absent", event.currentTarget.checked ? "hide" : "")}
         />
-        Only present
+        <span class="label-text">Only present</span>
       </label>
       <IconButton icon="unfold" name="Open all rows" onClick={() => model.setAllOpen(true)} />
       <IconButton icon="fold" name="Close all rows" onClick={() => model.setAllOpen(false)} />

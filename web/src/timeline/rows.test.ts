@@ -107,6 +107,14 @@ describe("trees", () => {
     expect(opened.slice(1, 4)).toEqual(["  CPU 2", "    IRQ 24 virtio0", "    softirq RCU"]);
   });
 
+  it("lists lanes of kinds that it does not know", () => {
+    const source = sourceOf([...host(), entity("lane", "lane:1", -1)]);
+    expect(titles(resourceTree(source), { toggled: new Set(["machine/others"]) }).slice(-2)).toEqual([
+      "  Other lanes (1)",
+      "    lane:1",
+    ]);
+  });
+
   it("draws a process from its lanes and a VM from its vCPUs", () => {
     const source = sourceOf(host());
     const [vm] = processTree(source, "");

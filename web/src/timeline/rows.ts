@@ -182,6 +182,22 @@ function cpuNode(source: Source, cpu: Entity): TreeNode {
   return { ...leaf(cpu), children: interrupts.map((interrupt) => leaf(interrupt, interrupt.label)) };
 }
 
+/** Kinds with a place of their own in some view; lanes of others, of a later virtflow say, are listed all the same. */
+const KNOWN: ReadonlySet<string> = new Set([
+  "machine",
+  "cpu",
+  "interrupt",
+  "device",
+  "container",
+  "thread",
+  "vm",
+  "vcpu",
+  "nested-vm",
+  "nested-vcpu",
+  "process",
+  "guest-thread",
+]);
+
 /** View 3: each machine's processors, devices, and threads by process. */
 export function resourceTree(source: Source): TreeNode[] {
   const { entities } = source;
@@ -247,6 +263,13 @@ export function resourceTree(source: Source): TreeNode[] {
         true,
       ),
     );
+    const others = entities.all.filter(
+      (entity) => entity.machine === machine.machine && entity.intervals > 0 && !KNOWN.has(entity.kind),
+    );
+    if (others.length > 0) {
+      const lanes = others.map((other) => leaf(other));
+      children.push(group(`${machine.key}/others`, `Other lanes (${lanes.length})`, "group", -1, lanes, [], false));
+    }
     return group(
       machine.key,
       shortName(machine),

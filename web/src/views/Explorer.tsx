@@ -119,12 +119,12 @@ function columnsOf(
   const time = (title: string, value: (row: Interval) => number): TableColumn<Interval> => ({
     title,
     value,
-    width: 24,
+    width: 21,
     render: (row) => <span class="mono">{formatTime(source.moment(value(row)), timeFormat.value, source.origin)}</span>,
   });
   return [
-    { title: "Entity", value: (row) => titleOf(source, row), width: 34, grow: 1.6 },
-    { title: "Kind", value: (row) => source.entities.get(row.entity)?.kind ?? "", width: 10 },
+    { title: "Entity", value: (row) => titleOf(source, row), width: 31, grow: 1.4 },
+    { title: "Kind", value: (row) => source.entities.get(row.entity)?.kind ?? "", width: 13 },
     {
       title: "State",
       value: (row) => stateText(source, row.state, row.cause, row.level),
@@ -158,12 +158,12 @@ function columnsOf(
     {
       title: "By",
       value: (row) => source.entities.who(row.by),
-      width: 10,
+      width: 14,
       grow: 1,
       render: (row) => shorten(source.entities.who(row.by), 60),
     },
     { title: "Confidence", value: (row) => words.confidence(row.confidence), width: 12 },
-    { title: "Evidence", value: (row) => words.evidence(row.evidence), width: 12, grow: 1 },
+    { title: "Evidence", value: (row) => words.evidence(row.evidence), width: 17, grow: 1 },
     time("Begin", (row) => row.start),
     time("End", (row) => row.end),
     { title: "Level", value: (row) => row.level, numeric: true, width: 7 },

@@ -254,9 +254,6 @@ function Guests({ source }: { source: Source }) {
               vCPUs
             </th>
             <th scope="col" class="numeric">
-              processes
-            </th>
-            <th scope="col" class="numeric">
               seen
             </th>
             <th scope="col" class="numeric" title="How long the host (L0) let others run while it wanted a CPU">
@@ -278,7 +275,7 @@ function Guests({ source }: { source: Source }) {
                   <button
                     type="button"
                     class="link"
-                    title={`Processes of ${guestTitle(source, entity)}`}
+                    title={`${count(entity, "process")} processes of ${guestTitle(source, entity)}`}
                     onClick={() => openPanel("processes", { vm: entity.key })}
                   >
                     {entity.kind === "nested-vm" ? "nested VM " : ""}
@@ -289,7 +286,6 @@ function Guests({ source }: { source: Source }) {
                 )}
               </th>
               <td class="numeric">{count(entity, "vcpu", "nested-vcpu")}</td>
-              <td class="numeric">{count(entity, "process")}</td>
               <td class="numeric">{formatDuration(entity.end - entity.begin)}</td>
               <TakenCells source={source} entity={entity} levels={lost.get(entity.id) ?? []} nested={hasNested} />
             </tr>
