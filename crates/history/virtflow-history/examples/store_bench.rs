@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use virtflow_base::{Entity, EntityId, Interval, Sink, Span, Timestamp};
-use virtflow_history::{MachineEntry, Store, Vocabulary, Writer};
+use virtflow_history::{MachineEntry, Store, Vocabulary, Writer, size};
 
 const PIXELS: u32 = 2000;
 const ROWS: usize = 100;
@@ -42,7 +42,7 @@ fn main() {
     if !path.exists() {
         make(&path, intervals, u32::try_from(entities).expect("entities"));
     }
-    let bytes = size(&path);
+    let bytes = size(&path).expect("its size");
     say(&format!(
         "  {:.1} bytes per interval, {:.1} MB",
         bytes as f64 / intervals as f64,
@@ -223,19 +223,6 @@ fn make(path: &Path, intervals: u64, entities: u32) {
 /// Empties the page cache; says whether it may.
 fn empty_cache() -> bool {
     std::fs::write("/proc/sys/vm/drop_caches", "1").is_ok()
-}
-
-fn size(path: &Path) -> u64 {
-    std::fs::read_dir(path).map_or(0, |found| {
-        found
-            .flatten()
-            .map(|entry| match entry.metadata() {
-                Ok(data) if data.is_dir() => size(&entry.path()),
-                Ok(data) => data.len(),
-                Err(_) => 0,
-            })
-            .sum()
-    })
 }
 
 fn spread(mut times: Vec<f64>) -> (f64, f64, f64) {

@@ -27,4 +27,4 @@ pub use read::{
     Cost, Direction, EdgeRecord, EntityRecord, ExitRecord, Lane, Piece, Store, Viewport,
 };
 pub use vocabulary::Vocabulary;
-pub use write::{About, Writer, Written};
+pub use write::{About, Writer, Written, size};

@@ -71,7 +71,7 @@ pub struct Missing {
     pub event: String,
     /// What its absence hides.
     pub hides: String,
-    /// How to record it.
+    /// The command that records it; empty where there is none.
     pub record: String,
 }
 

@@ -236,12 +236,12 @@ const PIECE: usize = 4096;
 
 /// Reads on from a position.
 #[derive(Debug)]
-pub(crate) struct From<'a> {
+pub(crate) struct Reading<'a> {
     file: &'a File,
     at: u64,
 }
 
-impl std::io::Read for From<'_> {
+impl std::io::Read for Reading<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = read_at(self.file, buffer, self.at)?;
         self.at += read as u64;
@@ -274,7 +274,7 @@ impl ChunkReader for Positional {
             )));
         }
         let mut buffer = vec![0; length];
-        let mut from = From {
+        let mut from = Reading {
             file: &self.file,
             at: start,
         };

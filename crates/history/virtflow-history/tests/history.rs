@@ -373,6 +373,27 @@ fn what_is_not_finished_does_not_look_finished() {
 }
 
 #[test]
+fn an_answer_ends_when_nobody_waits_for_it() {
+    let Made {
+        _directory, store, ..
+    } = make(1, &[interval(0, None, 0, 10, 1)], 10);
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = store.stopped_by(stop.clone());
+    assert_eq!(asked.state_at(5).unwrap().len(), 1);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(matches!(asked.state_at(5), Err(StoreError::Stopped)));
+    assert!(matches!(
+        asked.budget(&[0], 0, 10),
+        Err(StoreError::Stopped)
+    ));
+    assert_eq!(
+        store.state_at(5).unwrap().len(),
+        1,
+        "others are not stopped"
+    );
+}
+
+#[test]
 fn nothing_but_a_store_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");

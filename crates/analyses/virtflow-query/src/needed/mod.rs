@@ -48,6 +48,16 @@ pub(crate) fn missing(described: &[&str], vms: bool) -> Vec<Missing> {
         .collect()
 }
 
+/// The command by which LTTng records an event of the table; empty where it cannot.
+pub(crate) fn command(event: &str) -> String {
+    let recordable = NEEDS.iter().any(|need| need.name == event && need.lttng);
+    if recordable {
+        format!("lttng enable-event --kernel '{event}'")
+    } else {
+        String::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +68,26 @@ mod tests {
             for name in must.iter().chain(*better).chain([sign]) {
                 assert!(NEEDS.iter().any(|need| need.name == *name), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn no_command_is_given_for_what_lttng_cannot_record() {
+        for event in [
+            "kvm_vcpu_wakeup",
+            "vcpu_enter_guest",
+            "vcpu_exit_guest",
+            "no_such_event",
+        ] {
+            assert_eq!(command(event), "");
+        }
+        assert_eq!(
+            command("sched_waking"),
+            "lttng enable-event --kernel 'sched_waking'"
+        );
+        // Whatever says that LTTng has no probe has no command.
+        for need in NEEDS.iter().filter(|need| need.note.contains("no probe")) {
+            assert_eq!(command(need.name), "");
         }
     }
 

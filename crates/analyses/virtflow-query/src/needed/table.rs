@@ -12,6 +12,8 @@ pub(super) struct Need {
     pub(super) host: bool,
     /// Why it may be missing although asked for.
     pub(super) note: &'static str,
+    /// Whether LTTng as it is can record it.
+    pub(super) lttng: bool,
 }
 
 const fn need(
@@ -27,12 +29,19 @@ const fn need(
         without,
         host: false,
         note: "",
+        lttng: true,
     }
 }
 
 impl Need {
     const fn host(mut self) -> Self {
         self.host = true;
+        self
+    }
+
+    /// It takes a probe or a tracer of another kind.
+    const fn not_lttng(mut self) -> Self {
+        self.lttng = false;
         self
     }
 
@@ -106,14 +115,16 @@ pub(super) const NEEDS: &[Need] = &[
         "the guest's CR3: which guest process runs",
         "guest processes, kernel and idle time of guests",
     )
-    .note("a probe of its own, not part of the kernel; see the README on recording"),
+    .note("a probe of its own, not part of the kernel; see the README on recording")
+    .not_lttng(),
     need(
         "vcpu_exit_guest",
         &["vcpu_exit_guest"],
         "the guest's CR3 and privilege at the exit",
         "fewer guest processes are proved; user and kernel time are told by RIP alone",
     )
-    .note("a probe of its own; with rsp and fs_base it tells threads, kernel and idle"),
+    .note("a probe of its own; with rsp and fs_base it tells threads, kernel and idle")
+    .not_lttng(),
     need(
         "kvm_x86_nested_vmrun",
         &[
@@ -228,7 +239,8 @@ pub(super) const NEEDS: &[Need] = &[
         "KVM's halt polling",
         "halt polling counts as hypervisor time of HLT exits",
     )
-    .note("LTTng has no probe for it"),
+    .note("LTTng has no probe for it")
+    .not_lttng(),
     need(
         "kvm_x86_cr",
         &["kvm_x86_cr", "kvm_cr"],

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use virtflow_events::Recording;
-use virtflow_history::{FORMAT_VERSION, Manifest, Store};
+use virtflow_history::{FORMAT_VERSION, Manifest, Store, size};
 use virtflow_model::Options;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -153,18 +153,4 @@ impl Cache {
         }
         Ok(())
     }
-}
-
-fn size(directory: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let about = entry.metadata()?;
-        bytes += if about.is_dir() {
-            size(&entry.path())?
-        } else {
-            about.len()
-        };
-    }
-    Ok(bytes)
 }

@@ -4,6 +4,7 @@ use super::sources::source_files;
 use super::vocabulary;
 use crate::apart::Apart;
 use crate::facts::Facts;
+use crate::needed::command;
 use crate::pipeline::{Progress, analyze, machines};
 use std::path::Path;
 use std::sync::Arc;
@@ -130,10 +131,17 @@ fn losses(machine: u32, facts: &Facts) -> impl Iterator<Item = Loss> {
 }
 
 fn missing(facts: &Facts) -> impl Iterator<Item = Missing> {
-    facts.missing(true).into_iter().map(|missing| Missing {
-        record: format!("lttng enable-event -k {}", missing.event),
-        event: missing.event.into_owned(),
-        hides: missing.hides.into_owned(),
+    facts.missing(true).into_iter().map(|missing| {
+        let note = if missing.note.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", missing.note)
+        };
+        Missing {
+            record: command(&missing.event),
+            hides: format!("{}{note}", missing.hides),
+            event: missing.event.into_owned(),
+        }
     })
 }
 

@@ -1,10 +1,10 @@
 //! The named answers: who took the processor, waits, exits, findings.
 
-use super::ask::{Range, entities as few, range, store};
+use super::ask::{Range, answer};
 use crate::app::App;
 use crate::arrow::{Columns, Ipc};
 use crate::extract::Body;
-use crate::reply::{Failure, work};
+use crate::reply::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
@@ -16,12 +16,9 @@ pub(super) async fn matrix(
     Path(id): Path<String>,
     Body(asked): Body<Range>,
 ) -> Result<Ipc, Failure> {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns);
-    few(asked.entities.as_deref().unwrap_or_default())?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
-        let taken = virtflow_query::taken(&store, asked.entities.as_deref(), begin, end)?;
+    let (begin, end, entities) = asked.within_limits()?;
+    answer(&app, &id, move |store| {
+        let taken = virtflow_query::taken(store, entities.as_deref(), begin, end)?;
         Columns::new()
             .u32("victim", taken.iter().map(|t| t.victim))
             .i32("culprit", taken.iter().map(|t| t.culprit))
@@ -40,12 +37,9 @@ pub(super) async fn waits(
     Path(id): Path<String>,
     Body(asked): Body<Range>,
 ) -> Result<Ipc, Failure> {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns);
-    few(asked.entities.as_deref().unwrap_or_default())?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
-        let waits = virtflow_query::waits(&store, asked.entities.as_deref(), begin, end)?;
+    let (begin, end, entities) = asked.within_limits()?;
+    answer(&app, &id, move |store| {
+        let waits = virtflow_query::waits(store, entities.as_deref(), begin, end)?;
         Columns::new()
             .u32("entity", waits.iter().map(|w| w.entity))
             .u8("state", waits.iter().map(|w| w.state))
@@ -66,12 +60,9 @@ pub(super) async fn exits(
     Path(id): Path<String>,
     Body(asked): Body<Range>,
 ) -> Result<Json<Value>, Failure> {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns);
-    few(asked.entities.as_deref().unwrap_or_default())?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
-        let costs = virtflow_query::exit_costs(&store, asked.entities.as_deref(), begin, end)?;
+    let (begin, end, entities) = asked.within_limits()?;
+    answer(&app, &id, move |store| {
+        let costs = virtflow_query::exit_costs(store, entities.as_deref(), begin, end)?;
         let costs: Vec<Value> = costs.iter().map(exit).collect();
         Ok(Json(json!({ "exits": costs })))
     })
@@ -114,10 +105,8 @@ pub(super) async fn findings(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    let store = store(&app, &id)?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
-        let found = virtflow_query::findings(&store)?;
+    answer(&app, &id, move |store| {
+        let found = virtflow_query::findings(store)?;
         let found: Vec<Value> = found
             .iter()
             .map(|finding| {

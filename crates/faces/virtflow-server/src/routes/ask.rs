@@ -1,7 +1,7 @@
 //! What requests ask, understood and within limits.
 
 use crate::app::App;
-use crate::reply::Failure;
+use crate::reply::{Failure, work};
 use crate::source::{Source, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Deserializer};
@@ -57,8 +57,27 @@ pub(super) fn range(begin: Ns, end: Ns) -> (i64, i64) {
     (begin.0, end.0.max(begin.0))
 }
 
+impl Range {
+    /// The stretch, and whose, within the limits.
+    pub(super) fn within_limits(self) -> Result<(i64, i64, Option<Vec<u32>>), Failure> {
+        entities(self.entities.as_deref().unwrap_or_default())?;
+        let (begin, end) = range(self.begin_ns, self.end_ns);
+        Ok((begin, end, self.entities))
+    }
+}
+
+/// Works an answer out of what there is of a store so far; it ends early when the client goes.
+pub(super) async fn answer<T: Send + 'static>(
+    app: &App,
+    id: &str,
+    answer: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let store = store(app, id)?;
+    work(app, move |stop| answer(&store.stopped_by(Arc::clone(stop)))).await
+}
+
 /// Entities, not too many.
-pub(super) fn entities(some: &[u32]) -> Result<(), Failure> {
+fn entities(some: &[u32]) -> Result<(), Failure> {
     if some.len() <= ENTITIES_MAX {
         Ok(())
     } else {

@@ -1,10 +1,10 @@
 //! Entities, pictures, budgets, states, changes, edges.
 
-use super::ask::{ENTITIES_MAX, Ns, PIXELS_MAX, ROWS_MAX, Range, entities as few, range, store};
+use super::ask::{ENTITIES_MAX, Ns, PIXELS_MAX, ROWS_MAX, Range, answer, range};
 use crate::app::App;
 use crate::arrow::{Columns, Ipc};
 use crate::extract::{Asked, Body};
-use crate::reply::{Failure, work};
+use crate::reply::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -19,8 +19,7 @@ fn none(number: Option<impl TryInto<i32>>) -> i32 {
 }
 
 pub(super) async fn entities(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
-    let store = store(&app, &id)?;
-    work(&app, move |_| {
+    answer(&app, &id, move |store| {
         let all = store.entities();
         Columns::new()
             .u32("id", all.iter().map(|e| e.entity))
@@ -79,19 +78,16 @@ pub(super) async fn viewport(
     Path(id): Path<String>,
     Body(picture): Body<Picture>,
 ) -> Answer {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(picture.range.begin_ns, picture.range.end_ns);
-    let entities = picture.range.entities.unwrap_or_default();
-    few(&entities)?;
+    let (begin, end, entities) = picture.range.within_limits()?;
+    let entities = entities.unwrap_or_default();
     if !(1..=PIXELS_MAX).contains(&picture.pixels) {
         return Err(Failure::bad(format!(
             "pixels is not from 1 to {PIXELS_MAX}"
         )));
     }
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    answer(&app, &id, move |store| {
         let view = store.viewport(&entities, begin, end, picture.pixels)?;
-        Ok(pieces(&store, &view.pieces)?.header("x-virtflow-bucket-ns", view.bucket_ns))
+        Ok(pieces(store, &view.pieces)?.header("x-virtflow-bucket-ns", view.bucket_ns))
     })
     .await
 }
@@ -101,12 +97,9 @@ pub(super) async fn budget(
     Path(id): Path<String>,
     Body(asked): Body<Range>,
 ) -> Answer {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(asked.begin_ns, asked.end_ns);
-    let entities = asked.entities.unwrap_or_default();
-    few(&entities)?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    let (begin, end, entities) = asked.within_limits()?;
+    let entities = entities.unwrap_or_default();
+    answer(&app, &id, move |store| {
         let costs = store.budget(&entities, begin, end)?;
         let doing = || costs.iter().map(|c| store.doing(c.doing));
         Columns::new()
@@ -133,12 +126,7 @@ pub(super) async fn state(
     Path(id): Path<String>,
     Asked(Moment { t }): Asked<Moment>,
 ) -> Answer {
-    let store = store(&app, &id)?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
-        pieces(&store, &store.state_at(t.0)?)
-    })
-    .await
+    answer(&app, &id, move |store| pieces(store, &store.state_at(t.0)?)).await
 }
 
 /// Which way.
@@ -169,9 +157,7 @@ pub(super) async fn change(
     Path(id): Path<String>,
     Asked(change): Asked<Change>,
 ) -> Result<Json<Value>, Failure> {
-    let store = store(&app, &id)?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    answer(&app, &id, move |store| {
         let lane = Lane {
             entity: change.entity,
             vcpu: change.vcpu,
@@ -215,15 +201,13 @@ pub(super) async fn intervals(
     Path(id): Path<String>,
     Asked(stretch): Asked<Stretch>,
 ) -> Answer {
-    let store = store(&app, &id)?;
     let (begin, end) = range(stretch.begin_ns, stretch.end_ns);
     let limit = stretch.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    answer(&app, &id, move |store| {
         let mut found = store.intervals(&[stretch.entity], begin, end)?;
         let left = found.len().saturating_sub(limit);
         found.truncate(limit);
-        Ok(pieces(&store, &found)?.header("x-virtflow-left-out", left))
+        Ok(pieces(store, &found)?.header("x-virtflow-left-out", left))
     })
     .await
 }
@@ -242,17 +226,12 @@ pub(super) async fn edges(
     Path(id): Path<String>,
     Body(asked): Body<Edges>,
 ) -> Answer {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(asked.range.begin_ns, asked.range.end_ns);
+    let (begin, end, entities) = asked.range.within_limits()?;
     let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
-    if let Some(entities) = &asked.range.entities {
-        few(entities)?;
-    }
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    answer(&app, &id, move |store| {
         let mut found: Vec<EdgeRecord> = Vec::new();
         let mut left_out = 0_u64;
-        store.edges(asked.range.entities.as_deref(), begin, end, |edge| {
+        store.edges(entities.as_deref(), begin, end, |edge| {
             let wanted = asked.kinds.as_ref().is_none_or(|k| k.contains(&edge.kind));
             if wanted && found.len() < limit {
                 found.push(edge);
@@ -296,9 +275,7 @@ pub(super) async fn follow(
     Path(id): Path<String>,
     Asked(follow): Asked<Follow>,
 ) -> Result<Json<Value>, Failure> {
-    let store = store(&app, &id)?;
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    answer(&app, &id, move |store| {
         let direction = match follow.to {
             Along::Back => Direction::Back,
             Along::Forth => Direction::Forth,
@@ -346,25 +323,20 @@ pub(super) async fn search(
     Path(id): Path<String>,
     Body(asked): Body<Search>,
 ) -> Answer {
-    let store = store(&app, &id)?;
-    let (begin, end) = range(asked.range.begin_ns, asked.range.end_ns);
+    let (begin, end, entities) = asked.range.within_limits()?;
     let limit = asked.limit.unwrap_or(1).clamp(1, ROWS_MAX);
     let filter =
         virtflow_query::Filter::parse(&asked.filter).map_err(|e| Failure::bad(e.to_string()))?;
-    if let Some(entities) = &asked.range.entities {
-        few(entities)?;
-    }
-    work(&app, move |stop| {
-        let store = store.stopped_by(Arc::clone(stop));
+    answer(&app, &id, move |store| {
         let back = matches!(asked.to, Towards::Previous);
         let (begin, end) = match (asked.from_ns, back) {
             (Some(Ns(from)), false) => (begin.max(from), end),
             (Some(Ns(from)), true) => (begin, end.min(from)),
             (None, _) => (begin, end),
         };
-        let entities = asked.range.entities.as_deref();
-        let found = virtflow_query::search(&store, &filter, entities, (begin, end), back, limit)?;
-        pieces(&store, &found)
+        let entities = entities.as_deref();
+        let found = virtflow_query::search(store, &filter, entities, (begin, end), back, limit)?;
+        pieces(store, &found)
     })
     .await
 }

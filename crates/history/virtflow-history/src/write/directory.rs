@@ -98,7 +98,7 @@ impl Directory {
 }
 
 /// The size of all files below a directory.
-pub(crate) fn size(directory: &Path) -> Result<u64, StoreError> {
+pub fn size(directory: &Path) -> Result<u64, StoreError> {
     let failed = || StoreError::io(directory, "cannot list");
     let mut bytes = 0;
     for entry in fs::read_dir(directory).map_err(failed())? {

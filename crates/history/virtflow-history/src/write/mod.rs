@@ -4,7 +4,7 @@ mod chunk;
 mod columns;
 mod directory;
 
-pub(crate) use directory::size;
+pub use directory::size;
 
 use crate::doing::{Doing, Doings};
 use crate::manifest::{Manifest, State};

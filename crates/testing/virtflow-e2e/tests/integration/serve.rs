@@ -166,6 +166,53 @@ fn the_page_and_what_it_asks_for() {
 }
 
 #[test]
+fn what_is_done_is_shown_while_the_analysis_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("long");
+    let made = Command::new(programs().unwrap().join("virtflow-synth"))
+        .args([
+            "--no-truth",
+            "--seconds",
+            "1000",
+            "--events",
+            "6000000",
+            "--out",
+        ])
+        .arg(&trace)
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let server = Server::start(&[trace.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    let begun = Instant::now();
+    let (mut early, mut told) = (0, Vec::new());
+    loop {
+        assert!(begun.elapsed() < Duration::from_secs(120));
+        let status = server.get("/api/v1/sources/s0").text();
+        let entities = server.get("/api/v1/sources/s0/entities");
+        let now = server.get("/api/v1/sources/s0").text();
+        // What was answered before it was whole at the end of the answer, too.
+        if entities.status == 200 && now.contains("\"state\":\"analysing\"") {
+            let picture = r#"{"begin_ns":"0","end_ns":"9000000000000000000","pixels":100,"entities":[0,1,2]}"#;
+            let view = server.ask("POST", "/api/v1/sources/s0/viewport", &[], picture);
+            assert_eq!(view.status, 200, "{}", view.text());
+            early += 1;
+        }
+        if let Some(at) = status.find("\"complete_to_ns\":\"") {
+            let rest = &status[at + 18..];
+            let digits = rest.split('"').next().unwrap();
+            told.push(digits.parse::<i64>().unwrap());
+        }
+        if status.contains("\"state\":\"complete\"") {
+            break;
+        }
+        assert!(!status.contains("\"state\":\"failed\""), "{status}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(early > 0, "nothing could be seen before the end");
+    assert!(told.is_sorted() && told.first() < told.last(), "{told:?}");
+}
+
+#[test]
 fn others_pages_get_nothing() {
     let server = Server::start(&["fixtures/host-containers", "--listen", "127.0.0.1:0"]);
     let path = "/api/v1/sources";
