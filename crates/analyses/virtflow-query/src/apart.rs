@@ -2,7 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::thread::JoinHandle;
-use virtflow_base::{Edge, Entity, Exit, Interval, Sink};
+use virtflow_base::{Edge, Entity, Exit, Interval, Sample, Sink};
 
 /// Intervals in one batch: some hundred kilobytes, less than a processor's second cache.
 const BATCH: usize = 1024;
@@ -16,6 +16,7 @@ struct Batch {
     intervals: Vec<Interval>,
     edges: Vec<Edge>,
     exits: Vec<Exit>,
+    samples: Vec<Sample>,
 }
 
 impl Batch {
@@ -25,6 +26,7 @@ impl Batch {
         self.intervals.drain(..).for_each(|i| sink.interval(&i));
         self.edges.drain(..).for_each(|e| sink.edge(&e));
         self.exits.drain(..).for_each(|e| sink.exit(&e));
+        self.samples.drain(..).for_each(|s| sink.sample(&s));
     }
 
     const fn is_full(&self) -> bool {
@@ -32,6 +34,7 @@ impl Batch {
             || self.entities.len() >= BATCH
             || self.edges.len() >= BATCH
             || self.exits.len() >= BATCH
+            || self.samples.len() >= BATCH
     }
 }
 
@@ -104,6 +107,11 @@ impl<S: Sink + Send + 'static> Sink for Apart<S> {
         self.batch.exits.push(*exit);
         self.added();
     }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.batch.samples.push(*sample);
+        self.added();
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +136,7 @@ mod tests {
         }
         fn edge(&mut self, _: &Edge) {}
         fn exit(&mut self, _: &Exit) {}
+        fn sample(&mut self, _: &Sample) {}
     }
 
     #[test]
@@ -177,6 +186,7 @@ mod tests {
             fn exit(&mut self, _: &Exit) {
                 panic!("the sink's own words");
             }
+            fn sample(&mut self, _: &Sample) {}
         }
         let mut apart = Apart::new(Broken);
         apart.exit(&Exit {

@@ -7,7 +7,7 @@
 use crate::spread::{Precision, Spread};
 use crate::sums::Sums;
 use rustc_hash::FxHashMap;
-use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span};
+use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span};
 use virtflow_model::Kind;
 
 /// What exits of one reason cost one virtual processor.
@@ -186,6 +186,8 @@ impl Sink for Budgets {
             .or_default()
             .add(exit);
     }
+
+    fn sample(&mut self, _: &Sample) {}
 }
 
 #[cfg(test)]

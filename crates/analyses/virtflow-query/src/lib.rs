@@ -37,7 +37,7 @@ pub use report::{
     ProcessReport, REPORT_VERSION, Report, Request, StateTime, StreamReport, Taker, TakerKind,
     ThreadReport, VcpuReport, VmReport, Wait, Waits, report,
 };
-pub use rows::{EdgeRow, IntervalRow, ROWS_VERSION, Row, Rows};
+pub use rows::{CounterRow, EdgeRow, IntervalRow, ROWS_VERSION, Row, Rows};
 pub use source::{ClockReport, ProblemReport, ProblemsReport, SourceReport};
 pub use spread::{Precision, Spread, Total};
 pub use sums::{Doing, Sums};
@@ -46,5 +46,5 @@ pub use virtflow_events::{
     Value,
 };
 pub use virtflow_model::{
-    Cause, Confidence, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
+    Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
 };

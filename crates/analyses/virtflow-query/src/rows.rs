@@ -1,7 +1,7 @@
 //! Intervals and edges as rows that anyone can check with a script of their own.
 
-use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span};
-use virtflow_model::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
+use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span, Timestamp};
+use virtflow_model::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};
 
 /// The version of the rows' format: columns may only be appended.
 pub const ROWS_VERSION: u32 = 1;
@@ -50,13 +50,30 @@ pub struct EdgeRow<'a> {
     pub evidence: Evidence,
 }
 
-/// A row of either kind.
+/// One value of a counter, with its entity.
+#[derive(Debug)]
+pub struct CounterRow<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// What it is.
+    pub kind: Kind,
+    /// Whose.
+    pub entity: &'a Entity,
+    /// What is counted.
+    pub counter: Counter,
+    /// The value; none where it is not known from here on.
+    pub value: Option<i64>,
+}
+
+/// A row of any kind.
 #[derive(Debug)]
 pub enum Row<'a> {
     /// An interval.
     Interval(IntervalRow<'a>),
     /// An edge.
     Edge(EdgeRow<'a>),
+    /// A value of a counter.
+    Counter(CounterRow<'a>),
 }
 
 /// A [`Sink`] that gives rows to a function as they are found.
@@ -159,4 +176,26 @@ impl<F: FnMut(Row<'_>)> Sink for Rows<F> {
     }
 
     fn exit(&mut self, _: &Exit) {}
+
+    fn sample(&mut self, sample: &Sample) {
+        if sample.time < self.range.start || sample.time >= self.range.end {
+            return;
+        }
+        let Some(entity) = self.entities.get(sample.entity.0 as usize) else {
+            return;
+        };
+        let (Some(kind), Some(counter)) = (
+            Kind::from_code(entity.kind),
+            Counter::from_code(sample.counter),
+        ) else {
+            return;
+        };
+        (self.take)(Row::Counter(CounterRow {
+            time: sample.time,
+            kind,
+            entity,
+            counter,
+            value: sample.value,
+        }));
+    }
 }

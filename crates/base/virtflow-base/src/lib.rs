@@ -14,7 +14,7 @@ mod time;
 pub use ids::{CpuId, EntityId, Tid};
 pub use intern::{Interner, NameId};
 pub use problem::{Place, Problem, ProblemKind, Problems};
-pub use sink::{Edge, Entity, Exit, Interval, Sink};
+pub use sink::{Edge, Entity, Exit, Interval, Sample, Sink};
 pub use source::{Fill, Loss, LossKind, RecordSource, Stamped, StreamCoverage};
 pub use text::text;
 pub use time::{Span, Timestamp};

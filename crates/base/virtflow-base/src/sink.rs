@@ -99,6 +99,20 @@ pub struct Exit {
     pub reflected: bool,
 }
 
+/// One value of a counter of an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Whose.
+    pub entity: EntityId,
+    /// When.
+    pub time: Timestamp,
+    /// A code of the model's `Counter`.
+    pub counter: u8,
+    /// In the counter's unit. `None`, of a counter whose values hold until the next, says that its
+    /// value is not known from here on.
+    pub value: Option<i64>,
+}
+
 /// Takes what the model finds, in the order in which it is explained.
 ///
 /// An entity is announced before it is first used; it is announced again, whole, when something
@@ -112,4 +126,6 @@ pub trait Sink {
     fn edge(&mut self, edge: &Edge);
     /// A finished exit.
     fn exit(&mut self, exit: &Exit);
+    /// A value of a counter. Those of one counter of one entity come in time order.
+    fn sample(&mut self, sample: &Sample);
 }

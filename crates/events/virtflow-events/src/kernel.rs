@@ -196,9 +196,15 @@ pub enum KernelEvent {
     BlockBioQueue(BlockRequest),
     BlockInsert(BlockRequest),
     BlockIssue(BlockRequest),
+    /// The device gave it back: it will be issued again.
+    BlockRequeue(BlockRequest),
     BlockComplete(BlockRequest),
     NetQueue(NetPacket),
-    NetXmit(NetPacket),
+    NetXmit {
+        packet: NetPacket,
+        /// Whether the driver took it (`NETDEV_TX_OK`).
+        taken: bool,
+    },
     NetReceive(NetPacket),
     NetRx(NetPacket),
     NapiPoll {

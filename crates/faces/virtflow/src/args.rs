@@ -32,6 +32,7 @@ impl Cli {
             Command::Events(a) => a.strict,
             Command::Intervals(a) => a.input.strict,
             Command::Edges(a) => a.input.strict,
+            Command::Counters(a) => a.input.strict,
             Command::Analyze(a) => a.strict,
             Command::Serve(_)
             | Command::Render(_)
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     Intervals(IntervalsArgs),
     /// Print every edge (who woke, interrupted, answered or pre-empted whom) as CSV or JSON lines
     Edges(EdgesArgs),
+    /// Print every value of every counter (frequencies, disks' queues and latencies, packets) as CSV
+    /// or JSON lines
+    Counters(CountersArgs),
     /// List or remove analyses that were kept
     Cache {
         /// What to do with them
@@ -327,6 +331,22 @@ pub(crate) struct EdgesArgs {
     /// Only edges of this kind: wake-up, injection, packet, disk, steal
     #[arg(long, value_name = "K")]
     pub(crate) kind: Option<String>,
+    /// CSV or JSON lines
+    #[arg(long, value_enum, default_value_t = RowsFormat::Csv)]
+    pub(crate) format: RowsFormat,
+}
+
+/// `virtflow counters`.
+#[derive(Debug, Args)]
+pub(crate) struct CountersArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Only this counter: frequency, queue, latency, transferred, received, sent
+    #[arg(long, value_name = "C")]
+    pub(crate) counter: Option<String>,
+    /// Only the entity with this key: cpu:0, disk:8:0, net:tap1
+    #[arg(long, value_name = "KEY")]
+    pub(crate) entity: Option<String>,
     /// CSV or JSON lines
     #[arg(long, value_enum, default_value_t = RowsFormat::Csv)]
     pub(crate) format: RowsFormat,

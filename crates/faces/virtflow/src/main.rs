@@ -67,6 +67,7 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
         Command::Events(args) => events::run(args),
         Command::Intervals(args) => rows::intervals(args),
         Command::Edges(args) => rows::edges(args),
+        Command::Counters(args) => rows::counters(args),
         Command::Completions { shell } => {
             clap_complete::generate(
                 *shell,

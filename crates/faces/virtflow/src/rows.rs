@@ -1,6 +1,6 @@
-//! `virtflow intervals` and `virtflow edges`: rows for scripts.
+//! `virtflow intervals`, `virtflow edges` and `virtflow counters`: rows for scripts.
 
-use crate::args::{EdgesArgs, Input, IntervalsArgs, RowsFormat, UsageError};
+use crate::args::{CountersArgs, EdgesArgs, Input, IntervalsArgs, RowsFormat, UsageError};
 use crate::progress::Bar;
 use crate::{Finish, range};
 use serde::Serialize;
@@ -8,7 +8,8 @@ use std::io::Write;
 use virtflow_base::{Problems, Span, text};
 use virtflow_query::store::Input as Source;
 use virtflow_query::{
-    EdgeKind, EdgeRow, Facts, IntervalRow, Kind, Options, ProblemsReport, ROWS_VERSION, Row, Rows,
+    Counter as CounterKind, CounterRow, EdgeKind, EdgeRow, Facts, IntervalRow, Kind, Options,
+    ProblemsReport, ROWS_VERSION, Row, Rows,
 };
 
 /// The columns of `intervals`; they may only be appended to.
@@ -81,6 +82,34 @@ impl<'a> Edge<'a> {
             kind: row.kind.as_str(),
             confidence: row.confidence.as_str(),
             evidence: row.evidence.as_str(),
+        }
+    }
+}
+
+/// The columns of `counters`.
+#[derive(Serialize)]
+struct Counter<'a> {
+    machine: &'a str,
+    time_ns: i64,
+    kind: &'a str,
+    key: &'a str,
+    label: String,
+    counter: &'a str,
+    unit: &'a str,
+    value: Option<i64>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(machine: &'a str, row: &CounterRow<'a>) -> Self {
+        Self {
+            machine,
+            time_ns: row.time.as_nanos(),
+            kind: row.kind.as_str(),
+            key: &row.entity.key,
+            label: text(&row.entity.label),
+            counter: row.counter.as_str(),
+            unit: row.counter.unit(),
+            value: row.value,
         }
     }
 }
@@ -169,6 +198,30 @@ pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     Ok(finish)
 }
 
+pub(crate) fn counters(args: &CountersArgs) -> anyhow::Result<Finish> {
+    let counter = args.counter.as_deref().map(counter_kind).transpose()?;
+    let entity = args.entity.as_deref();
+    let mut writer = Writer::new(args.format, "counters", stdout())?;
+    let options = Options {
+        counters: true,
+        ..options(&args.input)
+    };
+    let finish = each(&args.input, &options, |machine, row| {
+        let Row::Counter(row) = row else {
+            return Ok(());
+        };
+        let wanted = counter.is_none_or(|counter| row.counter == counter)
+            && entity.is_none_or(|key| row.entity.key == key);
+        if wanted {
+            writer.write(&Counter::new(machine, row))
+        } else {
+            Ok(())
+        }
+    })?;
+    writer.flush()?;
+    Ok(finish)
+}
+
 fn stdout() -> impl Write {
     std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock())
 }
@@ -183,6 +236,20 @@ fn lane_kind(name: &str) -> Result<Kind, UsageError> {
     Kind::ALL.iter().copied().find(|k| k.as_str() == name && k.is_lane()).ok_or_else(|| {
         UsageError(format!(
             "--kind {name}: not a kind of lane; one of cpu, thread, vcpu, nested-vcpu, process, guest-thread, interrupt"
+        ))
+    })
+}
+
+fn counter_kind(name: &str) -> Result<CounterKind, UsageError> {
+    let known = CounterKind::ALL
+        .iter()
+        .copied()
+        .find(|c| c.as_str() == name);
+    known.ok_or_else(|| {
+        let all: Vec<_> = CounterKind::ALL.iter().map(|c| c.as_str()).collect();
+        UsageError(format!(
+            "--counter {name}: not a counter; one of {}",
+            all.join(", ")
         ))
     })
 }

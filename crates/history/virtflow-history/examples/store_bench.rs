@@ -142,6 +142,7 @@ fn make(path: &Path, intervals: u64, entities: u32) {
         confidences: words(&["proved", "likely"]),
         evidences: words(&["", "switch", "exit"]),
         edges: words(&["wake-up"]),
+        counters: words(&["level", "bytes"]),
     };
     let mut writer = Writer::create(path, "bench", "store bench", vocabulary).expect("a store");
     writer.machine(MachineEntry {

@@ -7,7 +7,7 @@ use std::path::Path;
 /// The name of the manifest in a store.
 pub const MANIFEST: &str = "manifest.json";
 /// The version of the format; another one is refused, with what to do.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// What a manifest says it is.
 const FORMAT: &str = "virtflow-store";
 
@@ -103,6 +103,36 @@ pub struct Chunk {
     pub exits: u64,
     /// The lengths of its level-of-detail buckets as powers of two, of nanoseconds.
     pub lod: Vec<u8>,
+    /// Its values of counters; none without any.
+    pub counters: Option<Samples>,
+}
+
+/// A chunk's values of counters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Samples {
+    /// The time of the first.
+    pub begin_ns: i64,
+    /// The time of the last.
+    pub end_ns: i64,
+    /// How many there are, without those that were carried in.
+    pub values: u64,
+    /// The lengths of the buckets of their sums as powers of two, of nanoseconds.
+    pub lod: Vec<u8>,
+}
+
+/// A counter of an entity, and what it came to so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterEntry {
+    /// The entity's number.
+    pub entity: u32,
+    /// A code of the vocabulary.
+    pub counter: u8,
+    /// How many values.
+    pub values: u64,
+    /// Their sum.
+    pub sum: i64,
+    /// The greatest; -1 without any.
+    pub greatest: i64,
 }
 
 /// What a store says of itself.
@@ -136,6 +166,10 @@ pub struct Manifest {
     pub report: serde_json::Value,
     /// Kinds of entities (codes) whose levels of detail tell apart who ran.
     pub keeps_by: Vec<u8>,
+    /// Counters (codes) whose values hold until the next.
+    pub holds: Vec<u8>,
+    /// What is counted, of what.
+    pub counters: Vec<CounterEntry>,
     /// Names of codes.
     pub vocabulary: Vocabulary,
     /// The chunks, in the order in which they were written.
@@ -161,6 +195,8 @@ impl Manifest {
             problems: Vec::new(),
             report: serde_json::Value::Null,
             keeps_by: Vec::new(),
+            holds: Vec::new(),
+            counters: Vec::new(),
             vocabulary,
             chunks: Vec::new(),
             progress: Progress::default(),

@@ -122,8 +122,35 @@ pub(crate) static EXITS: LazyLock<SchemaRef> = LazyLock::new(|| {
     ])
 });
 
+/// `counters/`.
+pub(crate) static COUNTERS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    schema(&[
+        ("entity", UInt32),
+        ("counter", words()),
+        ("time_ns", Int64),
+        ("value", Int64),
+        ("carried", Boolean),
+    ])
+});
+
+/// `counter_sums/`.
+pub(crate) static COUNTER_SUMS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    schema(&[
+        ("bucket_ns", Int64),
+        ("entity", UInt32),
+        ("counter", words()),
+        ("start_ns", Int64),
+        ("values", UInt64),
+        ("sum", Int64),
+        ("least", Int64),
+        ("greatest", Int64),
+        ("last", Int64),
+    ])
+});
+
 /// Columns by which pages are chosen, so that each page's least and greatest value are kept.
-const CHOOSE_BY: [&str; 10] = [
+const CHOOSE_BY: [&str; 11] = [
+    "time_ns",
     "entity",
     "vcpu",
     "start_ns",
@@ -136,7 +163,8 @@ const CHOOSE_BY: [&str; 10] = [
     "machine",
 ];
 /// Columns whose values rise, and are kept as differences.
-const RISING: [&str; 7] = [
+const RISING: [&str; 8] = [
+    "time_ns",
     "start_ns",
     "end_ns",
     "from_ns",

@@ -17,6 +17,8 @@ pub struct Vocabulary {
     pub evidences: Vec<(u8, String)>,
     /// Kinds of edges.
     pub edges: Vec<(u8, String)>,
+    /// Counters.
+    pub counters: Vec<(u8, String)>,
 }
 
 /// Codes to names, quickly.

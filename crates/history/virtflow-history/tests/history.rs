@@ -5,10 +5,10 @@
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span, Timestamp};
+use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span, Timestamp};
 use virtflow_history::{
-    Direction, FORMAT_VERSION, Lane, MANIFEST, MachineEntry, Piece, Store, StoreError, Vocabulary,
-    Writer,
+    Direction, FORMAT_VERSION, Lane, MANIFEST, MachineEntry, Piece, Series, Store, StoreError,
+    Summary, Vocabulary, Writer,
 };
 
 fn vocabulary() -> Vocabulary {
@@ -20,6 +20,7 @@ fn vocabulary() -> Vocabulary {
         confidences: words(&["proved", "likely"]),
         evidences: words(&["", "switch", "wake"]),
         edges: words(&["wake-up"]),
+        counters: words(&["level", "bytes"]),
     }
 }
 
@@ -176,6 +177,112 @@ fn naive_sums(
         }
     }
     sums
+}
+
+/// Writes values of counters among intervals, which end chunks, and opens the store.
+fn count(values: &[(u32, u8, i64, Option<i64>)], chunk: usize) -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let mut writer = Writer::create(&path, "test", "virtflow test", vocabulary())
+        .unwrap()
+        .holding(&[0])
+        .with_chunks_of(chunk);
+    writer.machine(machine(0));
+    (0..3).for_each(|id| writer.entity(&entity(id)));
+    let mut at = -1;
+    for &(entity, counter, time, value) in values {
+        if time > at {
+            writer.interval(&interval(2, None, at, time, 1));
+            at = time;
+        }
+        writer.sample(&Sample {
+            entity: EntityId(entity),
+            time: Timestamp::from_nanos(time),
+            counter,
+            value,
+        });
+    }
+    writer.finish().unwrap();
+    let store = Store::open(&path).unwrap();
+    (directory, store)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn curves_are_those_of_a_naive_search(
+        steps in prop::collection::vec((0_u32..2, 0_u8..2, 0_i64..900, -1_i64..50), 1..600),
+        chunk in 20_usize..300,
+        ranges in prop::collection::vec((0.0_f64..1.0, 0.0_f64..1.0, 1_u32..100), 8),
+    ) {
+        let mut at = 0;
+        let values: Vec<_> = steps.iter().map(|&(entity, counter, step, value)| {
+            at += step;
+            // Only what holds can cease to be known.
+            let value = if counter == 1 { Some(value.max(0)) } else { Some(value).filter(|v| *v >= 0) };
+            (entity, counter, at, value)
+        }).collect();
+        let (_directory, store) = count(&values, chunk);
+        let known: u64 = store.series().iter().map(|s| s.values).sum();
+        prop_assert_eq!(known, values.iter().filter(|v| v.3.is_some()).count() as u64);
+        let mut all = Vec::new();
+        store.samples(i64::MIN, i64::MAX, |series, time, value| {
+            all.push((series.entity, series.counter, time, value));
+        }).unwrap();
+        let by_series = |mut rows: Vec<(u32, u8, i64, Option<i64>)>| {
+            rows.sort_by_key(|row| (row.0, row.1, row.2));
+            rows
+        };
+        prop_assert_eq!(by_series(all), by_series(values.clone()));
+        for (a, b, pixels) in ranges {
+            let place = |share: f64| (at as f64 * share) as i64;
+            let (begin, end) = (place(a.min(b)), place(a.max(b)) + 1);
+            let curves = store.curves(&[0, 1], begin, end, pixels).unwrap();
+            let bucket = curves.bucket_ns;
+            prop_assert!(bucket <= ((end - begin) / i64::from(pixels)).max(1));
+            for (entity, counter) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let series = Series { entity, counter };
+                let own = || values.iter().filter(|v| (v.0, v.1) == (entity, counter));
+                let told: Vec<Summary> =
+                    curves.points.iter().filter(|p| p.0 == series).map(|p| p.1).collect();
+                // What holds at the beginning comes first.
+                let before = own().rfind(|v| v.2 < begin && counter == 0);
+                let points = if let Some(before) = before {
+                    prop_assert_eq!((told[0].start, told[0].last), (before.2, before.3.unwrap_or(-1)));
+                    &told[1..]
+                } else {
+                    &told[..]
+                };
+                let single = points.len() <= 2 * pixels as usize
+                    && own().filter(|v| v.2 >= begin && v.2 < end).map(|v| v.2)
+                        .eq(points.iter().map(|p| p.start));
+                let width = if single { 0 } else { bucket };
+                for point in points {
+                    let inside = || own().filter(|v| {
+                        if width == 0 { v.2 == point.start }
+                        else { v.2 >= point.start && v.2 < point.start + width }
+                    });
+                    if width == 0 {
+                        prop_assert!(inside().any(|v| v.3.unwrap_or(-1) == point.last));
+                        continue;
+                    }
+                    let known: Vec<i64> = inside().filter_map(|v| v.3).collect();
+                    prop_assert_eq!(point.count, known.len() as u64);
+                    prop_assert_eq!(point.sum, known.iter().sum::<i64>());
+                    prop_assert_eq!(point.least, known.iter().min().copied().unwrap_or(-1));
+                    prop_assert_eq!(point.greatest, known.iter().max().copied().unwrap_or(-1));
+                    prop_assert_eq!(point.last, inside().next_back().unwrap().3.unwrap_or(-1));
+                }
+                if width > 0 {
+                    let first = begin.div_euclid(width) * width;
+                    let until = ((end - 1).div_euclid(width) + 1) * width;
+                    let count = own().filter(|v| v.2 >= first && v.2 < until && v.3.is_some()).count();
+                    prop_assert_eq!(points.iter().map(|p| p.count).sum::<u64>(), count as u64);
+                }
+            }
+        }
+    }
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! A sink that keeps everything: for tests and for recordings small enough to hold.
 
-use virtflow_base::{Edge, Entity, Exit, Interval, Sink};
+use virtflow_base::{Edge, Entity, Exit, Interval, Sample, Sink};
 
 /// All that a model found. The latest form of each entity stands at its number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Collected {
     pub edges: Vec<Edge>,
     /// Exits, in the order in which they ended.
     pub exits: Vec<Exit>,
+    /// Values of counters, in time order.
+    pub samples: Vec<Sample>,
 }
 
 impl Sink for Collected {
@@ -35,5 +37,9 @@ impl Sink for Collected {
 
     fn exit(&mut self, exit: &Exit) {
         self.exits.push(*exit);
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.samples.push(*sample);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Model`] takes one host's [`KernelEvent`](virtflow_events::KernelEvent)s in time order and
 //! hands what it finds to a [`Sink`](virtflow_base::Sink): entities, the intervals of their lanes,
-//! edges, exits. It knows no file, no thread, no clock of its own: state and event in, transitions
+//! edges, exits, counters. It knows no file, no thread, no clock of its own: state and event in, transitions
 //! out.
 
 mod causes;
@@ -24,4 +24,4 @@ mod waits;
 pub use collect::Collected;
 pub use model::{Counts, Model, Options};
 pub use unread::reads;
-pub use vocab::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
+pub use vocab::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};

@@ -3,6 +3,7 @@
 use crate::causes::Timers;
 use crate::guest::stacks::GuestThread;
 use crate::guest::{Guest, GuestCpu, Process};
+use crate::host::counters::Devices;
 use crate::host::{Cpu, CpuIx, Current, Thread, ThreadIx};
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vocab::{Cause, Evidence};
@@ -22,6 +23,8 @@ pub struct Options {
     pub proved_only: bool,
     /// Tell each interrupt of each processor as a lane.
     pub interrupts: bool,
+    /// Tell what is counted of processors, disks and network devices.
+    pub counters: bool,
     /// Whether the trace has a probe that tells the VMM's process right after an entry.
     pub entry_probed: bool,
 }
@@ -58,6 +61,7 @@ pub struct Model<S: Sink> {
     pub(crate) sink: S,
     pub(crate) proved_only: bool,
     pub(crate) interrupts: bool,
+    pub(crate) devices: Option<Devices>,
     pub(crate) counts: Counts,
     /// The time of the latest event; time never runs backwards here.
     pub(crate) now: Timestamp,
@@ -123,6 +127,7 @@ impl<S: Sink> Model<S> {
             counts: Counts::default(),
             proved_only: options.proved_only,
             interrupts: options.interrupts,
+            devices: options.counters.then(Devices::default),
             now: begins,
             begins,
             begun: false,
@@ -220,6 +225,7 @@ impl<S: Sink> Model<S> {
                 inum,
                 level,
             } => self.namespace(tid, kind, inum, level),
+            K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
             _ => {}
         }
     }
@@ -277,6 +283,8 @@ impl<S: Sink> Model<S> {
                 inum,
                 level,
             } => self.namespace(tid, kind, inum, level),
+            K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
+            K::CpuFrequency { cpu, khz } => self.frequency(t, cpu, khz),
             K::IrqEntry { .. }
             | K::SoftirqEntry { .. }
             | K::VectorEntry { .. }
@@ -290,12 +298,16 @@ impl<S: Sink> Model<S> {
             K::BlockBioQueue(_)
             | K::BlockInsert(_)
             | K::BlockIssue(_)
+            | K::BlockRequeue(_)
             | K::BlockComplete(_)
             | K::NetReceive(_)
-            | K::NetXmit(_)
+            | K::NetXmit { .. }
             | K::NetRx(_)
             | K::NetQueue(_)
-            | K::NapiPoll { .. } => self.device_event(c, event),
+            | K::NapiPoll { .. } => {
+                self.device_event(c, event);
+                self.count(t, event);
+            }
             _ => self.kvm(t, c, event),
         }
     }
@@ -318,6 +330,7 @@ impl<S: Sink> Model<S> {
                     cpu.lossy = true;
                     self.lines_unknown(t, c, Cause::Lost, Evidence::LossCounter);
                     self.forget(t, c, Cause::Lost, Evidence::LossCounter);
+                    self.counters_unknown(t);
                 }
             }
             Bound::LossEnds => {
@@ -328,6 +341,7 @@ impl<S: Sink> Model<S> {
                     self.lost_until = t;
                     self.lines_unknown(t, c, Cause::NoEvidence, Evidence::LossCounter);
                     self.unresolve(t, c);
+                    self.counters_known();
                 }
             }
             Bound::Ends => {

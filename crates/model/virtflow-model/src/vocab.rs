@@ -348,6 +348,41 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// What is counted or measured of an entity.
+    Counter {
+        /// The frequency a physical processor was set to, in kilohertz.
+        Frequency = 0 "frequency",
+        /// Requests that a disk was given and has not completed, as far as they were seen.
+        Queue = 1 "queue",
+        /// Nanoseconds from a request's issue to its completion, when it is completed.
+        Latency = 2 "latency",
+        /// Bytes of a request, when it is completed.
+        Transferred = 3 "transferred",
+        /// Bytes of a packet that a network device gave to the host.
+        Received = 4 "received",
+        /// Bytes of a packet that the host gave to a network device.
+        Sent = 5 "sent",
+    }
+}
+
+impl Counter {
+    /// Whether a value holds until the next; otherwise it says something of one moment.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::Frequency | Self::Queue)
+    }
+
+    /// What its values are in.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Frequency => "kHz",
+            Self::Queue => "requests",
+            Self::Latency => "ns",
+            Self::Transferred | Self::Received | Self::Sent => "bytes",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

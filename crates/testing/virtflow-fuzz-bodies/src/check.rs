@@ -1,8 +1,8 @@
 //! A sink that checks what must hold of anything a model finds.
 
 use std::collections::HashMap;
-use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Timestamp};
-use virtflow_model::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
+use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Timestamp};
+use virtflow_model::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};
 
 /// Passes everything on to two other sinks, and checks it.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Checked<A, B> {
     /// processor and come back.
     gaps: Vec<bool>,
     ends: HashMap<(EntityId, Option<u32>), Timestamp>,
+    samples: HashMap<(EntityId, u8), Timestamp>,
     /// Everything found.
     pub(crate) found: u64,
 }
@@ -28,6 +29,7 @@ impl<A: Sink, B: Sink> Checked<A, B> {
             keys: Vec::new(),
             gaps: Vec::new(),
             ends: HashMap::new(),
+            samples: HashMap::new(),
             found: 0,
         }
     }
@@ -126,5 +128,21 @@ impl<A: Sink, B: Sink> Sink for Checked<A, B> {
         }
         self.first.exit(exit);
         self.second.exit(exit);
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.found += 1;
+        self.known(sample.entity);
+        let counter = Counter::from_code(sample.counter).expect("a counter that there is");
+        match sample.value {
+            Some(value) => assert!(value >= 0, "{sample:?}"),
+            None => assert!(counter.holds(), "{sample:?}"),
+        }
+        let key = (sample.entity, sample.counter);
+        if let Some(before) = self.samples.insert(key, sample.time) {
+            assert!(before <= sample.time, "{sample:?} after {before}");
+        }
+        self.first.sample(sample);
+        self.second.sample(sample);
     }
 }

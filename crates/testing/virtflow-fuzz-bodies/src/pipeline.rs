@@ -36,6 +36,7 @@ pub fn pipeline(input: &[u8]) {
     let recording = Recording::open(dir.path()).expect("what the writer writes can be opened");
     let choices = model::Options {
         interrupts: true,
+        counters: true,
         proved_only: options.flags & PROVED_ONLY != 0,
         entry_probed: options.flags & ENTRY_PROBED != 0,
     };

@@ -214,6 +214,13 @@ pub(super) const NEEDS: &[Need] = &[
     )
     .host(),
     need(
+        "block_rq_issue",
+        &["block_rq_issue"],
+        "requests given to disks",
+        "the queues and latencies of the host's disks",
+    )
+    .host(),
+    need(
         "net_if_receive_skb, net_dev_xmit",
         &[
             "net_if_receive_skb",

@@ -9,10 +9,10 @@ use crate::pipeline::{Progress, analyze, machines};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use virtflow_base::{Edge, Entity, Exit, Interval, Sink};
+use virtflow_base::{Edge, Entity, Exit, Interval, Sample, Sink};
 use virtflow_events::Recording;
 use virtflow_history::{About, Loss, MachineEntry, Missing, StoreError, Writer, Written};
-use virtflow_model::{Kind, Options};
+use virtflow_model::{Counter, Kind, Options};
 
 /// A store that was made, or that was stopped on the way.
 #[derive(Debug)]
@@ -35,12 +35,19 @@ pub fn make(
     let name = name_of(recording.path());
     let options = &Options {
         interrupts: true,
+        counters: true,
         ..options.clone()
     };
     let written_by = concat!("virtflow ", env!("CARGO_PKG_VERSION"));
+    let holding: Vec<_> = Counter::ALL
+        .iter()
+        .filter(|counter| counter.holds())
+        .map(|counter| counter.code())
+        .collect();
     // Who has a physical processor is what its row is for, also from afar.
-    let mut writer =
-        Writer::create(path, &name, written_by, vocabulary())?.keeping_by(&[Kind::Cpu.code()]);
+    let mut writer = Writer::create(path, &name, written_by, vocabulary())?
+        .keeping_by(&[Kind::Cpu.code()])
+        .holding(&holding);
     let machines = machines(recording);
     let before: Vec<_> = machines
         .iter()
@@ -173,5 +180,9 @@ impl Sink for Watched<'_> {
 
     fn exit(&mut self, exit: &Exit) {
         self.sink.exit(exit);
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.sink.sample(sample);
     }
 }

@@ -15,7 +15,7 @@ pub use virtflow_history::{
     Store, StoreError, Viewport, Vocabulary, Written,
 };
 
-use virtflow_model::{Cause, Confidence, EdgeKind, Evidence, Kind, State};
+use virtflow_model::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};
 
 /// The model's names for its codes.
 pub fn vocabulary() -> Vocabulary {
@@ -34,5 +34,6 @@ pub fn vocabulary() -> Vocabulary {
         confidences: words!(Confidence),
         evidences: words!(Evidence),
         edges: words!(EdgeKind),
+        counters: words!(Counter),
     }
 }

@@ -1,7 +1,7 @@
 //! A store in a recording's place: what it holds goes to a sink as the analysis once gave it.
 
 use crate::facts::Facts;
-use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sink, Span, Timestamp};
+use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span, Timestamp};
 use virtflow_events::{OpenError, Recording};
 use virtflow_history::{EntityRecord, ExitRecord, Piece, Store, StoreError};
 
@@ -28,7 +28,7 @@ pub fn trace_of(store: &Store) -> Result<Recording, OpenError> {
     Recording::open_all(&paths)
 }
 
-/// Gives one machine's entities, intervals, edges and exits to a sink; what lies outside of
+/// Gives one machine's entities, intervals, edges, exits and counters to a sink; what lies outside of
 /// `range` may be left out. Entities keep the numbers that they have in the store.
 pub fn replay<S: Sink>(
     store: &Store,
@@ -68,6 +68,16 @@ pub fn replay<S: Sink>(
     store.exits(None, begin, end, |record| {
         if own(record.vcpu) {
             sink.exit(&exit(record));
+        }
+    })?;
+    store.samples(begin, end, |series, time, value| {
+        if own(series.entity) {
+            sink.sample(&Sample {
+                entity: EntityId(series.entity),
+                time: Timestamp::from_nanos(time),
+                counter: series.counter,
+                value,
+            });
         }
     })
 }

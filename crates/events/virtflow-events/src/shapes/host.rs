@@ -227,6 +227,11 @@ pub(super) const DEVICES: &[Shape] = &[
         build: |s| Some(K::BlockIssue(s.block())),
     },
     Shape {
+        names: &["block_rq_requeue"],
+        fields: BLOCK,
+        build: |s| Some(K::BlockRequeue(s.block())),
+    },
+    Shape {
         names: &["block_rq_complete"],
         fields: BLOCK,
         build: |s| Some(K::BlockComplete(s.block())),
@@ -236,11 +241,12 @@ pub(super) const DEVICES: &[Shape] = &[
         fields: PACKET,
         build: |s| Some(K::NetQueue(s.packet())),
     },
-    Shape {
-        names: &["net_dev_xmit"],
-        fields: PACKET,
-        build: |s| Some(K::NetXmit(s.packet())),
-    },
+    shape!(["net_dev_xmit"], ["skbaddr", "len", "?name", "?rc"], |s| {
+        Some(K::NetXmit {
+            packet: s.packet(),
+            taken: s.i32(3) == 0,
+        })
+    }),
     Shape {
         names: &["net_if_receive_skb", "netif_receive_skb"],
         fields: PACKET,

@@ -11,7 +11,7 @@ use virtflow_query::store::Store;
 /// Entities of one request.
 pub(super) const ENTITIES_MAX: usize = 20_000;
 /// Pixels of one picture.
-pub(super) const PIXELS_MAX: u32 = 16_384;
+const PIXELS_MAX: u32 = 16_384;
 /// Rows of one answer.
 pub(super) const ROWS_MAX: usize = 100_000;
 
@@ -63,6 +63,27 @@ impl Range {
         entities(self.entities.as_deref().unwrap_or_default())?;
         let (begin, end) = range(self.begin_ns, self.end_ns);
         Ok((begin, end, self.entities))
+    }
+}
+
+/// A stretch of time, and whose, for a picture.
+#[derive(Debug, Deserialize)]
+pub(super) struct Picture {
+    #[serde(flatten)]
+    range: Range,
+    pixels: u32,
+}
+
+impl Picture {
+    /// The stretch, whose, and the width, within the limits.
+    pub(super) fn within_limits(self) -> Result<(i64, i64, Vec<u32>, u32), Failure> {
+        let (begin, end, entities) = self.range.within_limits()?;
+        if !(1..=PIXELS_MAX).contains(&self.pixels) {
+            return Err(Failure::bad(format!(
+                "pixels is not from 1 to {PIXELS_MAX}"
+            )));
+        }
+        Ok((begin, end, entities.unwrap_or_default(), self.pixels))
     }
 }
 

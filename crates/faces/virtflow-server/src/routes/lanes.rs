@@ -1,6 +1,6 @@
 //! Entities, pictures, budgets, states, changes, edges.
 
-use super::ask::{ENTITIES_MAX, Ns, PIXELS_MAX, ROWS_MAX, Range, answer, range};
+use super::ask::{ENTITIES_MAX, Ns, Picture, ROWS_MAX, Range, answer, range};
 use crate::app::App;
 use crate::arrow::{Columns, Ipc};
 use crate::extract::{Asked, Body};
@@ -65,28 +65,14 @@ fn pieces(store: &Store, pieces: &[Piece]) -> Answer {
         .stream()
 }
 
-/// A picture.
-#[derive(Debug, Deserialize)]
-pub(super) struct Picture {
-    #[serde(flatten)]
-    range: Range,
-    pixels: u32,
-}
-
 pub(super) async fn viewport(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Body(picture): Body<Picture>,
 ) -> Answer {
-    let (begin, end, entities) = picture.range.within_limits()?;
-    let entities = entities.unwrap_or_default();
-    if !(1..=PIXELS_MAX).contains(&picture.pixels) {
-        return Err(Failure::bad(format!(
-            "pixels is not from 1 to {PIXELS_MAX}"
-        )));
-    }
+    let (begin, end, entities, pixels) = picture.within_limits()?;
     answer(&app, &id, move |store| {
-        let view = store.viewport(&entities, begin, end, picture.pixels)?;
+        let view = store.viewport(&entities, begin, end, pixels)?;
         Ok(pieces(store, &view.pieces)?.header("x-virtflow-bucket-ns", view.bucket_ns))
     })
     .await

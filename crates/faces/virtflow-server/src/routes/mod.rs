@@ -2,6 +2,7 @@
 
 mod answers;
 mod ask;
+mod counters;
 mod events;
 mod lanes;
 mod sources;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Router<Arc<App>> {
     let source = Router::new()
         .route("/entities", get(lanes::entities))
         .route("/viewport", post(lanes::viewport))
+        .route("/curves", post(counters::curves))
         .route("/budget", post(lanes::budget))
         .route("/state", get(lanes::state))
         .route("/change", get(lanes::change))

@@ -120,12 +120,26 @@ pub(super) async fn one(
         "confidences": words(&vocabulary.confidences),
         "evidences": words(&vocabulary.evidences),
         "edges": words(&vocabulary.edges),
+        "counters": words(&vocabulary.counters),
     });
     let list = |some: Vec<Value>| Value::from(some);
     told["machines"] = list(manifest.map_or_else(Vec::new, |m| {
         let each = m.machines.iter();
         each.map(|m| json!({ "number": m.number, "name": m.name }))
             .collect()
+    }));
+    told["holds"] = json!(manifest.map_or(&[][..], |m| &m.holds));
+    told["counters"] = list(manifest.map_or_else(Vec::new, |m| {
+        let each = m.counters.iter().map(|counter| {
+            json!({
+                "entity": counter.entity,
+                "counter": counter.counter,
+                "values": counter.values,
+                "sum": counter.sum.to_string(),
+                "greatest": counter.greatest.to_string(),
+            })
+        });
+        each.collect()
     }));
     told["loss"] = list(manifest.map_or_else(Vec::new, |m| {
         let each = m.losses.iter().map(|loss| {

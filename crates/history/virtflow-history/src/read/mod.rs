@@ -2,6 +2,7 @@
 
 mod budget;
 mod carried;
+mod counters;
 mod lookup;
 mod open;
 mod rows;
@@ -9,6 +10,7 @@ mod scan;
 mod viewport;
 
 pub use budget::Cost;
+pub use counters::Curves;
 pub use lookup::Direction;
 pub use rows::{EdgeRecord, EntityRecord, ExitRecord, Lane, Piece};
 pub use viewport::Viewport;
@@ -35,6 +37,8 @@ enum Chunked {
     Lod,
     Edges,
     Exits,
+    Counters,
+    CounterSums,
 }
 
 impl Chunked {
@@ -44,6 +48,8 @@ impl Chunked {
             Self::Lod => "lod",
             Self::Edges => "edges",
             Self::Exits => "exits",
+            Self::Counters => "counters",
+            Self::CounterSums => "counter_sums",
         }
     }
 
@@ -53,6 +59,8 @@ impl Chunked {
             Self::Lod => &tables::LOD,
             Self::Edges => &tables::EDGES,
             Self::Exits => &tables::EXITS,
+            Self::Counters => &tables::COUNTERS,
+            Self::CounterSums => &tables::COUNTER_SUMS,
         }
     }
 }

@@ -318,7 +318,7 @@ impl Store {
 }
 
 /// The row group of a `lod/` file with buckets of this length; 0 for the sums of the chunk.
-fn group_of(table: &Table, bucket_ns: i64) -> Option<usize> {
+pub(super) fn group_of(table: &Table, bucket_ns: i64) -> Option<usize> {
     let metadata = table.metadata.metadata();
     metadata.row_groups().iter().position(|group| {
         let statistics = group

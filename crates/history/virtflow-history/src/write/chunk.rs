@@ -147,6 +147,7 @@ impl Buffer {
                 edges: self.edges.len() as u64,
                 exits: self.exits.len() as u64,
                 lod,
+                counters: None,
             },
             lanes,
         })
@@ -201,7 +202,7 @@ impl Buffer {
 }
 
 /// Writes rows batch by batch.
-fn write_all<T>(
+pub(super) fn write_all<T>(
     path: &Path,
     schema: &arrow_schema::SchemaRef,
     rows: &[T],

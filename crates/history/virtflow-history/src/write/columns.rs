@@ -2,6 +2,7 @@
 
 use super::Known;
 use crate::Vocabulary;
+use crate::counter::{Series, Summary};
 use crate::doing::Doing;
 use crate::tables;
 use crate::vocabulary::Names;
@@ -158,6 +159,61 @@ pub(super) fn edges(edges: &[Edge], vocabulary: &Vocabulary) -> Result<RecordBat
             Words::new(&vocabulary.edges).column(each().map(|e| e.kind))?,
             Words::new(&vocabulary.confidences).column(each().map(|e| e.confidence))?,
             Words::new(&vocabulary.evidences).column(each().map(|e| e.evidence))?,
+        ],
+    )
+}
+
+/// A value of a counter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SampleRow {
+    pub(super) series: Series,
+    pub(super) time: i64,
+    pub(super) value: i64,
+    pub(super) carried: bool,
+}
+
+pub(super) fn samples(
+    rows: &[SampleRow],
+    vocabulary: &Vocabulary,
+) -> Result<RecordBatch, ArrowError> {
+    let each = || rows.iter();
+    RecordBatch::try_new(
+        tables::COUNTERS.clone(),
+        vec![
+            u32s(each().map(|r| r.series.entity)),
+            Words::new(&vocabulary.counters).column(each().map(|r| r.series.counter))?,
+            i64s(each().map(|r| r.time)),
+            i64s(each().map(|r| r.value)),
+            bools(each().map(|r| r.carried)),
+        ],
+    )
+}
+
+/// What a counter came to in a bucket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SumRow {
+    pub(super) series: Series,
+    pub(super) sum: Summary,
+}
+
+pub(super) fn sums(
+    bucket_ns: i64,
+    rows: &[SumRow],
+    vocabulary: &Vocabulary,
+) -> Result<RecordBatch, ArrowError> {
+    let each = || rows.iter();
+    RecordBatch::try_new(
+        tables::COUNTER_SUMS.clone(),
+        vec![
+            i64s(each().map(|_| bucket_ns)),
+            u32s(each().map(|r| r.series.entity)),
+            Words::new(&vocabulary.counters).column(each().map(|r| r.series.counter))?,
+            i64s(each().map(|r| r.sum.start)),
+            Arc::new(UInt64Array::from_iter_values(each().map(|r| r.sum.count))),
+            i64s(each().map(|r| r.sum.sum)),
+            i64s(each().map(|r| r.sum.least)),
+            i64s(each().map(|r| r.sum.greatest)),
+            i64s(each().map(|r| r.sum.last)),
         ],
     )
 }

@@ -2,21 +2,24 @@
 
 mod chunk;
 mod columns;
+mod counters;
 mod directory;
 
 pub use directory::size;
 
+use crate::counter::Series;
 use crate::doing::{Doing, Doings};
 use crate::manifest::{Manifest, State};
 use crate::tables::write_whole;
 use crate::{Loss, MachineEntry, Missing, SourceFile, StoreError, Vocabulary};
 use chunk::{Buffer, Row};
+use counters::Counters;
 use directory::Directory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_base::{Edge, Entity, Exit, Interval, Sink};
+use virtflow_base::{Edge, Entity, Exit, Interval, Sample, Sink};
 
 /// Intervals of one chunk: what is sorted in memory at once.
 const CHUNK_INTERVALS: usize = 1 << 20;
@@ -55,6 +58,8 @@ pub struct Written {
     pub edges: u64,
     /// How many exits.
     pub exits: u64,
+    /// How many values of counters.
+    pub values: u64,
     /// The size of all files, in bytes.
     pub bytes: u64,
 }
@@ -80,6 +85,7 @@ pub struct Writer {
     first: u32,
     doings: Doings,
     buffer: Buffer,
+    counters: Counters,
     told: Option<Instant>,
     error: Option<StoreError>,
     failed: Arc<AtomicBool>,
@@ -103,6 +109,7 @@ impl Writer {
             first: 0,
             doings: Doings::default(),
             buffer: Buffer::default(),
+            counters: Counters::default(),
             told: None,
             error: None,
             failed: Arc::default(),
@@ -124,6 +131,14 @@ impl Writer {
     #[must_use]
     pub fn keeping_by(mut self, kinds: &[u8]) -> Self {
         self.manifest.keeps_by = kinds.to_vec();
+        self
+    }
+
+    /// Values of these counters hold until the next.
+    #[must_use]
+    pub fn holding(mut self, counters: &[u8]) -> Self {
+        self.manifest.holds = counters.to_vec();
+        self.counters.holding(counters);
         self
     }
 
@@ -153,6 +168,7 @@ impl Writer {
         self.end_chunk();
         self.first = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         self.buffer.begin_machine(machine.number);
+        self.counters.begin_machine();
         self.manifest.machines.push(machine);
         self.keep(Self::tell);
     }
@@ -171,6 +187,7 @@ impl Writer {
             intervals: chunks().map(|c| c.intervals).sum(),
             edges: chunks().map(|c| c.edges).sum(),
             exits: chunks().map(|c| c.exits).sum(),
+            values: self.manifest.counters.iter().map(|c| c.values).sum(),
             bytes: self.directory.sync()?,
         };
         self.directory.publish()?;
@@ -200,7 +217,7 @@ impl Writer {
     }
 
     fn end_chunk(&mut self) {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && self.counters.len() == 0 {
             return;
         }
         self.keep(|writer| {
@@ -211,7 +228,7 @@ impl Writer {
                 let known = known.get(entity as usize);
                 known.is_some_and(|k| kinds.contains(&k.entity.kind))
             };
-            let done = writer.buffer.write(
+            let mut done = writer.buffer.write(
                 number,
                 writer.directory.path(),
                 &writer.doings,
@@ -225,6 +242,12 @@ impl Writer {
                     known.intervals += lane.intervals;
                 }
             }
+            done.chunk.counters = writer.counters.write(
+                number,
+                writer.directory.path(),
+                &writer.manifest.vocabulary,
+            )?;
+            writer.manifest.counters = writer.counters.known.values().cloned().collect();
             writer.manifest.progress.complete_to_ns = Some(done.chunk.end_ns);
             writer.manifest.chunks.push(done.chunk);
             if writer
@@ -237,6 +260,7 @@ impl Writer {
         });
         // After an error nothing more is written, but the pass may go on for a while.
         self.buffer.clear();
+        self.counters.clear();
     }
 
     const fn own(&self, entity: virtflow_base::EntityId) -> u32 {
@@ -248,7 +272,8 @@ impl Writer {
     }
 
     fn end_chunk_of_others(&mut self) {
-        if self.buffer.edges.len().max(self.buffer.exits.len()) >= CHUNK_OTHERS {
+        let (edges, exits) = (self.buffer.edges.len(), self.buffer.exits.len());
+        if edges.max(exits).max(self.counters.len()) >= CHUNK_OTHERS {
             self.end_chunk();
         }
     }
@@ -338,7 +363,25 @@ impl Sink for Writer {
         });
         self.end_chunk_of_others();
     }
+
+    fn sample(&mut self, sample: &Sample) {
+        let series = Series {
+            entity: self.own(sample.entity),
+            counter: sample.counter,
+        };
+        let value = sample.value.map_or(-1, |value| value.max(0));
+        self.counters.add(series, sample.time.as_nanos(), value);
+        self.end_chunk_of_others();
+    }
 }
 
 /// The directories of the tables that have a file per chunk.
-pub(crate) const CHUNKED: [&str; 5] = ["intervals", "carried", "lod", "edges", "exits"];
+pub(crate) const CHUNKED: [&str; 7] = [
+    "intervals",
+    "carried",
+    "lod",
+    "edges",
+    "exits",
+    "counters",
+    "counter_sums",
+];

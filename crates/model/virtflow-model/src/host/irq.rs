@@ -63,7 +63,7 @@ impl<S: Sink> Model<S> {
         match event {
             K::BlockComplete(_) => cpu.device = Some(Cause::Disk),
             K::NetQueue(_) => cpu.device = Some(Cause::Net),
-            K::NetXmit(_) => cpu.device = None,
+            K::NetXmit { .. } => cpu.device = None,
             K::NetReceive(_) | K::NetRx(_) | K::NapiPoll { .. } if in_irq => {
                 cpu.device = Some(Cause::Net);
             }

@@ -1,5 +1,6 @@
 //! The host's own processors and threads: who runs, who wants to, who took the processor.
 
+pub(crate) mod counters;
 mod interrupts;
 mod irq;
 mod life;
@@ -72,6 +73,8 @@ pub(crate) struct Cpu {
     /// As the kernel numbers it.
     pub(crate) number: u32,
     entity: EntityId,
+    /// What its frequency was last set to, in kilohertz; negative while not known.
+    khz: i64,
     /// Threads that want this processor and do not have it.
     pub(crate) waiters: Vec<ThreadIx>,
     /// Threads that were last seen here and of which anything is known.
@@ -100,6 +103,7 @@ impl Cpu {
             lines: Vec::new(),
             number,
             entity,
+            khz: -1,
             waiters: Vec::new(),
             known: Vec::new(),
             covered: false,

@@ -1,5 +1,6 @@
 //! The machines on sequences a person can read: events in, states out.
 
+mod counters;
 mod edges;
 mod nested;
 mod sleeps;

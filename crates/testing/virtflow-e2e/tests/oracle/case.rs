@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use virtflow_base::{Edge, Entity, Exit, Interval, LossKind, Sink, Span, StreamCoverage};
+use virtflow_base::{Edge, Entity, Exit, Interval, LossKind, Sample, Sink, Span, StreamCoverage};
 use virtflow_query::{Budgets, Options, Progress, Recording, Row as QueryRow, Rows, analyze};
 use virtflow_synth::{Dialect, Scenario, generate};
 
@@ -43,6 +43,8 @@ impl<F: FnMut(QueryRow<'_>)> Sink for Both<F> {
     fn exit(&mut self, exit: &Exit) {
         self.budgets.exit(exit);
     }
+
+    fn sample(&mut self, _: &Sample) {}
 }
 
 /// Runs the pipeline over the trace in `dir`.
