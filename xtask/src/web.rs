@@ -15,7 +15,12 @@ const BYTES_MAX: u64 = 400_000;
 /// Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
 /// Traces of the repository that the browser tests look at, and those that lie beside it.
-const FIXTURES: [&str; 2] = ["fixtures/seed-nested", "fixtures/single-vm-lossy"];
+const FIXTURES: [&str; 4] = [
+    "fixtures/seed-nested",
+    "fixtures/single-vm-lossy",
+    "fixtures/host-containers",
+    "fixtures/two-vms-network",
+];
 const SHARED: [&str; 2] = ["../shared/traces/seed", "../shared/traces/overcommit"];
 
 /// Build the page, compare it with the built files, or try it in a browser

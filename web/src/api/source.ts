@@ -1,4 +1,5 @@
 import { distances, getArrow, getJson, lengths, numbers, postArrow, postJson } from "./client";
+import { curvesOf, type Curve } from "./curves";
 import { Entities, entitiesOf } from "./entities";
 import { intervalAt, lanesOf, type Interval, type LaneSegments } from "./segments";
 import type { EdgeReply, EventReply, ExitReply, Finding, IntervalReply, SourceReply } from "./types";
@@ -22,6 +23,13 @@ export interface Edge {
   kind: number;
   confidence: number;
   evidence: number;
+}
+
+/** What is counted of an entity. */
+export interface Counter {
+  entity: number;
+  counter: number;
+  values: number;
 }
 
 export interface BudgetRow {
@@ -134,6 +142,26 @@ export class Source {
   ): Promise<{ lanes: LaneSegments[]; bucketNs: number }> {
     const { table, header } = await postArrow(this.path("viewport"), body(range, { pixels, entities }), signal);
     return { lanes: lanesOf(table, this.origin), bucketNs: header("x-virtflow-bucket-ns") };
+  }
+
+  /** What is counted, of what. */
+  get counters(): readonly Counter[] {
+    return this.reply.counters;
+  }
+
+  /** What is counted of an entity, in the order of the counters' codes. */
+  countersOf(entity: number): readonly Counter[] {
+    return this.reply.counters.filter((counter) => counter.entity === entity);
+  }
+
+  /** Whether a counter's values hold until the next. */
+  holds(counter: number): boolean {
+    return this.reply.holds.includes(counter);
+  }
+
+  async curves(range: Range, pixels: number, entities: number[], signal?: AbortSignal): Promise<Curve[]> {
+    const { table, header } = await postArrow(this.path("curves"), body(range, { pixels, entities }), signal);
+    return curvesOf(table, this.origin, header("x-virtflow-bucket-ns"));
   }
 
   async budget(range: Range, entities: number[], signal?: AbortSignal): Promise<BudgetRow[]> {

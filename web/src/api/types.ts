@@ -25,6 +25,7 @@ export interface VocabularyReply {
   confidences: Word[];
   evidences: Word[];
   edges: Word[];
+  counters: Word[];
 }
 
 export interface LossReply {
@@ -42,6 +43,14 @@ export interface MissingReply {
   record: string;
 }
 
+export interface CounterReply {
+  entity: number;
+  counter: number;
+  values: number;
+  sum: string;
+  greatest: string;
+}
+
 export interface SourceReply {
   id: string;
   name: string;
@@ -54,6 +63,9 @@ export interface SourceReply {
   missing: MissingReply[];
   problems: string[];
   has_events: boolean;
+  /** Counters whose values hold until the next. */
+  holds: number[];
+  counters: CounterReply[];
   vocabulary: VocabularyReply;
 }
 

@@ -19,6 +19,7 @@ export class Vocabulary {
       confidences: make(reply.confidences),
       evidences: make(reply.evidences),
       edges: make(reply.edges),
+      counters: make(reply.counters),
     });
     this.tables = each(table);
     this.codes = each(code);
@@ -45,6 +46,9 @@ export class Vocabulary {
   }
   edge(code: number): string {
     return this.word("edges", code);
+  }
+  counter(code: number): string {
+    return this.word("counters", code);
   }
   codeOf(table: keyof VocabularyReply, name: string): number {
     return this.codes[table].get(name) ?? -1;

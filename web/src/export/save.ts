@@ -127,9 +127,19 @@ function timelineCells(timeline: TimelineModel): Cells {
   const begin = opened.distance(range.begin);
   const end = opened.distance(range.end);
   const out: Cells = [
-    ["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"],
+    [
+      ...["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"],
+      ...["counter", "low", "high", "mean", "values"],
+    ],
   ];
   for (const row of timeline.visible.peek()) {
+    const curve = timeline.curves.picture(row.node, range, timeline.size.peek().width);
+    for (const column of curve?.columns ?? [])
+      out.push([
+        ...[row.node.title, row.node.id, opened.moment(column.begin), opened.moment(column.end)],
+        ...["", "", "", "", "", "", "", ""],
+        ...[words.counter(row.node.counter), column.low, column.high, column.mean, column.values],
+      ]);
     const segments = store.picture(row.node, range, timeline.size.peek().width);
     // Averages are a help for the eye, not data.
     if (segments === null || row.node.drawing === "average") continue;
@@ -149,6 +159,7 @@ function timelineCells(timeline: TimelineModel): Cells {
         words.evidence(segments.evidence[at] ?? 0),
         Math.round(segments.ns[at] ?? 0),
         String(segments.exact[at] === 1),
+        ...["", "", "", "", ""],
       ]);
     }
   }

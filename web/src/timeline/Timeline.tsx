@@ -277,6 +277,7 @@ export function sceneOf(model: TimelineModel): Scene | null {
     width,
     rows: model.visible.peek(),
     picture: (row) => model.store.picture(row.node, range, width),
+    curve: (row) => model.curves.picture(row.node, range, width),
     matcher: judge,
     hide: filterHides.peek(),
     palette: palette.peek(),

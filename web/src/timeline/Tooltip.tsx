@@ -34,10 +34,10 @@ export function Tooltip({ model }: { model: TimelineModel }) {
     return () => clearTimeout(timer);
   }, [key, isBucket]);
 
-  if (hover === null || parts.length === 0) return null;
+  const isCurve = hover?.row.node.drawing === "curve";
+  if (hover === null || (parts.length === 0 && !isCurve)) return null;
   const [first] = parts;
-  if (first === undefined) return null;
-  const shown = first.exact ? first : exact?.key === key ? exact.interval : null;
+  const shown = first?.exact === true ? first : exact?.key === key ? exact.interval : null;
   const { pageX: x, pageY: y } = hover;
   const toLeft = x > innerWidth - 420;
   const above = y > innerHeight - 280;
@@ -50,8 +50,9 @@ export function Tooltip({ model }: { model: TimelineModel }) {
   return (
     <div class="tooltip" style={style} role="tooltip">
       <div class="tooltip-title">{shorten(titleOf(model, hover.row), 120)}</div>
+      {isCurve && <div>{model.describeCurve(hover.row, hover.time)}</div>}
       {isBucket && <Bucket model={model} parts={parts} of={isGroup ? hover.row.node.lanes.length : 0} />}
-      {shown !== null && <Exact model={model} interval={shown} more={lanes.slice(1)} />}
+      {first !== undefined && shown !== null && <Exact model={model} interval={shown} more={lanes.slice(1)} />}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { span } from "../time/range";
 import { axisTicks } from "../time/time";
 import { lossBands } from "./axis";
 import { Looks } from "./looks";
+import { paintCurve } from "./paint-curve";
 import { rankOf, type Look } from "./palette";
 import type { Row } from "./rows";
 import { ROW_HEIGHT, type Inks, type Scene } from "./scene";
@@ -52,6 +53,8 @@ export function paintRows(surface: Surface, scene: Scene, left: number, top: num
     const segments = scene.picture(row);
     if (segments !== null && segments.length > 0)
       paintBars(surface, scene, looks, row, segments, begin, nsPerPixel, left, y);
+    const curve = scene.curve(row);
+    if (curve !== null) paintCurve(surface, scene, curve, begin, nsPerPixel, left, y);
   });
   const pinned = rows.filter((row) => row.pinned).length;
   if (pinned > 0 && pinned < rows.length)

@@ -22,6 +22,7 @@ export function readInks(element: Element = document.documentElement): Inks {
     faint: colorOf(style, "--faint"),
     accent: colorOf(style, "--accent"),
     loss: colorOf(style, "--loss"),
+    curve: colorOf(style, "--curve"),
   };
 }
 
@@ -34,4 +35,5 @@ export const PAPER: Inks = {
   faint: 0x566070,
   accent: 0x1763b0,
   loss: 0xc2185b,
+  curve: 0x2f6f8f,
 };

@@ -15,6 +15,7 @@ const VOCABULARY = new Vocabulary({
   confidences: NAMES("proved", "likely"),
   evidences: NAMES("", "sched-switch"),
   edges: NAMES("wake-up"),
+  counters: [],
 });
 
 function entity(id: number, kind: string, more: Partial<Entity>): Entity {

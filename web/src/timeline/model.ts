@@ -17,6 +17,9 @@ import {
 } from "../app/session";
 import { sameRange } from "../time/range";
 import { formatDuration } from "../time/time";
+import { columnText } from "./counters";
+import { columnAt } from "./curve";
+import { CurveStore } from "./curve-store";
 import { LaneStore } from "./lane-store";
 import { seeLanes } from "./legend-items";
 import { stateText } from "./looks";
@@ -52,6 +55,7 @@ export class TimelineModel {
   readonly edges = signal<readonly Edge[]>([]);
   readonly edgesLeftOut = signal(0);
   readonly store: LaneStore;
+  readonly curves: CurveStore;
   /** Brings a row into view; set by the element that scrolls. */
   scrollTo: (row: number) => void = () => undefined;
 
@@ -71,20 +75,17 @@ export class TimelineModel {
     private readonly options: ReadonlySignal<Panel["options"]>,
     before?: TimelineModel,
   ) {
-    this.store = new LaneStore(
-      source,
-      {
-        changed: (error) => {
-          batch(() => {
-            this.error.value = error;
-            this.stamp.value += 1;
-          });
-        },
-        busy: (busy) => (this.loading.value = busy),
-        seen: (lanes) => seeLanes(source, lanes),
+    const told = {
+      changed: (error: string | null) => {
+        batch(() => {
+          this.error.value = error;
+          this.stamp.value += 1;
+        });
       },
-      before?.store,
-    );
+      busy: (busy: boolean) => (this.loading.value = busy),
+    };
+    this.store = new LaneStore(source, { ...told, seen: (lanes) => seeLanes(source, lanes) }, before?.store);
+    this.curves = new CurveStore(source, told, before?.curves);
     this.rows = computed(() =>
       rowsOf(this.tree.value, {
         toggled: this.toggled.value,
@@ -128,7 +129,8 @@ export class TimelineModel {
 
   close(): void {
     for (const end of this.ends) end();
-    this.store.close();
+    this.store.cache.close();
+    this.curves.cache.close();
   }
 
   setOption(name: string, value: string): void {
@@ -141,8 +143,13 @@ export class TimelineModel {
 
   private request(): void {
     const entities = new Set<number>();
-    for (const row of this.visible.value) for (const lane of row.node.lanes) entities.add(lane);
-    this.store.want([...entities], view.value, this.size.value.width);
+    const counted = new Set<number>();
+    for (const { node } of this.visible.value) {
+      for (const lane of node.lanes) entities.add(lane);
+      if (node.drawing === "curve") counted.add(node.entity);
+    }
+    this.store.cache.want([...entities], view.value, this.size.value.width);
+    if (counted.size > 0) this.curves.cache.want([...counted], view.value, this.size.value.width);
   }
 
   /** What was under the mouse is elsewhere once the picture has moved. */
@@ -320,6 +327,7 @@ export class TimelineModel {
   /** What a row does at a moment, in words, from what is on screen. */
   describe(row: Row, time: bigint | null): string {
     if (time === null) return row.node.title;
+    if (row.node.drawing === "curve") return this.describeCurve(row, time);
     const lanes = this.store.at(row.node, this.source.distance(time), view.peek(), this.size.peek().width);
     const parts = lanes[0];
     if (parts === undefined || parts.length === 0)
@@ -338,6 +346,17 @@ export class TimelineModel {
     }
     const shares = [...sums].map(([text, ns]) => `${text} ${Math.round((ns / total) * 100)} %`);
     return `${row.node.title}: ${shares.join(", ")} of ${formatDuration(total)}`;
+  }
+
+  /** What a counter came to around a moment, in words. */
+  describeCurve(row: Row, time: bigint): string {
+    const of = this.source.entities.title(row.node.entity);
+    const picture = this.curves.picture(row.node, view.peek(), this.size.peek().width);
+    const column = picture === null ? undefined : columnAt(picture.columns, this.source.distance(time));
+    const title = `${of}, ${row.node.title}`;
+    return picture === null || column === undefined
+      ? `${title}: ${picture?.look.kind === "level" ? "not known" : "none"} here`
+      : `${title}: ${columnText(picture.look, column)}`;
   }
 
   /** Sets the cursor and the current row where somebody clicked. */

@@ -50,8 +50,15 @@ function host(): Entity[] {
   ];
 }
 
-function sourceOf(all: Entity[]): Source {
-  return { entities: new Entities(all) } as unknown as Source;
+const COUNTERS = ["frequency", "queue", "latency", "sent"];
+
+function sourceOf(all: Entity[], counters: { entity: number; counter: number; values: number }[] = []): Source {
+  return {
+    entities: new Entities(all),
+    vocabulary: { counter: (code: number) => COUNTERS[code] ?? "" },
+    countersOf: (entity: number) => counters.filter((counter) => counter.entity === entity),
+    holds: (counter: number) => counter < 2,
+  } as unknown as Source;
 }
 
 const OPTIONS: RowOptions = {
@@ -105,6 +112,29 @@ describe("trees", () => {
     ]);
     const opened = titles(resourceTree(sourceOf(host())), { toggled: new Set(["cpu:2"]) });
     expect(opened.slice(1, 4)).toEqual(["  CPU 2", "    IRQ 24 virtio0", "    softirq RCU"]);
+  });
+
+  it("shows what is counted of processors, disks and network devices", () => {
+    const all = host();
+    const [disk, net] = [entity("device", "disk:8:0", -1, { intervals: 0 }), entity("device", "net:tap1", -1, { intervals: 0 })];
+    const counted = (of: Entity, counter: number) => ({ entity: of.id, counter, values: 7 });
+    const counters = [{ entity: 9, counter: 0, values: 3 }, counted(disk, 1), counted(disk, 2), counted(net, 3)];
+    const tree = resourceTree(sourceOf([...all, disk, net], counters));
+    expect(titles(tree).slice(1, 11)).toEqual([
+      "  CPU 2",
+      "  CPU 10",
+      "  CPU 10 frequency",
+      "  Disks",
+      "    disk:8:0",
+      "      queue",
+      "      latency",
+      "  Network devices",
+      "    net:tap1",
+      "      sent",
+    ]);
+    expect(pathTo(tree, "disk:8:0#latency").at(-1)?.drawing).toBe("curve");
+    // They live as long as the recording does.
+    expect(titles(tree, { alive: { begin: 500, end: 600 } })).toContain("      latency");
   });
 
   it("lists lanes of kinds that it does not know", () => {

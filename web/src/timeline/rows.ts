@@ -1,8 +1,9 @@
 import { Entities, shortName, shorten, type Entity } from "../api/entities";
 import type { Source } from "../api/source";
+import { counterLook } from "./counters";
 
-/** How a row's picture comes from lanes: one lane, lanes over one another, or their average. */
-export type Drawing = "lane" | "merge" | "average" | "none";
+/** How a row's picture comes: from one lane, lanes over one another, their average, or a counter's values. */
+export type Drawing = "lane" | "merge" | "average" | "curve" | "none";
 
 /** A node of a view's tree. */
 export interface TreeNode {
@@ -13,6 +14,8 @@ export interface TreeNode {
   entity: number;
   /** The vCPU of a process's lane, -1 for all. */
   vcpu: number;
+  /** Which counter a curve is of, else -1. */
+  counter: number;
   drawing: Drawing;
   /** The entities whose lanes the picture is made of. */
   lanes: readonly number[];
@@ -43,6 +46,7 @@ function leaf(entity: Entity, title = shortName(entity)): TreeNode {
     kind: entity.kind,
     entity: entity.id,
     vcpu: -1,
+    counter: -1,
     drawing:
       entity.intervals > 0 ? (entity.kind === "process" || entity.kind === "guest-thread" ? "merge" : "lane") : "none",
     lanes: entity.intervals > 0 ? [entity.id] : [],
@@ -70,6 +74,7 @@ function group(
     kind,
     entity,
     vcpu: -1,
+    counter: -1,
     drawing: averaged ? "average" : "none",
     lanes: averaged ? lanes : [],
     children,
@@ -175,6 +180,48 @@ function processNode(source: Source, process: Entity, vm: Entity, vcpus: readonl
   return node;
 }
 
+/** A curve for each counter of an entity. */
+function curveNodes(source: Source, entity: Entity): TreeNode[] {
+  return source.countersOf(entity.id).map(({ counter, values }) => {
+    const name = source.vocabulary.counter(counter);
+    return {
+      id: `${entity.key}#${name}`,
+      title: counterLook(name, source.holds(counter)).title,
+      kind: "counter",
+      entity: entity.id,
+      vcpu: -1,
+      counter,
+      drawing: "curve",
+      lanes: [],
+      children: [],
+      open: false,
+      begin: 0,
+      end: Infinity,
+      weight: values,
+    };
+  });
+}
+
+/** Disks and network devices with what is counted of them. */
+function deviceGroups(source: Source, machine: Entity): TreeNode[] {
+  const devices = below(source, machine, "device").sort((a, b) =>
+    a.key.localeCompare(b.key, "en", { numeric: true }),
+  );
+  const some = (id: string, title: string, wanted: (device: Entity) => boolean): TreeNode[] => {
+    const nodes = devices
+      .filter(wanted)
+      .map((device) => group(device.key, shortName(device), "device", device.id, curveNodes(source, device), [], true));
+    return nodes.length === 0 ? [] : [group(`${machine.key}/${id}`, title, "group", -1, nodes, [], true)];
+  };
+  const isDisk = (device: Entity): boolean => device.key.startsWith("disk:");
+  const isNet = (device: Entity): boolean => device.key.startsWith("net:");
+  return [
+    ...some("disks", "Disks", isDisk),
+    ...some("nets", "Network devices", isNet),
+    ...some("devices", "Other devices", (device) => !isDisk(device) && !isNet(device)),
+  ];
+}
+
 /** A processor with its interrupts below, by number within their kind: devices, vectors, soft interrupts. */
 function cpuNode(source: Source, cpu: Entity): TreeNode {
   const interrupts = source.entities.children(cpu.id).filter((child) => child.kind === "interrupt");
@@ -203,7 +250,6 @@ export function resourceTree(source: Source): TreeNode[] {
   const { entities } = source;
   return machines(source).map((machine) => {
     const cpus = below(source, machine, "cpu").sort((a, b) => a.key.localeCompare(b.key, "en", { numeric: true }));
-    const devices = below(source, machine, "device").map((device) => leaf(device));
     const containers = below(source, machine, "container");
     const byPid = new Map<number, Entity[]>();
     const contained = new Set(
@@ -236,8 +282,11 @@ export function resourceTree(source: Source): TreeNode[] {
         ),
       ];
     });
-    const children = cpus.map((cpu) => cpuNode(source, cpu));
-    if (devices.length > 0) children.push(group(`${machine.key}/devices`, "Devices", "group", -1, devices, [], true));
+    const children = cpus.flatMap((cpu) => [
+      cpuNode(source, cpu),
+      ...curveNodes(source, cpu).map((node) => ({ ...node, title: `${shortName(cpu)} ${node.title}` })),
+    ]);
+    children.push(...deviceGroups(source, machine));
     for (const container of containers) {
       const threads = entities.children(container.id).map((thread) => leaf(thread, threadTitle(thread)));
       children.push(
@@ -340,7 +389,7 @@ export function rowsOf(tree: readonly TreeNode[], options: RowOptions): Row[] {
       const expandable = node.children.length > 0;
       const open = expandable && node.open !== options.toggled.has(node.id);
       if (options.flat) {
-        if (!expandable || node.drawing === "lane" || node.drawing === "merge")
+        if (node.drawing !== "none" && (!expandable || node.drawing !== "average"))
           rows.push({ node, depth: 0, open: false, pinned: false });
         if (node.drawing !== "merge") visit(node.children, 0);
         continue;

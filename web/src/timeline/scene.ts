@@ -3,6 +3,7 @@ import type { Edge, Source } from "../api/source";
 import type { Rgb } from "../surface/surface";
 import type { Range } from "../time/range";
 import type { TimeFormat } from "../time/time";
+import type { CurvePicture } from "./curve-store";
 import type { Matcher } from "./matcher";
 import type { PaletteName } from "./palette";
 import type { Row } from "./rows";
@@ -19,6 +20,7 @@ export interface Inks {
   faint: Rgb;
   accent: Rgb;
   loss: Rgb;
+  curve: Rgb;
 }
 
 export interface Scene {
@@ -28,6 +30,7 @@ export interface Scene {
   width: number;
   rows: readonly Row[];
   picture: (row: Row) => Segments | null;
+  curve: (row: Row) => CurvePicture | null;
   matcher: Matcher;
   hide: boolean;
   palette: PaletteName;

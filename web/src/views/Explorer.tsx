@@ -8,6 +8,7 @@ import { IconButton } from "../app/icons";
 import type { Panel } from "../app/layout";
 import { currentRow, cursor, palette, say, select, timeFormat, view } from "../app/session";
 import { useReply } from "../app/use-reply";
+import { counterLook } from "../timeline/counters";
 import { matcher } from "../timeline/row-requests";
 import { lookOf } from "../timeline/palette";
 import { stateText } from "../timeline/looks";
@@ -16,7 +17,7 @@ import { formatDuration, formatTime } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
 
 /** The order of the kinds; within one, as the source lists them. */
-const KINDS = ["cpu", "vcpu", "nested-vcpu", "process", "guest-thread", "thread"];
+const KINDS = ["cpu", "vcpu", "nested-vcpu", "process", "guest-thread", "thread", "interrupt"];
 
 /** View 8: the state of everything at the cursor. */
 export function ExplorerView({ panel, source }: { panel: Panel; source: Source }) {
@@ -27,7 +28,10 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
   const rows = useMemo(() => {
     const wanted = text.value.toLowerCase();
     const judge = matcher.value;
-    const order = (interval: Interval): number => KINDS.indexOf(source.entities.get(interval.entity)?.kind ?? "");
+    const order = (interval: Interval): number => {
+      const place = KINDS.indexOf(source.entities.get(interval.entity)?.kind ?? "");
+      return place < 0 ? KINDS.length : place;
+    };
     const all = [...(reply.value.value ?? [])].sort(
       (a, b) => order(a) - order(b) || a.entity - b.entity || a.vcpu - b.vcpu,
     );
@@ -74,6 +78,7 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
         </>
       }
     >
+      <Levels source={source} time={time} />
       <DataTable
         panel={panel.id}
         name="States at the cursor"
@@ -90,6 +95,38 @@ export function ExplorerView({ panel, source }: { panel: Panel; source: Source }
         empty={reply.busy.value ? "…" : "Nothing has a state here."}
       />
     </PanelFrame>
+  );
+}
+
+/** What holds at the cursor of what is counted: frequencies, queues. */
+function Levels({ source, time }: { source: Source; time: bigint }) {
+  const holding = source.counters.filter((counter) => source.holds(counter.counter));
+  const reply = useReply(
+    async (signal) =>
+      holding.length === 0
+        ? []
+        : source.curves({ begin: time, end: time + 1n }, 1, [...new Set(holding.map((of) => of.entity))], signal),
+    [source, time],
+    120,
+  );
+  const curves = (reply.value.value ?? []).filter((curve) => source.holds(curve.counter));
+  if (curves.length === 0) return null;
+  return (
+    <ul class="levels" aria-label="Counters at the cursor">
+      {curves.map((curve) => {
+        const name = source.vocabulary.counter(curve.counter);
+        const value = curve.last[curve.length - 1] ?? -1;
+        const since = source.moment(curve.start[curve.length - 1] ?? 0);
+        return (
+          <li key={`${curve.entity} ${name}`} title={`since ${formatTime(since, timeFormat.value, source.origin)}`}>
+            <span class="faint">
+              {shorten(source.entities.title(curve.entity), 40)} {name}
+            </span>{" "}
+            <b>{value < 0 ? "not known" : counterLook(name, true).format(value)}</b>
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

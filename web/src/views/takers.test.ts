@@ -46,6 +46,7 @@ const vocabulary = new Vocabulary({
   confidences: [],
   evidences: [],
   edges: [],
+  counters: [],
 });
 
 function row(victim: number, culprit: number, state: string, ns: number): MatrixRow {
