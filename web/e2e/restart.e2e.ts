@@ -36,6 +36,24 @@ async function picture(page: Page): Promise<Buffer> {
   return page.locator("[data-view=vms] .timeline-canvas").screenshot();
 }
 
+describe.skipIf(virtflow === null)("a server that does not answer at first", () => {
+  it("is said, and asked again until it does", async () => {
+    server = await serve(virtflow ?? "", TRACES);
+    const page = await browser.newPage();
+    let left = 2;
+    await page.route("**/api/v1/sources", (route) => {
+      left -= 1;
+      return left >= 0 ? route.abort("connectionrefused") : route.continue();
+    });
+    await page.goto(`${server.url}/#source=seed-nested&views=vms`);
+    await page.getByText(GONE).waitFor();
+    await page.getByText(GONE).waitFor({ state: "detached" });
+    await page.locator("[data-view=vms] .tree-title", { hasText: "vCPU 0" }).first().waitFor();
+    await page.close();
+    await server.kill();
+  });
+});
+
 describe.skipIf(virtflow === null)("a server that is killed under the page", () => {
   it("is said, leaves the picture, and is found again when it is back, with other ids too", async () => {
     const port = await freePort();

@@ -205,6 +205,13 @@ describe("tables", () => {
     expect(text).toMatch(/MSR/);
     expect(await page.locator(".histogram-plot canvas").count()).toBe(1);
     expect(await page.locator(".histogram-plot").getAttribute("aria-label")).toMatch(/µs: \d+/);
+    // The same exits by guest process, or the guest's idle task.
+    await page.locator("[data-view=exits] select").selectOption("process");
+    await settled(page);
+    const split = await page.locator("[data-view=exits] .data-table").innerText();
+    expect(split).toMatch(/HLT\s+idle, vCPU \d of qemu-system-x86:1\d\d/);
+    expect(split).toMatch(/\w+\s+cr3 0x\S+ of \S+/);
+    expect(page.url()).toContain("by%3Dprocess");
     await page.context().close();
   });
 

@@ -281,8 +281,14 @@ export class Source {
     }));
   }
 
-  async exits(range: Range, entities: number[] | null, signal?: AbortSignal): Promise<ExitReply[]> {
-    return (await postJson<{ exits: ExitReply[] }>(this.path("exits"), body(range, { entities }), signal)).exits;
+  /** What exits cost by reason, and by what was left: its VM, vCPU or process. */
+  async exits(
+    range: Range,
+    entities: number[] | null,
+    by: "reason" | "vm" | "vcpu" | "process",
+    signal?: AbortSignal,
+  ): Promise<ExitReply[]> {
+    return (await postJson<{ exits: ExitReply[] }>(this.path("exits"), body(range, { entities, by }), signal)).exits;
   }
 
   async findings(signal?: AbortSignal): Promise<Finding[]> {

@@ -104,9 +104,8 @@ export interface Finding {
 }
 
 export interface ExitReply {
-  vcpu: number;
-  nested: number;
-  process: number;
+  /** The entity of the group; -1 where it is not known, or where nothing was told apart. */
+  who: number;
   isa: string;
   reason: number;
   name: string;
@@ -121,6 +120,7 @@ export interface ExitReply {
   p99_ns: string;
   max_ns: string;
   max_start_ns: string;
+  max_vcpu: number;
   histogram: { from_ns: string; count: number }[];
 }
 

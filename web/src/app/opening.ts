@@ -182,18 +182,24 @@ async function findAgain(): Promise<void> {
   }
 }
 
-/** Asks what sources there are; null, with the problem told, when there is no answer. */
+/** Asks what sources there are, until there is an answer; null, with the problem told, when it is a refusal. */
 export async function listSources(): Promise<readonly SourceSummary[] | null> {
-  try {
-    const reply = await getJson<SourcesReply>("/sources");
-    batch(() => {
-      version.value = reply.version;
-      sources.value = reply.sources;
-    });
-    return reply.sources;
-  } catch (error) {
-    problem.value =
-      error instanceof ApiError ? error.message : `The server does not answer: ${(error as Error).message}`;
-    return null;
+  for (;;) {
+    try {
+      const reply = await getJson<SourcesReply>("/sources");
+      batch(() => {
+        version.value = reply.version;
+        sources.value = reply.sources;
+        unreachable.value = false;
+      });
+      return reply.sources;
+    } catch (error) {
+      if (error instanceof ApiError) {
+        problem.value = error.message;
+        return null;
+      }
+      unreachable.value = true;
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
   }
 }

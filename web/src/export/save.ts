@@ -127,17 +127,14 @@ function timelineCells(timeline: TimelineModel): Cells {
   const begin = opened.distance(range.begin);
   const end = opened.distance(range.end);
   const out: Cells = [
-    [
-      ...["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"],
-      ...["counter", "low", "high", "mean", "values"],
-    ],
+    ["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"],
   ];
   for (const row of timeline.visible.peek()) {
     const curve = timeline.curves.picture(row.node, range, timeline.size.peek().width);
     for (const column of curve?.columns ?? [])
       out.push([
         ...[row.node.title, row.node.id, opened.moment(column.begin), opened.moment(column.end)],
-        ...["", "", "", "", "", "", "", ""],
+        ...Array.from({ length: 8 }, () => ""),
         ...[words.counter(row.node.counter), column.low, column.high, column.mean, column.values],
       ]);
     const segments = store.picture(row.node, range, timeline.size.peek().width);
@@ -159,7 +156,6 @@ function timelineCells(timeline: TimelineModel): Cells {
         words.evidence(segments.evidence[at] ?? 0),
         Math.round(segments.ns[at] ?? 0),
         String(segments.exact[at] === 1),
-        ...["", "", "", "", ""],
       ]);
     }
   }

@@ -16,11 +16,17 @@ import { RangeNote, useSubject } from "./scope";
 
 /** By what exits are told apart besides their reason. */
 const GROUPINGS = [
-  { id: "", title: "reason" },
+  { id: "reason", title: "reason" },
   { id: "vm", title: "reason and VM" },
   { id: "vcpu", title: "reason and vCPU" },
   { id: "process", title: "reason and process" },
 ] as const;
+
+export type By = (typeof GROUPINGS)[number]["id"];
+
+function byOf(text: string | undefined): By {
+  return GROUPINGS.find((grouping) => grouping.id === text)?.id ?? "reason";
+}
 
 interface ExitGroup {
   key: string;
@@ -31,25 +37,26 @@ interface ExitGroup {
   kernel: number;
   vmm: number;
   offCpu: number;
-  /** Only exact while one reply row is behind the group; else the largest of them. */
   p50: number;
   p99: number;
   max: number;
   maxStart: bigint;
   maxVcpu: number;
-  histogram: Map<number, number>;
-  merged: boolean;
+  histogram: ReadonlyMap<number, number>;
 }
 
 /** View 6: why vCPUs left guest code, and how long until they entered it again. */
 export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
   const range = useSubject(panel);
-  const by = panel.options["by"] ?? "";
-  const reply = useReply((signal) => source.exits(range, null, signal), [source, range], 200);
-  const hasProcesses = reply.value.value?.some((exit) => exit.process >= 0) ?? false;
-  const groups = useMemo(() => groupExits(source, reply.value.value ?? [], by), [source, reply.value.value, by]);
+  const by = byOf(panel.options["by"]);
+  const reply = useReply(
+    async (signal) => groupsOf(source, await source.exits(range, null, by, signal), by),
+    [source, range, by],
+    200,
+  );
+  const groups = reply.value.value ?? [];
   const total = groups.reduce((sum, group) => sum + group.ns, 0);
-  const columns = useMemo(() => columnsOf(total, by !== ""), [total, by]);
+  const columns = useMemo(() => columnsOf(total, by !== "reason"), [total, by]);
   const picked = useSignal("");
   const current = groups.find((group) => group.key === picked.value) ?? [...groups].sort((a, b) => b.ns - a.ns)[0];
   return (
@@ -69,13 +76,11 @@ export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
                 }))
               }
             >
-              {GROUPINGS.filter((grouping) => grouping.id !== "process" || hasProcesses || by === "process").map(
-                (grouping) => (
-                  <option key={grouping.id} value={grouping.id}>
-                    {grouping.title}
-                  </option>
-                ),
-              )}
+              {GROUPINGS.map((grouping) => (
+                <option key={grouping.id} value={grouping.id}>
+                  {grouping.title}
+                </option>
+              ))}
             </select>
           </label>
           <RangeNote source={source} panel={panel} />
@@ -92,7 +97,7 @@ export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
           onOpen={(row) => (picked.value = row.key)}
           isCurrent={(row) => row.key === current?.key}
           empty={reply.busy.value ? "…" : "No exits in this range."}
-          sortBy={by === "" ? 2 : 3}
+          sortBy={by === "reason" ? 2 : 3}
         />
         {current !== undefined && <Histogram panel={panel.id} source={source} group={current} />}
       </div>
@@ -100,57 +105,23 @@ export function ExitsView({ panel, source }: { panel: Panel; source: Source }) {
   );
 }
 
-function groupExits(source: Source, exits: readonly ExitReply[], by: string): ExitGroup[] {
-  const groups = new Map<string, ExitGroup>();
-  for (const exit of exits) {
-    const at = exit.nested >= 0 ? exit.nested : exit.vcpu;
-    const entity = source.entities.get(at);
-    const guest = entity === undefined ? undefined : source.entities.guestOf(entity);
-    const whoId = by === "vm" ? (guest?.id ?? -1) : by === "vcpu" ? at : by === "process" ? exit.process : -1;
-    const who = by === "" ? "" : whoId < 0 ? "not known" : source.entities.title(whoId);
-    const name = exit.name + (exit.reflected ? " (to L1)" : "");
-    const key = `${exit.isa} ${exit.reason} ${exit.reflected} ${whoId}`;
-    const known = groups.get(key);
-    const longer = known === undefined || Number(exit.max_ns) > known.max;
-    const histogram = known?.histogram ?? new Map<number, number>();
-    for (const bin of exit.histogram)
-      histogram.set(Number(bin.from_ns), (histogram.get(Number(bin.from_ns)) ?? 0) + bin.count);
-    groups.set(key, {
-      key,
-      name,
-      who,
-      histogram,
-      count: (known?.count ?? 0) + exit.count,
-      ns: (known?.ns ?? 0) + Number(exit.ns),
-      kernel: (known?.kernel ?? 0) + Number(exit.kernel_ns),
-      vmm: (known?.vmm ?? 0) + Number(exit.vmm_ns),
-      offCpu: (known?.offCpu ?? 0) + Number(exit.off_cpu_ns),
-      p50: Number(exit.p50_ns),
-      p99: Number(exit.p99_ns),
-      max: longer ? Number(exit.max_ns) : known.max,
-      maxStart: longer ? BigInt(exit.max_start_ns) : known.maxStart,
-      maxVcpu: longer ? at : known.maxVcpu,
-      merged: known !== undefined,
-    });
-  }
-  for (const group of groups.values()) {
-    if (!group.merged) continue;
-    group.p50 = quantile(group.histogram, 0.5);
-    group.p99 = Math.min(group.max, quantile(group.histogram, 0.99));
-  }
-  return [...groups.values()];
-}
-
-/** A quantile from bins by powers of two: the geometric middle of its bin. */
-export function quantile(histogram: ReadonlyMap<number, number>, share: number): number {
-  const bins = [...histogram].sort((a, b) => a[0] - b[0]);
-  const wanted = bins.reduce((sum, [, count]) => sum + count, 0) * share;
-  let sum = 0;
-  for (const [from, count] of bins) {
-    sum += count;
-    if (sum >= wanted) return Math.round(from * Math.SQRT2);
-  }
-  return 0;
+function groupsOf(source: Source, exits: readonly ExitReply[], by: By): ExitGroup[] {
+  return exits.map((exit) => ({
+    key: `${exit.isa} ${exit.reason} ${exit.reflected} ${exit.who}`,
+    name: exit.name + (exit.reflected ? " (to L1)" : ""),
+    who: by === "reason" ? "" : exit.who < 0 ? "not known" : source.entities.title(exit.who),
+    count: exit.count,
+    ns: Number(exit.ns),
+    kernel: Number(exit.kernel_ns),
+    vmm: Number(exit.vmm_ns),
+    offCpu: Number(exit.off_cpu_ns),
+    p50: Number(exit.p50_ns),
+    p99: Number(exit.p99_ns),
+    max: Number(exit.max_ns),
+    maxStart: BigInt(exit.max_start_ns),
+    maxVcpu: exit.max_vcpu,
+    histogram: new Map(exit.histogram.map((bin) => [Number(bin.from_ns), bin.count])),
+  }));
 }
 
 function columnsOf(total: number, who: boolean): TableColumn<ExitGroup>[] {
@@ -170,14 +141,6 @@ function columnsOf(total: number, who: boolean): TableColumn<ExitGroup>[] {
     tip,
     render: (row) => formatShare(row.ns > 0 ? value(row) / row.ns : 0),
   });
-  const approximate = (title: string, value: (row: ExitGroup) => number, tip: string): TableColumn<ExitGroup> => ({
-    title,
-    value,
-    numeric: true,
-    width: 12,
-    tip,
-    render: (row) => (row.merged ? "≈ " : "") + formatDuration(value(row)),
-  });
   return [
     { title: "Reason", value: (row) => row.name, width: 14, grow: 1 },
     ...(who ? [{ title: "Of", value: (row: ExitGroup) => row.who, width: 16, grow: 1.4 }] : []),
@@ -194,8 +157,8 @@ function columnsOf(total: number, who: boolean): TableColumn<ExitGroup>[] {
     share("Kernel", (row) => row.kernel, "Of its time: KVM on a CPU"),
     share("VMM", (row) => row.vmm, "Of its time: the VMM's own code on a CPU"),
     share("Off CPU", (row) => row.offCpu, "Of its time: without a CPU or asleep"),
-    approximate("Median", (row) => row.p50, "Half of them are shorter; ≈ where several rows were put together"),
-    approximate("p99", (row) => row.p99, "One in a hundred is longer"),
+    time("Median", (row) => row.p50, "Half of them are shorter"),
+    time("p99", (row) => row.p99, "One in a hundred is longer"),
     time("Longest", (row) => row.max, "The longest"),
   ];
 }

@@ -20,8 +20,8 @@ pub mod store;
 mod sums;
 
 pub use answers::{
-    ExitCosts, Finding, FindingKind, Listed, Taken, WaitCosts, events, exit_costs, findings, taken,
-    waits,
+    ExitCosts, ExitsBy, Finding, FindingKind, Listed, Taken, WaitCosts, events, exit_costs,
+    findings, taken, waits,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use event_json::{Numbers, event_json, push_integer, push_number};

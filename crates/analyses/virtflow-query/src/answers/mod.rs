@@ -9,7 +9,7 @@ mod waits;
 mod who;
 
 pub use events::{Listed, events};
-pub use exits::{ExitCosts, exit_costs};
+pub use exits::{ExitCosts, ExitsBy, exit_costs};
 pub use findings::{Finding, FindingKind, findings};
 pub use matrix::{Taken, taken};
 pub use waits::{WaitCosts, waits};

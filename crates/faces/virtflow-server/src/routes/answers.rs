@@ -7,9 +7,10 @@ use crate::extract::Body;
 use crate::reply::Failure;
 use axum::Json;
 use axum::extract::{Path, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use virtflow_query::{ExitCosts, exits};
+use virtflow_query::{ExitCosts, ExitsBy, exits};
 
 pub(super) async fn matrix(
     State(app): State<Arc<App>>,
@@ -55,14 +56,40 @@ pub(super) async fn waits(
     .await
 }
 
+/// By what exits are told apart besides their reason.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum By {
+    Reason,
+    Vm,
+    #[default]
+    Vcpu,
+    Process,
+}
+
+/// Exits of a stretch of time.
+#[derive(Debug, Deserialize)]
+pub(super) struct Exits {
+    #[serde(flatten)]
+    range: Range,
+    #[serde(default)]
+    by: By,
+}
+
 pub(super) async fn exits(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Body(asked): Body<Range>,
+    Body(asked): Body<Exits>,
 ) -> Result<Json<Value>, Failure> {
-    let (begin, end, entities) = asked.within_limits()?;
+    let (begin, end, entities) = asked.range.within_limits()?;
+    let by = match asked.by {
+        By::Reason => ExitsBy::Reason,
+        By::Vm => ExitsBy::Vm,
+        By::Vcpu => ExitsBy::Vcpu,
+        By::Process => ExitsBy::Process,
+    };
     answer(&app, &id, move |store| {
-        let costs = virtflow_query::exit_costs(store, entities.as_deref(), begin, end)?;
+        let costs = virtflow_query::exit_costs(store, entities.as_deref(), begin, end, by)?;
         let costs: Vec<Value> = costs.iter().map(exit).collect();
         Ok(Json(json!({ "exits": costs })))
     })
@@ -76,9 +103,7 @@ fn exit(costs: &ExitCosts) -> Value {
         .map(|(log2, count)| json!({ "from_ns": (1_i64 << log2).to_string(), "count": count }))
         .collect();
     json!({
-        "vcpu": costs.vcpu,
-        "nested": costs.nested,
-        "process": -1,
+        "who": costs.who,
         "isa": match costs.isa {
             exits::ISA_VMX => "vmx",
             exits::ISA_SVM => "svm",
@@ -97,6 +122,7 @@ fn exit(costs: &ExitCosts) -> Value {
         "p99_ns": costs.p99_ns.to_string(),
         "max_ns": costs.max_ns.to_string(),
         "max_start_ns": costs.max_start_ns.to_string(),
+        "max_vcpu": costs.max_vcpu,
         "histogram": histogram,
     })
 }

@@ -1,11 +1,14 @@
 //! Stores as a user makes and uses them.
 
 use crate::FIXTURES;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use virtflow_e2e::{programs, root};
+use virtflow_query::store::{EntityRecord, Piece, Store};
+use virtflow_query::{ExitCosts, ExitsBy, Kind, State, exit_costs};
 
 /// A directory for one test, and the program with a cache in it.
 struct Place {
@@ -352,6 +355,81 @@ fn a_view_is_drawn_without_a_browser() {
         errors.contains("the store has no virtual machine"),
         "{errors}"
     );
+}
+
+#[test]
+fn exits_are_of_whoever_had_the_virtual_processor() {
+    let place = Place::new();
+    let path = place.at("store");
+    place.said(&[
+        "analyze",
+        "fixtures/seed-nested",
+        "-o",
+        path.to_str().unwrap(),
+    ]);
+    let store = Store::open(&path).unwrap();
+    let (begin, end) = store.span().unwrap();
+    let of = |by| exit_costs(&store, None, begin, end, by).unwrap();
+    let count = |costs: &[ExitCosts]| -> u64 { costs.iter().map(|c| c.count).sum() };
+    let all = of(ExitsBy::Reason);
+    for by in [ExitsBy::Vm, ExitsBy::Vcpu, ExitsBy::Process] {
+        let split = of(by);
+        assert!(split.len() > all.len());
+        for whole in &all {
+            let parts = split.iter().filter(|c| {
+                (c.isa, c.reason, c.reflected) == (whole.isa, whole.reason, whole.reflected)
+            });
+            assert_eq!(parts.map(|c| c.ns).sum::<i64>(), whole.ns);
+        }
+        assert_eq!(count(&split), count(&all));
+    }
+    // Whose interval holds the moment, looked for in all of them.
+    let entity = |id: u32| &store.entities()[id as usize];
+    let is_process = |e: &&EntityRecord| Kind::from_code(e.kind) == Some(Kind::Process);
+    let processes: Vec<u32> = store
+        .entities()
+        .iter()
+        .filter(is_process)
+        .map(|e| e.entity)
+        .collect();
+    let mut had: HashMap<(u32, i32), Vec<Piece>> = HashMap::new();
+    for piece in store.intervals(&processes, begin, end).unwrap() {
+        let state = State::from_code(store.doing(piece.doing).state).unwrap();
+        if !matches!(
+            state,
+            State::Waiting | State::Off | State::ReadyInGuest | State::Unknown
+        ) {
+            let vm = entity(piece.lane.entity).vm.unwrap();
+            had.entry((vm, piece.lane.vcpu)).or_default().push(piece);
+        }
+    }
+    let mut expected: HashMap<i32, u64> = HashMap::new();
+    store
+        .exits(None, begin, end, |exit| {
+            if !exit.entered_again {
+                return;
+            }
+            let left = entity(u32::try_from(exit.nested).unwrap_or(exit.vcpu));
+            let key = (left.vm.unwrap(), i32::try_from(left.vcpu.unwrap()).unwrap());
+            let who: Vec<_> = had
+                .get(&key)
+                .into_iter()
+                .flatten()
+                .filter(|p| p.start <= exit.start && exit.start < p.end)
+                .collect();
+            assert!(who.len() <= 1, "one process at a time: {who:?}");
+            let who = who
+                .first()
+                .map_or(-1, |p| i32::try_from(p.lane.entity).unwrap());
+            *expected.entry(who).or_default() += 1;
+        })
+        .unwrap();
+    let mut found: HashMap<i32, u64> = HashMap::new();
+    for costs in of(ExitsBy::Process) {
+        *found.entry(costs.who).or_default() += costs.count;
+    }
+    assert_eq!(found, expected);
+    assert!(found.len() > 20 && found.get(&-1).copied().unwrap_or(0) < count(&all) / 4);
 }
 
 fn copy(from: &Path, to: &Path) {
