@@ -20,7 +20,7 @@ pub mod store;
 mod sums;
 
 pub use answers::{
-    ExitCosts, ExitsBy, Finding, FindingKind, Listed, Taken, WaitCosts, events, exit_costs,
+    ExitCosts, ExitsBy, Finding, FindingKind, Listed, Taken, WaitCosts, Who, events, exit_costs,
     findings, taken, waits,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};

@@ -6,6 +6,7 @@
 mod ids;
 mod intern;
 mod problem;
+mod quantity;
 mod sink;
 mod source;
 mod text;
@@ -14,6 +15,7 @@ mod time;
 pub use ids::{CpuId, EntityId, Tid};
 pub use intern::{Interner, NameId};
 pub use problem::{Place, Problem, ProblemKind, Problems};
+pub use quantity::{duration, duration_parts, number};
 pub use sink::{Edge, Entity, Exit, Interval, Sample, Sink};
 pub use source::{Fill, Loss, LossKind, RecordSource, Stamped, StreamCoverage};
 pub use text::text;

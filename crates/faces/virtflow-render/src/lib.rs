@@ -1,21 +1,18 @@
 //! Pictures of a store, for paper and for people without a browser: rows of lanes over one time
-//! axis, as SVG, PNG, or the same as CSV.
+//! axis, and tables, as SVG, PNG, or the same as CSV.
 //!
 //! They read when printed without colour: each state has a height and a pattern of its own, and the
 //! legend names those that occur.
 
-mod axis;
-mod legend;
 mod look;
+mod paper;
 mod png;
-mod rows;
-mod svg;
-mod table;
+mod tables;
+mod timeline;
 
-pub use rows::View;
-
-use rows::{Row, rows};
-use virtflow_query::store::{Piece, Store, StoreError};
+use tables::Answer;
+use timeline::Timeline;
+use virtflow_query::store::{Store, StoreError};
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +26,69 @@ pub enum RenderError {
     /// The picture cannot be made.
     #[error("cannot make the picture: {0}")]
     Picture(String),
+}
+
+impl RenderError {
+    fn nothing(request: &Request) -> Self {
+        let what = request.view.what();
+        Self::Nothing(request.vm.as_ref().map_or_else(
+            || format!("the store has no {what}"),
+            |vm| format!("no {what} of a VM named {vm}"),
+        ))
+    }
+}
+
+/// A view, as the page has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Virtual machines, their vCPUs, nested VMs and theirs.
+    Vms,
+    /// Guest processes by VM.
+    Processes,
+    /// Physical CPUs, interrupts, devices and host threads.
+    Resources,
+    /// What stands out.
+    Overview,
+    /// Where the time of each CPU, vCPU and process went.
+    Budgets,
+    /// What was waited for.
+    Waits,
+    /// Who kept whom from running.
+    Matrix,
+    /// What exits cost.
+    Exits,
+    /// What everything does at the beginning of the range.
+    States,
+}
+
+impl View {
+    /// What it draws, in words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Vms => "virtual machine",
+            Self::Processes => "guest process",
+            Self::Resources => "CPU or thread",
+            Self::Overview => "finding",
+            Self::Budgets | Self::States => "lane",
+            Self::Waits => "wait",
+            Self::Matrix => "pre-emption",
+            Self::Exits => "exit",
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Vms => "virtual machines",
+            Self::Processes => "guest processes",
+            Self::Resources => "host CPUs, devices and threads",
+            Self::Overview => "what stands out in all of it",
+            Self::Budgets => "where the time went",
+            Self::Waits => "what was waited for",
+            Self::Matrix => "who kept whom from running",
+            Self::Exits => "exits, by VM",
+            Self::States => "what everything does at the beginning",
+        }
+    }
 }
 
 /// What to draw.
@@ -52,16 +112,12 @@ pub struct Request {
 
 /// What was found, ready to be drawn.
 #[derive(Debug)]
-pub struct Picture<'a> {
-    store: &'a Store,
-    request: Request,
-    begin: i64,
-    end: i64,
-    rows: Vec<Row>,
-    /// Rows that there was no room for.
-    left_out: usize,
-    /// By lane and time.
-    pieces: Vec<Piece>,
+pub struct Picture<'a>(Content<'a>);
+
+#[derive(Debug)]
+enum Content<'a> {
+    Timeline(Timeline<'a>),
+    Answer(Answer),
 }
 
 impl<'a> Picture<'a> {
@@ -80,32 +136,21 @@ impl<'a> Picture<'a> {
                 "the range lies outside of what was recorded".to_owned(),
             ));
         }
-        let mut rows = rows(store, request.view, request.vm.as_deref(), begin, end);
-        if !rows.iter().any(|row| row.entity.is_some()) {
-            let what = request.vm.as_ref().map_or_else(
-                || format!("the store has no {}", request.view.what()),
-                |vm| format!("no {} of a VM named {vm}", request.view.what()),
-            );
-            return Err(RenderError::Nothing(what));
-        }
-        let left_out = rows.len().saturating_sub(request.rows);
-        rows.truncate(request.rows);
-        let lanes: Vec<u32> = rows.iter().filter_map(|row| row.entity).collect();
-        let view = store.viewport(&lanes, begin, end, axis::plot_width(request.width))?;
-        Ok(Self {
-            store,
-            request,
-            begin,
-            end,
-            rows,
-            left_out,
-            pieces: view.pieces,
-        })
+        let range = (begin, end);
+        Ok(Self(match request.view {
+            View::Vms | View::Processes | View::Resources => {
+                Content::Timeline(Timeline::new(store, request, range)?)
+            }
+            _ => Content::Answer(Answer::new(store, request, range)?),
+        }))
     }
 
     /// As SVG.
     pub fn svg(&self) -> String {
-        svg::draw(self)
+        match &self.0 {
+            Content::Timeline(timeline) => timeline.svg(),
+            Content::Answer(answer) => answer.svg(),
+        }
     }
 
     /// As PNG, `scale` pixels for each of the picture's.
@@ -121,6 +166,9 @@ impl<'a> Picture<'a> {
     /// # Errors
     /// Never in practice: it is written to memory.
     pub fn csv(&self) -> Result<String, RenderError> {
-        table::csv(self)
+        match &self.0 {
+            Content::Timeline(timeline) => timeline.csv(),
+            Content::Answer(answer) => answer.csv(),
+        }
     }
 }

@@ -189,8 +189,20 @@ pub(crate) enum RenderView {
     Vms,
     /// Guest processes by VM
     Processes,
-    /// Host CPUs and threads
+    /// Host CPUs, interrupts, frequencies, disks, network devices and threads
     Resources,
+    /// What stands out in all of the trace, as sentences
+    Overview,
+    /// Where the time of each CPU, vCPU and process went
+    Budgets,
+    /// What vCPUs and processes waited for
+    Waits,
+    /// Who kept whom from running
+    Matrix,
+    /// What exits cost, by VM
+    Exits,
+    /// What everything does at the beginning of the range
+    States,
 }
 
 /// `virtflow render`.

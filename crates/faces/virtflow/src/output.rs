@@ -1,6 +1,8 @@
 //! Writing to people and to programs.
 
 use std::io::Write;
+use virtflow_base::duration_parts;
+pub(crate) use virtflow_base::{duration, number};
 
 /// Says something on standard error; there is nobody to tell if that fails.
 pub(crate) fn complain(message: &str) {
@@ -47,45 +49,10 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A duration for people: three digits and a unit.
-pub(crate) fn duration(ns: i64) -> String {
-    let (value, unit) = parts(ns);
-    format!("{value} {unit}")
-}
-
 /// A duration for a column: like [`duration`], with units of one width.
 pub(crate) fn duration_cell(ns: i64) -> String {
-    let (value, unit) = parts(ns);
+    let (value, unit) = duration_parts(ns);
     format!("{value} {unit:<2}")
-}
-
-fn parts(ns: i64) -> (String, &'static str) {
-    let (sign, ns) = if ns < 0 {
-        ("-", ns.unsigned_abs())
-    } else {
-        ("", ns.unsigned_abs())
-    };
-    let (value, unit) = match ns {
-        0 => return ("0".to_owned(), "s"),
-        1..1_000 => return (format!("{sign}{ns}"), "ns"),
-        // What would be rounded up to 1000 of a unit is 1 of the next.
-        1_000..999_500 => (ns as f64 / 1e3, "us"),
-        999_500..999_500_000 => (ns as f64 / 1e6, "ms"),
-        _ => (ns as f64 / 1e9, "s"),
-    };
-    let digits = if value >= 99.95 {
-        0
-    } else if value >= 9.995 {
-        1
-    } else {
-        2
-    };
-    let value = format!("{value:.digits$}");
-    let whole = value.split('.').next().unwrap_or_default();
-    match whole.parse() {
-        Ok(whole) if whole >= 1000 => (format!("{sign}{}", number(whole)), unit),
-        _ => (format!("{sign}{value}"), unit),
-    }
 }
 
 /// A size in bytes for people.
@@ -117,32 +84,12 @@ pub(crate) fn per_cent(part: i64, whole: i64) -> String {
     share(part, whole).trim_end_matches(" %").to_owned()
 }
 
-/// A number with thousands set apart.
-pub(crate) fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_three_digits() {
-        assert_eq!(duration(999), "999 ns");
-        assert_eq!(duration(1_500), "1.50 us");
-        assert_eq!(duration(123_456_789), "123 ms");
-        assert_eq!(duration(12_345_678_901), "12.3 s");
-        assert_eq!(duration(-2_000_000), "-2.00 ms");
-        assert_eq!(duration(999_999), "1.00 ms");
-        assert_eq!(duration(2_952_467_000_000), "2,952 s");
+    fn durations_of_a_column_have_units_of_one_width() {
         assert_eq!(duration_cell(1_500_000_000), "1.50 s ");
     }
 
@@ -159,8 +106,6 @@ mod tests {
 
     #[test]
     fn numbers_and_shares() {
-        assert_eq!(number(1_234_567), "1,234,567");
-        assert_eq!(number(12), "12");
         assert_eq!(share(1, 3), "33.3 %");
         assert_eq!(share(0, 3), "0 %");
         assert_eq!(share(1, 100_000), "<0.1 %");

@@ -4,6 +4,7 @@ use super::matrix::{Taken, taken};
 use super::of_kinds;
 use super::who::Who;
 use rustc_hash::FxHashMap;
+use virtflow_base::duration;
 use virtflow_history::{Store, StoreError};
 use virtflow_model::{Kind, State};
 
@@ -113,22 +114,6 @@ fn share(part: i64, whole: i64) -> f64 {
     }
 }
 
-/// `12.3 ms`, `51 %`.
-fn time(ns: i64) -> String {
-    let (value, unit) = match ns {
-        ..=999 => return format!("{ns} ns"),
-        1_000..=999_999 => (ns as f64 / 1e3, "us"),
-        1_000_000..=999_999_999 => (ns as f64 / 1e6, "ms"),
-        _ => (ns as f64 / 1e9, "s"),
-    };
-    let digits = if value < 10.0 {
-        2
-    } else {
-        usize::from(value < 100.0)
-    };
-    format!("{value:.digits$} {unit}")
-}
-
 fn percent(share: f64) -> String {
     let value = share * 100.0;
     format!("{value:.*} %", usize::from(value < 10.0))
@@ -166,7 +151,7 @@ fn loss(store: &Store) -> Option<Finding> {
                 "stretches"
             }
         ),
-        detail: format!("{} of the processors' time lie in losses.", time(ns)),
+        detail: format!("{} of the processors' time lie in losses.", duration(ns)),
         entity: None,
         begin_ns: longest.begin_ns,
         end_ns: longest.end_ns,
@@ -195,11 +180,11 @@ fn longest(lost: &[Taken], who: &Who<'_>) -> Option<Finding> {
         title: format!(
             "The longest pre-emption: {} wanted to run for {} while {by} had the CPU.",
             who.name(worst.victim),
-            time(worst.longest_ns),
+            duration(worst.longest_ns),
         ),
         detail: format!(
             "It lost {} to it in {} stretches in all.",
-            time(worst.ns),
+            duration(worst.ns),
             worst.count
         ),
         entity: Some(worst.victim),
@@ -239,7 +224,7 @@ fn steal(store: &Store, lost: &[Taken], who: &Who<'_>, budgets: &Budgets) -> Opt
         title: format!(
             "The largest steal: {} lost {} ({} of its time) to {}{}.",
             who.name(victim),
-            time(ns),
+            duration(ns),
             percent(of),
             if own { "other vCPUs of " } else { "" },
             who.name(by),
@@ -274,16 +259,16 @@ fn nested(store: &Store, who: &Who<'_>, budgets: &Budgets) -> Option<Finding> {
         kind: FindingKind::Nested,
         title: format!(
             "Nesting: for {} of its own code, {} needed {} of hypervisors ({} of the two).",
-            time(guest),
+            duration(guest),
             who.vm_of(lane)
                 .map_or_else(|| who.name(lane), |vm| who.name(vm)),
-            time(ns),
+            duration(ns),
             percent(of),
         ),
         detail: format!(
             "{} in the host's hypervisor (L0), {} in the guest's (L1 and above).",
-            time(l0),
-            time(ns - l0)
+            duration(l0),
+            duration(ns - l0)
         ),
         entity: Some(lane),
         begin_ns: record.begin_ns,
@@ -315,7 +300,7 @@ fn unknown(store: &Store, who: &Who<'_>, budgets: &Budgets) -> Option<Finding> {
         title: format!(
             "Unknown: of {}, {} ({}) cannot be told.",
             who.name(entity),
-            time(ns),
+            duration(ns),
             percent(of)
         ),
         detail: format!(

@@ -13,6 +13,7 @@ pub use exits::{ExitCosts, ExitsBy, exit_costs};
 pub use findings::{Finding, FindingKind, findings};
 pub use matrix::{Taken, taken};
 pub use waits::{WaitCosts, waits};
+pub use who::Who;
 
 use virtflow_history::{Piece, Store};
 use virtflow_model::{Kind, State};

@@ -5,14 +5,16 @@ use virtflow_history::{EntityRecord, Store};
 use virtflow_model::Kind;
 
 /// Names for entities.
-pub(super) struct Who<'a> {
+#[derive(Debug)]
+pub struct Who<'a> {
     store: &'a Store,
     /// Virtual processors by machine and host thread.
     vcpus: FxHashMap<(u32, i32), u32>,
 }
 
 impl<'a> Who<'a> {
-    pub(super) fn new(store: &'a Store) -> Self {
+    /// Of this store.
+    pub fn new(store: &'a Store) -> Self {
         let all = store.entities().iter();
         let vcpus = all
             .filter(|e| e.kind == Kind::Vcpu.code())
@@ -28,7 +30,7 @@ impl<'a> Who<'a> {
     }
 
     /// The virtual processor that a thread is; any other entity is itself.
-    pub(super) fn resolve(&self, entity: i32) -> i32 {
+    pub fn resolve(&self, entity: i32) -> i32 {
         let thread = u32::try_from(entity).ok().and_then(|e| self.get(e));
         let vcpu = thread
             .filter(|e| e.kind == Kind::Thread.code())
@@ -49,7 +51,7 @@ impl<'a> Who<'a> {
     }
 
     /// What to call it.
-    pub(super) fn name(&self, entity: u32) -> String {
+    pub fn name(&self, entity: u32) -> String {
         let Some(record) = self.get(entity) else {
             return "nobody".to_owned();
         };
@@ -67,7 +69,15 @@ impl<'a> Who<'a> {
         match Kind::from_code(record.kind) {
             Some(Kind::Vcpu) => format!("vCPU{vcpu}{}", of(record.vm)),
             Some(Kind::NestedVcpu) => format!("the vCPU{}", of(record.vm)),
-            Some(Kind::NestedVm) => format!("nested VM {label}{}", of(record.parent)),
+            Some(Kind::NestedVm) => {
+                // Its label begins with that of the VM around it.
+                let own = label.rsplit('/').next().unwrap_or_default();
+                format!("nested VM {own}{}", of(record.parent))
+            }
+            // One of a virtual processor: what is left of its time.
+            Some(Kind::Process) if record.vcpu.is_some() => {
+                format!("{label}, vCPU{vcpu}{}", of(record.vm))
+            }
             Some(Kind::Process) => format!("process {label}{}", of(record.vm)),
             Some(Kind::Thread) => match record.tid {
                 Some(tid) if !label.ends_with(&format!(":{tid}")) => format!("{label}:{tid}"),

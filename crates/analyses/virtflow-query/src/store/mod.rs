@@ -11,8 +11,8 @@ pub use input::{Input, InputError};
 pub use make::{Making, make};
 pub use replay::{facts, replay, trace_of};
 pub use virtflow_history::{
-    Chunk, Cost, Direction, Doing, EdgeRecord, EntityRecord, ExitRecord, Lane, Manifest, Piece,
-    Store, StoreError, Viewport, Vocabulary, Written,
+    Chunk, Cost, Curves, Direction, Doing, EdgeRecord, EntityRecord, ExitRecord, Lane, Manifest,
+    Piece, Series, Store, StoreError, Summary, Viewport, Vocabulary, Written,
 };
 
 use virtflow_model::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};

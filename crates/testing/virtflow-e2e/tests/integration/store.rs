@@ -341,6 +341,30 @@ fn a_view_is_drawn_without_a_browser() {
         sums.len() > 3 && sums.values().sum::<i64>() >= 100_000_000,
         "{sums:?}"
     );
+    // Tables, too, and they add up.
+    for (view, shown) in [
+        ("overview", "The longest pre-emption"),
+        ("budgets", "preempted-l1"),
+        ("waits", "Ended by"),
+        ("matrix", "by whom"),
+        ("exits", "VMLOAD"),
+        ("states", "Evidence"),
+        ("resources", "host threads"),
+    ] {
+        let svg = draw(&format!("{view}.svg"), &["--view", view]);
+        let svg = String::from_utf8(svg).unwrap();
+        assert!(svg.contains(shown), "{view}");
+        assert!(draw(&format!("{view}.png"), &["--view", view]).starts_with(b"\x89PNG"));
+    }
+    let more = ["--view", "budgets", "--range", "9s..9.1s", "--vm", "145"];
+    let csv = String::from_utf8(draw("budgets.csv", &more)).unwrap();
+    let sum: i64 = csv
+        .lines()
+        .filter(|line| line.contains("145@1795381360396387133/vcpu:0,"))
+        .map(|line| line.split(',').nth(7).unwrap().parse::<i64>().unwrap())
+        .sum();
+    assert_eq!(sum, 100_000_000);
+    assert!(!csv.contains("vm:139"));
     let output = place.run(&["render", "fixtures/seed-nested", "-o", "picture.gif"]);
     assert_eq!(output.status.code(), Some(2));
     let output = place.run(&[

@@ -1,11 +1,11 @@
 //! What the bars mean: the states that occur.
 
-use crate::Picture;
+use super::Timeline;
 use crate::look::{Look, is_wait, look};
 use std::collections::BTreeMap;
 
 /// What a piece is called in a legend, and how it looks.
-pub(crate) fn of(picture: &Picture<'_>) -> Vec<(String, Look)> {
+pub(crate) fn of(picture: &Timeline<'_>) -> Vec<(String, Look)> {
     let mut time: BTreeMap<String, (i64, Look)> = BTreeMap::new();
     for piece in &picture.pieces {
         let (state, cause, level) = words(picture, piece.doing);
@@ -26,7 +26,7 @@ pub(crate) fn of(picture: &Picture<'_>) -> Vec<(String, Look)> {
 }
 
 /// State, cause and level of what was done, as the store calls them.
-pub(crate) fn words(picture: &Picture<'_>, doing: u32) -> (String, String, u8) {
+pub(crate) fn words(picture: &Timeline<'_>, doing: u32) -> (String, String, u8) {
     let doing = picture.store.doing(doing);
     let vocabulary = &picture.store.manifest().vocabulary;
     let name = |pairs: &[(u8, String)], code: u8| {

@@ -1,44 +1,26 @@
 //! Which rows a view has, in which order.
 
-use virtflow_query::Kind;
-use virtflow_query::store::{EntityRecord, Store};
+use crate::View;
+use virtflow_query::store::{EntityRecord, Series, Store};
+use virtflow_query::{Counter, Kind};
 
-/// A view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
-    /// Virtual machines, their vCPUs, nested VMs and theirs.
-    Vms,
-    /// Guest processes by VM.
-    Processes,
-    /// Physical CPUs and host threads.
-    Resources,
-}
-
-impl View {
-    /// What it draws, in words.
-    pub const fn what(self) -> &'static str {
-        match self {
-            Self::Vms => "virtual machine",
-            Self::Processes => "guest process",
-            Self::Resources => "CPU or thread",
-        }
-    }
-
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::Vms => "virtual machines",
-            Self::Processes => "guest processes",
-            Self::Resources => "host CPUs and threads",
-        }
-    }
-}
-
-/// A row: a heading, or an entity's lanes.
+/// A row.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) label: String,
     pub(crate) depth: usize,
-    pub(crate) entity: Option<u32>,
+    pub(crate) shown: Shown,
+}
+
+/// What a row has beside its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown {
+    /// Nothing: others stand below it.
+    Heading,
+    /// An entity's lanes.
+    Lanes(u32),
+    /// Values of a counter.
+    Curve(Series),
 }
 
 pub(crate) fn rows(store: &Store, view: View, vm: Option<&str>, begin: i64, end: i64) -> Vec<Row> {
@@ -55,13 +37,18 @@ pub(crate) fn rows(store: &Store, view: View, vm: Option<&str>, begin: i64, end:
                 let own = lists.of_kind(Kind::Interrupt, None);
                 let own = own.filter(|e| e.parent == Some(cpu.entity));
                 own.for_each(|interrupt| out.push(lane(interrupt, 1)));
+                curves(store, cpu.entity, 1, &mut out);
+            }
+            for device in store.entities().iter().filter(|e| is(e, Kind::Device)) {
+                heading(&device.label, 0, &mut out);
+                curves(store, device.entity, 1, &mut out);
             }
             heading("host threads", 0, &mut out);
             lists
                 .of_kind(Kind::Thread, None)
                 .for_each(|t| out.push(lane(t, 1)));
         }
-        View::Vms | View::Processes => {
+        _ => {
             let vms = lists.all.iter().filter(|e| is(e, Kind::Vm));
             for one in vms.filter(|e| vm.is_none_or(|wanted| named(e, wanted))) {
                 lists.vm(one, view, 0, &mut out);
@@ -71,12 +58,13 @@ pub(crate) fn rows(store: &Store, view: View, vm: Option<&str>, begin: i64, end:
     out
 }
 
-fn named(vm: &EntityRecord, wanted: &str) -> bool {
+/// Whether this is how somebody would name a VM.
+pub(crate) fn named(vm: &EntityRecord, wanted: &str) -> bool {
     let by_pid = wanted.parse().is_ok_and(|pid: i32| vm.pid == Some(pid));
     by_pid || vm.label.contains(wanted) || vm.key.contains(wanted)
 }
 
-const fn is(entity: &EntityRecord, kind: Kind) -> bool {
+pub(crate) const fn is(entity: &EntityRecord, kind: Kind) -> bool {
     entity.kind == kind.code()
 }
 
@@ -84,8 +72,23 @@ fn heading(label: &str, depth: usize, out: &mut Vec<Row>) {
     out.push(Row {
         label: label.to_owned(),
         depth,
-        entity: None,
+        shown: Shown::Heading,
     });
+}
+
+/// A row for each counter of an entity.
+fn curves(store: &Store, entity: u32, depth: usize, out: &mut Vec<Row>) {
+    for series in store.series().iter().filter(|s| s.entity == entity) {
+        let name = Counter::from_code(series.counter).map_or("counter", Counter::as_str);
+        out.push(Row {
+            label: name.to_owned(),
+            depth,
+            shown: Shown::Curve(Series {
+                entity,
+                counter: series.counter,
+            }),
+        });
+    }
 }
 
 fn lane(entity: &EntityRecord, depth: usize) -> Row {
@@ -107,7 +110,7 @@ fn lane(entity: &EntityRecord, depth: usize) -> Row {
     Row {
         label,
         depth,
-        entity: Some(entity.entity),
+        shown: Shown::Lanes(entity.entity),
     }
 }
 
