@@ -3,7 +3,7 @@
  *
  * usage: VIRTFLOW_URL=http://127.0.0.1:7711 npm run shots -- [DIRECTORY [SOURCE]]
  *
- * DIRECTORY is docs/page unless given, SOURCE is seed-nested.
+ * DIRECTORY is docs/page unless given, SOURCE is seed-nested; the server has two-vms-network as well.
  */
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -21,12 +21,13 @@ const begin = BigInt(source.begin_ns);
 const part = (from, to) => [begin + BigInt(from) * 1_000_000n, begin + BigInt(to) * 1_000_000n];
 const WHOLE = null;
 
-/** Name, views, what is visible, what is selected, theme, and what is done before the picture is taken. */
+/** Name, views, what is visible, what is selected, theme, what is done before the picture is taken, and of which source. */
 const SHOTS = [
   ["overview", "overview", WHOLE, null, "dark"],
   ["vms", "vms*0.80;processes", part(3000, 3120), part(3040, 3070), "dark"],
   ["processes", "processes", part(3000, 3300), null, "dark"],
   ["resources", "resources,absent=hide", part(3000, 3060), null, "dark"],
+  ["devices", "resources", WHOLE, null, "dark", undefined, "two-vms-network"],
   ["budgets", "budgets", WHOLE, null, "dark", wide],
   ["waits", "waits", WHOLE, null, "dark"],
   ["taken", "overview|taken", WHOLE, null, "dark", lastNested],
@@ -66,9 +67,9 @@ async function reduced(page, png) {
 
 mkdirSync(directory, { recursive: true });
 const browser = await launch();
-for (const [file, views, visible, selected, theme, act] of SHOTS) {
+for (const [file, views, visible, selected, theme, act, of] of SHOTS) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: theme });
-  const link = new URLSearchParams({ source: source.name, views, time: "seconds" });
+  const link = new URLSearchParams({ source: of ?? source.name, views, time: "seconds" });
   if (visible !== WHOLE) {
     link.set("visStart", String(visible[0]));
     link.set("visEnd", String(visible[1]));

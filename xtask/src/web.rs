@@ -118,22 +118,52 @@ fn size(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn browser(web: &Path, rest: &[String]) -> Result<ExitCode> {
-    if !Path::new(CHROMIUM).exists() {
-        say("installing Chromium");
-        let installed = ["update", "install"].iter().all(|step| {
-            let mut apt = Command::new("apt-get");
-            apt.args(["-qq", "-y", step]);
-            if *step == "install" {
-                apt.arg("chromium");
-            }
-            apt.stdout(Stdio::null());
-            apt.status().is_ok_and(|status| status.success())
-        });
-        if !installed || !Path::new(CHROMIUM).exists() {
-            say("SKIPPED: there is no /usr/bin/chromium, and it cannot be installed here");
-            return Ok(ExitCode::SUCCESS);
+/// Whether there is a browser; it is installed where that is possible.
+fn chromium() -> bool {
+    if Path::new(CHROMIUM).exists() {
+        return true;
+    }
+    say("installing Chromium");
+    let installed = ["update", "install"].iter().all(|step| {
+        let mut apt = Command::new("apt-get");
+        apt.args(["-qq", "-y", step]);
+        if *step == "install" {
+            apt.arg("chromium");
         }
+        apt.stdout(Stdio::null());
+        apt.status().is_ok_and(|status| status.success())
+    });
+    let found = installed && Path::new(CHROMIUM).exists();
+    if !found {
+        say("SKIPPED: there is no /usr/bin/chromium, and it cannot be installed here");
+    }
+    found
+}
+
+/// How long frames take while the timeline of a large store is moved about.
+pub(crate) fn frames(program: &Path, store: &Path) -> Result<()> {
+    let web = repo::root().join("web");
+    install(&web)?;
+    if !chromium() {
+        return Ok(());
+    }
+    let server = Server::start(program, &[store.to_owned()])?;
+    let status = Command::new("npm")
+        .args(["run", "--silent", "frames", "--"])
+        .args(["--views", "resources", "--open", "--seconds", "4"])
+        .current_dir(&web)
+        .env("VIRTFLOW_URL", server.address())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        bail!("the page could not be tried")
+    }
+}
+
+fn browser(web: &Path, rest: &[String]) -> Result<ExitCode> {
+    if !chromium() {
+        return Ok(ExitCode::SUCCESS);
     }
     let program = repo::test_binary("virtflow")?;
     let mut traces: Vec<PathBuf> = FIXTURES.iter().map(|f| repo::root().join(f)).collect();

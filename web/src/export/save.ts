@@ -7,6 +7,7 @@ import { SvgSurface } from "../surface/svg";
 import { PAPER, treeWidth } from "../timeline/inks";
 import { seen } from "../timeline/legend-items";
 import type { TimelineModel } from "../timeline/model";
+import { scaleText } from "../timeline/curve-store";
 import { paintEdges } from "../timeline/arrows";
 import { axisDay, paintAxis } from "../timeline/axis";
 import { paintRows } from "../timeline/bars";
@@ -99,6 +100,12 @@ function paintPicture(surface: Surface, scene: Scene): void {
       room: tree - indent - 6,
       bold: row.node.children.length > 0,
     });
+    const curve = scene.curve(row);
+    if (curve !== null)
+      surface.text(tree - 6, rowsTop + index * ROW_HEIGHT + 15, scaleText(curve), inks.faint, {
+        align: "right",
+        size: 10,
+      });
   });
   items.forEach(({ title, look }, index) => {
     const x = 8 + (index % perRow) * 150;

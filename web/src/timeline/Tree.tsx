@@ -1,7 +1,8 @@
 import { shorten } from "../api/entities";
 import { Icon } from "../app/icons";
 import type { Panel } from "../app/layout";
-import { activePanel, currentRow, pins } from "../app/session";
+import { activePanel, currentRow, pins, view } from "../app/session";
+import { scaleText } from "./curve-store";
 import { treeWidth } from "./inks";
 import type { TimelineModel } from "./model";
 import type { Row } from "./rows";
@@ -133,6 +134,7 @@ function TreeRow({
           <span class="twist" />
         )}
         <span class="tree-title">{row.pinned && parent !== "" && node.vcpu < 0 ? parent : node.title}</span>
+        {node.drawing === "curve" && <Scale model={model} row={row} />}
         {expandable && !row.open && node.drawing !== "merge" && (
           <span class="faint tree-count">{node.children.length}</span>
         )}
@@ -156,6 +158,13 @@ function TreeRow({
       </div>
     </div>
   );
+}
+
+/** How high a curve's row is. */
+function Scale({ model, row }: { model: TimelineModel; row: Row }) {
+  void model.stamp.value;
+  const picture = model.curves.picture(row.node, view.value, model.size.value.width);
+  return picture === null ? null : <span class="faint tree-scale">{scaleText(picture)}</span>;
 }
 
 function tipOf(model: TimelineModel, row: Row): string {

@@ -14,6 +14,11 @@ export interface CurvePicture {
   scale: number;
 }
 
+/** The height of the row in words. */
+export function scaleText({ columns, look, scale }: CurvePicture): string {
+  return columns.length === 0 ? "none" : `≤ ${look.format(scale)}`;
+}
+
 /** The curves of the visible rows. */
 export class CurveStore {
   readonly cache: RangeCache<readonly Curve[]>;

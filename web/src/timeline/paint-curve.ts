@@ -4,7 +4,7 @@ import { ROW_HEIGHT, type Scene } from "./scene";
 
 const CURVE_HEIGHT = 17;
 
-/** Paints a curve from its floor up; its greatest visible value is the row's height, and is written beside it. */
+/** Paints a curve from its floor up; its greatest visible value is the row's height, which is told beside its name. */
 export function paintCurve(
   surface: Surface,
   scene: Scene,
@@ -39,9 +39,4 @@ export function paintCurve(
       rect(0, heightOf(column.mean), strong);
     }
   }
-  const text = columns.length === 0 ? "none here" : `up to ${look.format(scale)}`;
-  const style = { size: 9.5, align: "right" as const, room: 160 };
-  const room = surface.measure(text, style);
-  surface.rect(left + width - room - 8, y + 2, room + 6, 12, inks.background, Pattern.Solid, 0.8);
-  surface.text(left + width - 5, y + 12, text, inks.faint, style);
 }

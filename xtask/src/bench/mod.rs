@@ -8,7 +8,7 @@
 mod measure;
 mod table;
 
-use crate::repo;
+use crate::{repo, web};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use measure::{Measured, measure};
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Instead, how quickly a generated store of so many intervals answers
     #[arg(long, value_parser = number)]
     store: Option<u64>,
+    /// With --store, also how long frames of the page take while it is moved about
+    #[arg(long, requires = "store")]
+    frames: bool,
     /// Over how many entities, for --store
     #[arg(long, default_value_t = 5000)]
     entities: u64,
@@ -80,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .clone()
         .unwrap_or_else(|| repo::target_dir().join("bench"));
     if let Some(intervals) = args.store {
-        store(args, intervals, &scratch)?;
+        store(args, intervals, &virtflow, &scratch)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.scale {
@@ -201,7 +204,7 @@ fn size(directory: &Path) -> Result<u64> {
 }
 
 /// A large store and how quickly it answers.
-fn store(args: &Args, intervals: u64, scratch: &Path) -> Result<()> {
+fn store(args: &Args, intervals: u64, virtflow: &Path, scratch: &Path) -> Result<()> {
     let place = scratch.join(format!("{intervals}-intervals"));
     say(&format!(
         "a store of {intervals} intervals over {} entities",
@@ -220,13 +223,18 @@ fn store(args: &Args, intervals: u64, scratch: &Path) -> Result<()> {
         .arg((args.rounds * 20).to_string())
         .arg(&place)
         .status()?;
+    let shown = if status.success() && args.frames {
+        web::frames(virtflow, &place)
+    } else {
+        Ok(())
+    };
     if place.exists() {
         fs::remove_dir_all(&place)?;
     }
     if !status.success() {
         bail!("the store's benchmark failed");
     }
-    Ok(())
+    shown
 }
 
 /// How many events virtflow counts in a trace.
