@@ -133,15 +133,18 @@ function timelineCells(timeline: TimelineModel): Cells {
   const range = view.peek();
   const begin = opened.distance(range.begin);
   const end = opened.distance(range.end);
-  const out: Cells = [
-    ["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"],
-  ];
-  for (const row of timeline.visible.peek()) {
+  const rows = timeline.visible.peek();
+  const counted = rows.some((row) => row.node.drawing === "curve");
+  const states = ["row", "key", "start_ns", "end_ns", "state", "cause", "level", "by", "confidence", "evidence", "ns", "exact"];
+  const counters = ["counter", "low", "high", "mean", "values"];
+  const none = counted ? counters.map(() => "") : [];
+  const out: Cells = [[...states, ...(counted ? counters : [])]];
+  for (const row of rows) {
     const curve = timeline.curves.picture(row.node, range, timeline.size.peek().width);
     for (const column of curve?.columns ?? [])
       out.push([
         ...[row.node.title, row.node.id, opened.moment(column.begin), opened.moment(column.end)],
-        ...Array.from({ length: 8 }, () => ""),
+        ...states.slice(4).map(() => ""),
         ...[words.counter(row.node.counter), column.low, column.high, column.mean, column.values],
       ]);
     const segments = store.picture(row.node, range, timeline.size.peek().width);
@@ -163,6 +166,7 @@ function timelineCells(timeline: TimelineModel): Cells {
         words.evidence(segments.evidence[at] ?? 0),
         Math.round(segments.ns[at] ?? 0),
         String(segments.exact[at] === 1),
+        ...none,
       ]);
     }
   }
