@@ -25,10 +25,30 @@ use carried::Carried;
 use rustc_hash::FxHashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// Tables whose footers are kept open at most; beyond that all are forgotten and opened anew.
 const OPEN_MAX: usize = 2048;
+
+/// Threads that read for each processor: most of a first look is waiting for the disk.
+const READERS_PER_CPU: usize = 3;
+
+/// Threads of their own for pictures.
+static READERS: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
+    let threads = rayon::current_num_threads() * READERS_PER_CPU;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.thread_name(|at| format!("store-reader-{at}"))
+        .build()
+        .ok()
+});
+
+/// Runs something that reads many files at once.
+fn reading<T: Send>(read: impl FnOnce() -> T + Send) -> T {
+    match &*READERS {
+        Some(readers) => readers.install(read),
+        None => read(),
+    }
+}
 
 /// The tables that have a file per chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -84,10 +84,12 @@ impl Store {
         let pixel = end.saturating_sub(begin) / i64::from(pixels.max(1));
         let log2 = u8::try_from(pixel.max(1).ilog2()).unwrap_or(62);
         let chunks: Vec<_> = self.chunks_of(begin, end).collect();
-        let found: Vec<_> = chunks
-            .par_iter()
-            .map(|chunk| self.of_chunk(chunk, &wanted, begin, end, log2))
-            .collect::<Result<_, _>>()?;
+        let found: Vec<_> = super::reading(|| {
+            chunks
+                .par_iter()
+                .map(|chunk| self.of_chunk(chunk, &wanted, begin, end, log2))
+                .collect::<Result<_, StoreError>>()
+        })?;
         let mut lanes: BTreeMap<Lane, Found> = BTreeMap::new();
         let carried = self.carried()?;
         for entity in wanted.iter() {
