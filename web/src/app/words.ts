@@ -7,6 +7,7 @@ export const STATE_WORDS: Readonly<Record<string, string>> = {
   runnable: "Wants the CPU after it was woken.",
   preempted: "Lost the CPU to somebody else while it wanted to run.",
   sleeping: "A host thread sleeps.",
+  uninterruptible: "A host thread sleeps so that no signal wakes it: for a disk or a lock, mostly.",
   guest: "A vCPU runs guest code.",
   hypervisor: "The host's KVM works for a vCPU; the cause is the exit's class.",
   vmm: "The VMM's own code runs; the cause is why KVM returned to it.",

@@ -37,6 +37,7 @@ const ORDER = [
   "waiting",
   "halted",
   "sleeping",
+  "uninterruptible",
   "idle",
   "off",
 ];
@@ -55,6 +56,7 @@ const SHAPES: Record<string, [Pattern, number]> = {
   runnable: [Pattern.Falling, 0.55],
   preempted: [Pattern.Falling, 0.7],
   sleeping: [Pattern.Rising, 0.3],
+  uninterruptible: [Pattern.Rising, 0.42],
   guest: [Pattern.Solid, 1],
   hypervisor: [Pattern.Solid, 0.72],
   vmm: [Pattern.Level, 0.72],
@@ -87,6 +89,7 @@ const SAFE_STATES: Colors = {
   runnable: 0xe69f00,
   preempted: 0xd55e00,
   sleeping: 0x8d97a5,
+  uninterruptible: 0x8d97a5,
   guest: 0x009e73,
   hypervisor: 0x4f83cc,
   vmm: 0xa5416f,
@@ -117,6 +120,7 @@ const CLASSIC_STATES: Colors = {
   runnable: 0xc86400,
   preempted: 0xcf7f2f,
   sleeping: 0xc8c800,
+  uninterruptible: 0xc8a000,
   guest: 0x00c800,
   hypervisor: 0xb30606,
   vmm: 0x8b0000,
@@ -179,7 +183,7 @@ const CLASSIC_CAUSES: Colors = {
 const SAFE_HANDLERS: Colors = { irq: 0xcc79a7, softirq: 0xb8860b };
 const CLASSIC_HANDLERS: Colors = { irq: 0xc80064, softirq: 0xc89664 };
 
-const WAITS = new Set(["halted", "waiting", "sleeping", "blocked-on-host"]);
+const WAITS = new Set(["halted", "waiting", "sleeping", "uninterruptible", "blocked-on-host"]);
 
 /** Whether a state is a wait for something other than a processor. */
 export function isWait(state: string): boolean {

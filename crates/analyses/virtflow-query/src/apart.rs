@@ -49,9 +49,14 @@ pub(crate) struct Apart<S> {
 }
 
 impl<S: Sink + Send + 'static> Apart<S> {
-    pub(crate) fn new(mut sink: S) -> Self {
-        let (full, todo) = bounded::<Batch>(BATCHES);
-        let (done, empty) = bounded(BATCHES);
+    pub(crate) fn new(sink: S) -> Self {
+        Self::ahead_by(BATCHES, sink)
+    }
+
+    /// With room for so many batches, for a sink that now and then is busy for long.
+    pub(crate) fn ahead_by(batches: usize, mut sink: S) -> Self {
+        let (full, todo) = bounded::<Batch>(batches);
+        let (done, empty) = bounded(batches);
         let thread = std::thread::spawn(move || {
             for mut batch in todo {
                 batch.give(&mut sink);

@@ -20,8 +20,8 @@ pub mod store;
 mod sums;
 
 pub use answers::{
-    ExitCosts, ExitsBy, Finding, FindingKind, Listed, Taken, WaitCosts, Who, events, exit_costs,
-    findings, taken, waits,
+    CriticalPath, Done, ExitCosts, ExitsBy, Finding, FindingKind, Listed, Taken, WaitCosts, Who,
+    critical_path, events, exit_costs, findings, taken, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use event_json::{Numbers, event_json, push_integer, push_number};
@@ -45,6 +45,7 @@ pub use virtflow_events::{
     AnyEvent, Base, Counted, EventCount, FieldError, Item, OpenError, Recording, Scope, TraceInfo,
     Value,
 };
+pub use virtflow_graph::sums;
 pub use virtflow_model::{
     Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
 };

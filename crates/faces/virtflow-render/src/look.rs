@@ -55,6 +55,7 @@ pub(crate) fn look(state: &str, cause: &str, level: u8) -> Look {
         "halted" => (of_cause(cause), Rising, 0.4),
         "waiting" => (of_cause(cause), Rising, 0.36),
         "sleeping" => (of_cause(cause), Rising, 0.3),
+        "uninterruptible" => (of_cause(cause), Rising, 0.42),
         "blocked-on-host" => (of_cause(cause), Rising, 0.55),
         _ => (0x0099_9999, Level, 0.6),
     };
@@ -86,5 +87,8 @@ fn of_cause(cause: &str) -> u32 {
 
 /// Whether what was waited for is part of how it looks.
 pub(crate) fn is_wait(state: &str) -> bool {
-    matches!(state, "halted" | "waiting" | "sleeping" | "blocked-on-host")
+    matches!(
+        state,
+        "halted" | "waiting" | "sleeping" | "uninterruptible" | "blocked-on-host"
+    )
 }

@@ -4,13 +4,13 @@ use crate::args::{AnalyzeArgs, Format};
 use crate::output::{self, number, size};
 use crate::progress::Bar;
 use crate::{Finish, cache, rows};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-use virtflow_query::store::{Making, make};
+use virtflow_query::store::{Making, Manifest, Store, make};
 use virtflow_query::{Options, Progress, Recording};
 
 /// What `--format json` says.
@@ -116,4 +116,34 @@ pub(crate) fn stop_on_interrupt(progress: &Arc<Progress>) -> anyhow::Result<()> 
         asked = true;
     })?;
     Ok(())
+}
+
+/// The store at hand, the one that was kept, or a new one.
+pub(crate) fn analysed(trace: &Path, no_cache: bool, scratch: &Path) -> anyhow::Result<Store> {
+    if Manifest::is_store(trace) {
+        return Ok(Store::open(trace)?);
+    }
+    let recording = Recording::open(trace)?;
+    let options = Options::default();
+    let cache = if no_cache { None } else { cache::here() };
+    if let Some(store) = cache.as_ref().and_then(|c| c.find(&recording, &options)) {
+        return Ok(store);
+    }
+    let kept = cache.as_ref().and_then(|cache| {
+        std::fs::create_dir_all(cache.directory()).ok()?;
+        cache.place(&recording, &options)
+    });
+    let path = kept.unwrap_or_else(|| scratch.join("store"));
+    let bar = Bar::new(recording.bytes());
+    stop_on_interrupt(&bar.progress)?;
+    let made = make(&recording, &path, &options, &bar.progress, |_| ())?;
+    drop(bar);
+    match made {
+        Making::Done(..) => {}
+        Making::Stopped => bail!("stopped; nothing was kept"),
+    }
+    if let Some(cache) = cache {
+        cache.shrink(&path)?;
+    }
+    Ok(Store::open(&path)?)
 }

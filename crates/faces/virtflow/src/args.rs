@@ -35,6 +35,7 @@ impl Cli {
             Command::Counters(a) => a.input.strict,
             Command::Analyze(a) => a.strict,
             Command::Serve(_)
+            | Command::CriticalPath(_)
             | Command::Render(_)
             | Command::Cache { .. }
             | Command::Completions { .. }
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     /// Print every value of every counter (frequencies, disks' queues and latencies, packets) as CSV
     /// or JSON lines
     Counters(CountersArgs),
+    /// Say why a piece of work took as long as it did: whose time it was while it waited
+    CriticalPath(CriticalPathArgs),
     /// List or remove analyses that were kept
     Cache {
         /// What to do with them
@@ -362,6 +365,42 @@ pub(crate) struct CountersArgs {
     /// CSV or JSON lines
     #[arg(long, value_enum, default_value_t = RowsFormat::Csv)]
     pub(crate) format: RowsFormat,
+}
+
+/// `virtflow critical-path`.
+#[derive(Debug, Args)]
+pub(crate) struct CriticalPathArgs {
+    /// The trace's directory, or a store
+    pub(crate) trace: PathBuf,
+    /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name
+    #[arg(long, value_name = "WHO")]
+    pub(crate) of: String,
+    /// Only this stretch of time (as for report)
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) range: Option<String>,
+    /// Times of the day are local, not UTC
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// How many rows of each table to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    /// Text, JSON, or a graph for Graphviz
+    #[arg(long, value_enum, default_value_t = PathFormat::Text)]
+    pub(crate) format: PathFormat,
+    /// Do not keep the analysis, and do not use one that was kept
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+}
+
+/// How a critical path is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PathFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For Graphviz's dot
+    Dot,
 }
 
 /// A value that clap cannot check.

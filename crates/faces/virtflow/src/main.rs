@@ -4,6 +4,7 @@
 mod analyze;
 mod args;
 mod cache;
+mod critical;
 mod events;
 mod info;
 mod output;
@@ -67,6 +68,7 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
         Command::Events(args) => events::run(args),
         Command::Intervals(args) => rows::intervals(args),
         Command::Edges(args) => rows::edges(args),
+        Command::CriticalPath(args) => critical::run(args),
         Command::Counters(args) => rows::counters(args),
         Command::Completions { shell } => {
             clap_complete::generate(

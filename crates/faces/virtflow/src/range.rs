@@ -7,6 +7,7 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use virtflow_base::{Span, Timestamp};
+use virtflow_query::Facts;
 
 /// A range that cannot be understood.
 #[derive(Debug)]
@@ -113,6 +114,13 @@ fn time_of_day(text: &str, begins: Timestamp, local: bool) -> Option<Timestamp> 
     const A_DAY: i64 = 2 * HALF_A_DAY;
     let late = begins.as_nanos().saturating_sub(at) > HALF_A_DAY;
     Some(Timestamp::from_nanos(if late { at + A_DAY } else { at }))
+}
+
+/// The stretch that was asked for of what was recorded.
+pub(crate) fn of(range: Option<&str>, told: &[Facts], local: bool) -> Result<Span, RangeError> {
+    let begins = told.iter().filter_map(|facts| facts.begin_ns).min();
+    let begins = Timestamp::from_nanos(begins.unwrap_or_default());
+    parse(range, begins, local)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::Path;
 /// The name of the manifest in a store.
 pub const MANIFEST: &str = "manifest.json";
 /// The version of the format; another one is refused, with what to do.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// What a manifest says it is.
 const FORMAT: &str = "virtflow-store";
 

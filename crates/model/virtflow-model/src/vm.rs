@@ -176,7 +176,7 @@ impl<S: Sink> Model<S> {
         let uninterruptible = self.threads[x.0]
             .lane
             .as_ref()
-            .is_some_and(|l| l.status().cause == Cause::Uninterruptible);
+            .is_some_and(|l| l.status().state == State::Uninterruptible);
         let status =
             match self.vcpus[v.0].mode {
                 Mode::Hypervisor(Cause::ExitHlt) => Status::new(State::Halted, Evidence::HltSwitch),
@@ -318,7 +318,7 @@ impl<S: Sink> Model<S> {
         };
         match status.state {
             State::Runnable => lane.amend(|s| *s = status),
-            State::Sleeping => lane.amend(|s| {
+            State::Sleeping | State::Uninterruptible => lane.amend(|s| {
                 *s = Status::new(State::BlockedOnHost, Evidence::FirstEvent)
                     .because(Cause::NoEvidence);
             }),
@@ -738,7 +738,7 @@ fn as_vcpu(status: Status) -> Status {
     let (state, cause) = match status.state {
         State::Running if seen => (State::Vmm, Cause::VmmOther),
         State::Running => (State::Unknown, Cause::NoEvidence),
-        State::Sleeping => (State::BlockedOnHost, Cause::NoEvidence),
+        State::Sleeping | State::Uninterruptible => (State::BlockedOnHost, Cause::NoEvidence),
         other => (other, status.cause),
     };
     Status {

@@ -75,8 +75,10 @@ vocabulary! {
         Runnable = 3 "runnable",
         /// Lost the processor to somebody else while it wanted to run.
         Preempted = 4 "preempted",
-        /// A host thread sleeps.
+        /// A host thread sleeps; the cause is what ended it.
         Sleeping = 5 "sleeping",
+        /// A host thread sleeps so that no signal wakes it: for a disk or a lock, mostly.
+        Uninterruptible = 6 "uninterruptible",
         /// A virtual processor runs guest code.
         Guest = 10 "guest",
         /// The host's hypervisor works for a virtual processor; the cause is the exit's class.
@@ -163,7 +165,7 @@ vocabulary! {
         Irq = 30 "irq",
         /// Host soft interrupt.
         Softirq = 31 "softirq",
-        /// Uninterruptible sleep.
+        /// Uninterruptible sleep, as stores of earlier versions tell it.
         Uninterruptible = 32 "uninterruptible",
         /// Exit: the guest halted.
         ExitHlt = 40 "exit-hlt",
@@ -215,6 +217,25 @@ vocabulary! {
         VmmShutdown = 74 "vmm-shutdown",
         /// VMM: another reason.
         VmmOther = 75 "vmm-other",
+    }
+}
+
+impl State {
+    /// Whether a host thread sleeps.
+    pub const fn is_sleep(self) -> bool {
+        matches!(self, Self::Sleeping | Self::Uninterruptible)
+    }
+
+    /// Whether it waits for something to happen, which is what its cause is then.
+    pub const fn is_wait(self) -> bool {
+        matches!(
+            self,
+            Self::Sleeping
+                | Self::Uninterruptible
+                | Self::Halted
+                | Self::BlockedOnHost
+                | Self::Waiting
+        )
     }
 }
 

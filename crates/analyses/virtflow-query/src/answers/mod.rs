@@ -1,6 +1,7 @@
 //! Named answers out of a store: who took the processor from whom, what was waited for, what
 //! exits cost, the events themselves, and what stands out.
 
+mod critical;
 mod events;
 mod exits;
 mod findings;
@@ -8,6 +9,7 @@ mod matrix;
 mod waits;
 mod who;
 
+pub use critical::{CriticalPath, Done, critical_path, workers};
 pub use events::{Listed, events};
 pub use exits::{ExitCosts, ExitsBy, exit_costs};
 pub use findings::{Finding, FindingKind, findings};

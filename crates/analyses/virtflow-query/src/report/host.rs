@@ -173,10 +173,8 @@ impl ThreadReport {
             running_ns: budget.in_states(&[State::Running]),
             runnable_ns: budget.in_states(&[State::Runnable]),
             preempted_ns: budget.in_states(&[State::Preempted, State::Throttled]),
-            sleeping_ns: budget.in_states(&[State::Sleeping]),
-            uninterruptible_ns: budget.ns(|s| {
-                s.state == State::Sleeping && s.cause == virtflow_model::Cause::Uninterruptible
-            }),
+            sleeping_ns: budget.in_states(&[State::Sleeping, State::Uninterruptible]),
+            uninterruptible_ns: budget.in_states(&[State::Uninterruptible]),
             unknown_ns: budget.in_states(&[State::Unknown]),
         })
     }

@@ -14,6 +14,10 @@ use virtflow_events::Recording;
 use virtflow_history::{About, Loss, MachineEntry, Missing, StoreError, Writer, Written};
 use virtflow_model::{Counter, Kind, Options};
 
+/// Batches that the model may be ahead of the store: as long as it takes to write a chunk, some
+/// hundred milliseconds. They hold a quarter of a chunk's intervals.
+const AHEAD: usize = 256;
+
 /// A store that was made, or that was stopped on the way.
 #[derive(Debug)]
 pub enum Making {
@@ -69,7 +73,7 @@ pub fn make(
         let sink = Watched {
             failed: writer.failed(),
             progress,
-            sink: Apart::new(writer),
+            sink: Apart::ahead_by(AHEAD, writer),
         };
         let (sink, outcome) = analyze(recording, machine, options, sink, progress);
         writer = sink.sink.finish();

@@ -107,7 +107,7 @@ impl Buffer {
         number: u32,
         directory: &Path,
         doings: &Doings,
-        keeps_by: &impl Fn(u32) -> bool,
+        keeps_by: &(impl Fn(u32) -> bool + Sync),
         vocabulary: &Vocabulary,
     ) -> Result<Done, StoreError> {
         let order = by_lane(&self.rows);
@@ -119,23 +119,32 @@ impl Buffer {
             .copied()
             .filter(|&at| self.rows[at as usize].start < begin)
             .collect();
-        self.write_rows(&chunk_file(directory, "intervals", number), &order)?;
-        self.write_rows(&chunk_file(directory, "carried", number), &carried)?;
-        let mut levels = Levels::new(begin, end);
-        let lanes = self.lanes(&order, begin, doings, keeps_by, &mut levels);
-        let lod = levels.write(&chunk_file(directory, "lod", number))?;
         self.edges
             .sort_by_key(|edge| (edge.to.0, edge.to_time, edge.from.0));
-        let path = chunk_file(directory, "edges", number);
-        write_all(&path, &tables::EDGES, &self.edges, |some| {
-            columns::edges(some, vocabulary)
-        })?;
         self.exits
             .sort_by_key(|exit| (exit.vcpu.0, exit.span.start));
-        let path = chunk_file(directory, "exits", number);
-        write_all(&path, &tables::EXITS, &self.exits, |some| {
-            columns::exits(some, vocabulary)
-        })?;
+        let file = |table| chunk_file(directory, table, number);
+        // Two halves that cost about the same.
+        let (rows, sums) = rayon::join(
+            || {
+                self.write_rows(&file("intervals"), &order)?;
+                self.write_rows(&file("carried"), &carried)
+            },
+            || {
+                let mut levels = Levels::new(begin, end);
+                let lanes = self.lanes(&order, begin, doings, keeps_by, &mut levels);
+                let lod = levels.write(&file("lod"))?;
+                write_all(&file("edges"), &tables::EDGES, &self.edges, |some| {
+                    columns::edges(some, vocabulary)
+                })?;
+                write_all(&file("exits"), &tables::EXITS, &self.exits, |some| {
+                    columns::exits(some, vocabulary)
+                })?;
+                Ok::<_, StoreError>((lod, lanes))
+            },
+        );
+        rows?;
+        let (lod, lanes) = sums?;
         Ok(Done {
             chunk: Chunk {
                 number,

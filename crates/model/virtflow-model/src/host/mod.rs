@@ -36,6 +36,11 @@ const HISTORY_MAX: usize = 128;
 /// The states of a thread's `prev_state` that mean it sleeps, by whatever kernel wrote it; the
 /// marks for "was pre-empted" and for reporting lie above (include/linux/sched.h `TASK_REPORT`).
 const SLEEPING_STATES: u32 = 0xff;
+/// Soft interrupts by number (include/linux/interrupt.h): timers' and high-resolution timers',
+/// the network's, the block devices'.
+const TIMER_SOFTIRQS: [u32; 2] = [1, 8];
+const NET_SOFTIRQS: [u32; 2] = [2, 3];
+const BLOCK_SOFTIRQ: u32 = 4;
 /// `TASK_UNINTERRUPTIBLE`.
 const UNINTERRUPTIBLE: u32 = 0x2;
 /// `EXIT_DEAD`, `EXIT_ZOMBIE` and `TASK_DEAD` as they show in `prev_state`.

@@ -1,13 +1,13 @@
 //! The host's scheduler: switches, wake-ups, migrations.
 
 use super::{
-    CpuIx, Current, DEAD_STATES, SLEEPING_STATES, Sched, ThreadIx, UNINTERRUPTIBLE, WAITERS_MAX,
-    Wake,
+    BLOCK_SOFTIRQ, Context, CpuIx, Current, DEAD_STATES, NET_SOFTIRQS, SLEEPING_STATES, Sched,
+    TIMER_SOFTIRQS, ThreadIx, UNINTERRUPTIBLE, WAITERS_MAX, Wake,
 };
 use crate::lane::Status;
 use crate::model::Model;
-use crate::vocab::{Cause, Evidence, State};
-use virtflow_base::{CpuId, EntityId, Sink, Tid, Timestamp};
+use crate::vocab::{Cause, Confidence, EdgeKind, Evidence, State};
+use virtflow_base::{CpuId, Edge, EntityId, Sink, Tid, Timestamp};
 use virtflow_events::{Comm, KernelEvent as K};
 
 impl<S: Sink> Model<S> {
@@ -180,10 +180,12 @@ impl<S: Sink> Model<S> {
             let status = Status::new(State::Preempted, Evidence::SchedSwitch).by(by);
             self.thread_to(x, t, Sched::Preempted, status);
         } else {
-            let mut status = Status::new(State::Sleeping, Evidence::SchedSwitch);
-            if prev_state & UNINTERRUPTIBLE != 0 {
-                status = status.because(Cause::Uninterruptible);
-            }
+            let state = if prev_state & UNINTERRUPTIBLE != 0 {
+                State::Uninterruptible
+            } else {
+                State::Sleeping
+            };
+            let status = Status::new(state, Evidence::SchedSwitch);
             self.thread_to(x, t, Sched::Sleeping, status);
         }
         self.vcpu_switched_out(t, x, prev_state & SLEEPING_STATES != 0, by);
@@ -283,11 +285,51 @@ impl<S: Sink> Model<S> {
             self.lose_thread(t, x, Cause::Lost, Evidence::LossCounter);
             return;
         }
+        self.ended_by(t, x, &wake);
         self.wait_on(x, target);
         let by = target.and_then(|target| self.occupant(target));
         let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
         self.thread_to(x, t, Sched::Runnable, status);
         self.vcpu_woken(t, x, by);
+    }
+
+    /// Says what ended a thread's sleep: another thread that ran, or what an interrupt was about.
+    fn ended_by(&mut self, t: Timestamp, x: ThreadIx, wake: &Wake) {
+        let waker = match (wake.context, wake.waker) {
+            (None, Current::Thread(w)) if w != x => Some(self.threads[w.0].entity.id),
+            _ => None,
+        };
+        let cause = match (wake.context, wake.device) {
+            (None, _) if waker.is_some() => Cause::Task,
+            (None, _) => Cause::NoEvidence,
+            (Some(Context::Hrtimer(_)), _) => Cause::Timer,
+            (Some(Context::Softirq(vec)), _) if TIMER_SOFTIRQS.contains(&vec) => Cause::Timer,
+            (Some(_), Some(device)) => device,
+            (Some(Context::Softirq(BLOCK_SOFTIRQ)), None) => Cause::Disk,
+            (Some(Context::Softirq(vec)), None) if NET_SOFTIRQS.contains(&vec) => Cause::Net,
+            (Some(Context::Softirq(_)), None) => Cause::Softirq,
+            (Some(Context::Irq | Context::Vector), None) => Cause::Irq,
+        };
+        let woken = self.threads[x.0].entity.id;
+        if let Some(lane) = &mut self.threads[x.0].lane
+            && lane.status().state.is_sleep()
+        {
+            lane.amend(|status| {
+                status.cause = cause;
+                status.by = waker;
+            });
+        }
+        if let Some(waker) = waker {
+            self.sink.edge(&Edge {
+                from: waker,
+                from_time: t,
+                to: woken,
+                to_time: t,
+                kind: EdgeKind::WakeUp.code(),
+                confidence: Confidence::Proved.code(),
+                evidence: Evidence::SchedWaking.code(),
+            });
+        }
     }
 
     /// What device a thread was woken for: one that was at work in the waker's context, or the

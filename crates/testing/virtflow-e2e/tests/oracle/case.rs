@@ -154,6 +154,11 @@ impl Case {
     pub(crate) fn lossy(&self, t: i64) -> bool {
         self.lost.iter().any(|&(from, to)| from <= t && t <= to)
     }
+
+    /// Whether any were lost.
+    pub(crate) const fn has_losses(&self) -> bool {
+        !self.lost.is_empty()
+    }
 }
 
 /// A small machine: two processors, three VMs of which one runs a nested one.

@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     Rule {
         dialects: &["no-waking"],
         kind: "thread",
-        ours: &["sleeping"],
+        ours: &["sleeping", "uninterruptible"],
         truth: &["runnable"],
         ppm: 60,
         why: "without sched_waking a sleep ends at sched_wakeup",

@@ -95,6 +95,7 @@ impl<'a> Culprits<'a> {
         let blamed =
             matches!(at.ours.state, "preempted" | "runnable") && self.thread != "thread:-1";
         match at.ours.state {
+            "sleeping" | "uninterruptible" => wrong_end(case, at),
             "running" if at.ours.by == thread_of(case, at.truth.by) => None,
             "running" => Some(("running by another".into(), "running".into())),
             _ if !blamed => None,
@@ -146,6 +147,27 @@ impl<'a> Culprits<'a> {
             .max_by_key(|(end, _)| *end)
             .map(|(_, cpu)| cpu)
     }
+}
+
+/// What is wrong about what ended a sleep, of one whose end is seen.
+fn wrong_end(case: &Case, at: &Difference) -> Option<(String, String)> {
+    let (ours, truth) = (at.ours, at.truth);
+    let told = |cause: &str, by: &str| {
+        let by = if by.is_empty() { "" } else { " by somebody" };
+        format!("{} ended by {cause}{by}", ours.state)
+    };
+    // After a loss nobody knows who runs until something says so.
+    let unsaid = ours.cause == "no-evidence" && case.has_losses();
+    if ours.end != truth.end || truth.cause.is_empty() || unsaid {
+        return None;
+    }
+    // The truth tells what for, too, where a thread woke it: here it is the thread.
+    let by = thread_of(case, truth.by);
+    let cause = if by.is_empty() { truth.cause } else { "task" };
+    if ours.cause != cause {
+        return Some((told(ours.cause, ours.by), told(cause, by)));
+    }
+    (ours.by != by).then(|| (format!("{} ended by another", ours.state), told(cause, by)))
 }
 
 /// A virtual processor's key as its thread's.

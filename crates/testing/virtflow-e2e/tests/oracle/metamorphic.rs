@@ -229,7 +229,11 @@ fn apart(half: &Lanes, whole: &Lanes, cut: i64, host: bool) -> Apart {
         let other = others.find(|other| other.key == lane.key && other.vcpu == lane.vcpu);
         let Some(other) = other else { continue };
         walk(other, lane, other.begin(), other.end(), |at| {
-            let same = at.ours.label() == at.truth.label() && at.ours.by == at.truth.by;
+            // Who ends a sleep is told at its end, which the first half has not seen.
+            let open = at.ours.end == cut && at.ours.cause.is_empty() && at.ours.by.is_empty();
+            let asleep = matches!(at.ours.state, "sleeping" | "uninterruptible");
+            let by = at.ours.by == at.truth.by || (open && asleep);
+            let same = at.ours.label() == at.truth.label() && by;
             // What ends a wait is another matter: it may lie beyond the cut.
             let waits = matches!(at.truth.state, "halted" | "waiting");
             let same = same || waits && at.ours.state == at.truth.state;

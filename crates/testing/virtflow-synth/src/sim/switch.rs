@@ -54,7 +54,7 @@ impl Sim<'_> {
         self.out.set_who(self.cpu, to);
         self.cpus[self.cpu].current = next;
         if let Some(prev) = prev {
-            self.put_off(prev, stays, next);
+            self.put_off(prev, prev_state, next);
         }
         let status = match next {
             Some(next) => Status::by("running", 0, self.threads[next].lane.key),
@@ -66,7 +66,8 @@ impl Sim<'_> {
         }
     }
 
-    fn put_off(&mut self, thread: usize, stays: bool, next: Option<usize>) {
+    fn put_off(&mut self, thread: usize, prev_state: i64, next: Option<usize>) {
+        let stays = matches!(prev_state, STILL_RUNNABLE | PREEMPTED);
         let by = match next {
             Some(next) => self.key_of(next),
             None => NOBODY,
@@ -85,7 +86,13 @@ impl Sim<'_> {
             Status::by("preempted", 0, by)
         } else {
             t.run = Run::Sleeping;
-            Status::new("sleeping", 0)
+            let deeply = prev_state == IN_DISK;
+            let state = if deeply {
+                "uninterruptible"
+            } else {
+                "sleeping"
+            };
+            Status::new(state, 0)
         };
         self.truth.set(&mut t.lane, at, status);
         if let Role::Vcpu(vcpu) = t.role {

@@ -1,0 +1,247 @@
+//! Lines a person can read, and any lines at all.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// Lines in memory: by worker, in time order.
+#[derive(Clone, Debug, Default)]
+struct Made {
+    lines: BTreeMap<char, Vec<Segment<char, char>>>,
+    asked: u64,
+    /// Who made whom.
+    makers: BTreeMap<char, char>,
+}
+
+impl Lines for Made {
+    type Worker = char;
+    type What = char;
+    type Error = ();
+
+    fn before(&mut self, worker: char, t: i64) -> Result<Option<Segment<char, char>>, ()> {
+        self.asked += 1;
+        let line = self.lines.get(&worker).map_or(&[][..], Vec::as_slice);
+        let at = line.partition_point(|s| s.begin < t);
+        let last = at.checked_sub(1).and_then(|at| line.get(at));
+        Ok(last.copied().filter(|s| s.end >= t))
+    }
+
+    fn born(&mut self, worker: char) -> Result<Option<(i64, char)>, ()> {
+        let first = self.lines.get(&worker).and_then(|line| line.first());
+        let maker = self.makers.get(&worker);
+        Ok(first.zip(maker).map(|(first, maker)| (first.begin, *maker)))
+    }
+
+    fn last_end(&mut self, worker: char, t: i64) -> Result<Option<i64>, ()> {
+        let line = self.lines.get(&worker).map_or(&[][..], Vec::as_slice);
+        Ok(line.iter().map(|s| s.end).rfind(|end| *end <= t))
+    }
+}
+
+/// `R10` runs until 10, `P12` is pre-empted until 12, `B20a` is blocked until `a` wakes it at 20,
+/// `T30` waits for a timer until 30, `-40` nothing is known until 40.
+fn lines(text: &[(char, &str)]) -> Made {
+    let mut made = Made::default();
+    for (worker, line) in text {
+        let mut at = 0;
+        for word in line.split_whitespace() {
+            let what = word.chars().next().unwrap();
+            let digits: String = word.chars().filter(char::is_ascii_digit).collect();
+            let end = digits.parse().unwrap();
+            let woken_by = word.chars().skip(1).find(char::is_ascii_lowercase);
+            if what != '-' {
+                made.lines.entry(*worker).or_default().push(Segment {
+                    begin: at,
+                    end,
+                    what,
+                    blocked: what == 'B' || what == 'T',
+                    runs: what == 'R',
+                    woken_by,
+                });
+            }
+            at = end;
+        }
+    }
+    made
+}
+
+/// `a:R0-10` and so on; `>` where it woke the next.
+fn path(made: &mut Made, worker: char, begin: i64, end: i64) -> String {
+    let path = critical_path(made, worker, begin, end).unwrap();
+    let step = |s: &Step<char, char>| {
+        let woke = s.woke.map_or_else(String::new, |w| format!(">{w}"));
+        format!(
+            "{}:{}{}-{}{woke}",
+            s.worker,
+            s.what.unwrap_or('?'),
+            s.begin,
+            s.end
+        )
+    };
+    path.steps.iter().map(step).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn one_worker_is_its_own_path() {
+    let mut made = lines(&[('a', "R10 P12 R20 T30 R40")]);
+    assert_eq!(
+        path(&mut made, 'a', 5, 35),
+        "a:R5-10 a:P10-12 a:R12-20 a:T20-30 a:R30-35"
+    );
+}
+
+#[test]
+fn a_wait_is_the_time_of_whoever_ended_it() {
+    let mut made = lines(&[('a', "R10 B30b P32 R40"), ('b', "R15 P20 R50")]);
+    assert_eq!(
+        path(&mut made, 'a', 0, 40),
+        "a:R0-10 b:R10-15 b:P15-20 b:R20-30>a a:P30-32 a:R32-40"
+    );
+}
+
+#[test]
+fn waits_in_waits_are_followed_no_further_back_than_they_began() {
+    let mut made = lines(&[
+        ('a', "R10 B50b R60"),
+        ('b', "R20 B40c R70"),
+        // What c did before 20 is not why a waited.
+        ('c', "R5 T30 R80"),
+    ]);
+    assert_eq!(
+        path(&mut made, 'a', 0, 60),
+        "a:R0-10 b:R10-20 c:T20-30 c:R30-40>b b:R40-50>a a:R50-60"
+    );
+}
+
+#[test]
+fn a_wait_that_does_not_end_in_the_range_is_a_wait() {
+    let mut made = lines(&[('a', "R10 B50b R60"), ('b', "R70")]);
+    assert_eq!(path(&mut made, 'a', 0, 40), "a:R0-10 a:B10-40");
+}
+
+#[test]
+fn what_nobody_knows_is_a_gap() {
+    let mut made = lines(&[('a', "R10 -20 R30 B50b"), ('b', "-40 R60")]);
+    assert_eq!(
+        path(&mut made, 'a', 0, 50),
+        "a:R0-10 a:?10-20 a:R20-30 b:?30-40 b:R40-50>a"
+    );
+    assert_eq!(path(&mut made, 'z', 3, 9), "z:?3-9");
+}
+
+#[test]
+fn before_it_was_made_it_is_its_makers_time() {
+    let mut made = lines(&[
+        ('a', "R10 B60c R70"),
+        ('b', "R15 P20 R40 T65"),
+        ('c', "-30 B35b R60"),
+    ]);
+    made.makers.insert('c', 'b');
+    assert_eq!(
+        path(&mut made, 'a', 0, 70),
+        "a:R0-10 b:R10-15 b:P15-20 b:R20-30>c b:R30-35>c c:R35-60>a a:R60-70"
+    );
+}
+
+#[test]
+fn whoever_does_not_run_wakes_nobody() {
+    let mut made = lines(&[('a', "R10 B30b R40"), ('b', "R20 T35 R50")]);
+    let path = critical_path(&mut made, 'a', 0, 40).unwrap();
+    assert_eq!(path.against_causality, 1);
+    assert_eq!(path.steps[1].what, Some('B'));
+    // Nor does anybody wake itself.
+    let mut made = lines(&[('a', "R10 B30a R40")]);
+    let path = critical_path(&mut made, 'a', 0, 40).unwrap();
+    assert_eq!((path.steps.len(), path.against_causality), (3, 1));
+}
+
+#[test]
+fn a_path_has_sums() {
+    let mut made = lines(&[('a', "R10 B30b R40"), ('b', "R15 P20 R50")]);
+    let path = critical_path(&mut made, 'a', 0, 40).unwrap();
+    let sums = sums(&path, |what| *what);
+    let told: Vec<_> = sums
+        .iter()
+        .map(|s| {
+            (
+                s.worker,
+                s.what,
+                s.ns,
+                s.steps,
+                s.longest_ns,
+                s.longest_begin,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ('a', Some('R'), 20, 2, 10, 0),
+            ('b', Some('R'), 15, 2, 10, 20),
+            ('b', Some('P'), 5, 1, 5, 15),
+        ]
+    );
+}
+
+/// Any lines: segments of any kind, with any wakers.
+fn any_lines() -> impl Strategy<Value = Made> {
+    let segment = (1_i64..40, 0_usize..6, 0_u8..4);
+    let line = prop::collection::vec(segment, 1..60);
+    prop::collection::vec(line, 1..5).prop_map(|workers| {
+        let count = u8::try_from(workers.len()).unwrap();
+        let name = |at: u8| char::from(b'a' + at % count);
+        let mut made = Made::default();
+        // Each but the first was made by the next, and the last by the first: in a ring.
+        for at in 0..count {
+            made.makers.insert(name(at), name(at + 1));
+        }
+        for (worker, line) in (0_u8..).zip(workers) {
+            let mut at = 0;
+            for (length, kind, by) in line {
+                let what = ['R', 'R', 'P', 'B', 'T', '-'][kind];
+                if what != '-' {
+                    made.lines.entry(name(worker)).or_default().push(Segment {
+                        begin: at,
+                        end: at + length,
+                        what,
+                        blocked: what == 'B' || what == 'T',
+                        runs: what == 'R',
+                        woken_by: (what == 'B').then(|| name(by)),
+                    });
+                }
+                at += length;
+            }
+        }
+        made
+    })
+}
+
+proptest! {
+    #[test]
+    fn steps_tile_the_range(
+        mut made in any_lines(),
+        begin in 0_i64..500,
+        length in 1_i64..800,
+    ) {
+        let end = begin + length;
+        let segments: usize = made.lines.values().map(Vec::len).sum();
+        let path = critical_path(&mut made, 'a', begin, end).unwrap();
+        let mut at = begin;
+        let mut open: HashMap<usize, char> = HashMap::new();
+        for step in &path.steps {
+            prop_assert_eq!(step.begin, at, "no gap, no overlap");
+            prop_assert!(step.end > step.begin);
+            at = step.end;
+            open.insert(step.depth, step.worker);
+            if let Some(woke) = step.woke {
+                // It ran when it woke somebody, and the path goes on outside.
+                prop_assert!(step.what == Some('R') || made.makers.get(&woke) == Some(&step.worker));
+                prop_assert!(woke != step.worker);
+            }
+        }
+        prop_assert_eq!(at, end);
+        prop_assert_eq!(path.steps.iter().map(|s| s.end - s.begin).sum::<i64>(), length);
+        // Linear: each segment is cut once by each wait around it at most.
+        prop_assert!(made.asked <= 8 * (segments as u64 + 4) * (segments as u64 + 4));
+    }
+}
