@@ -22,8 +22,8 @@ pub use counter::{Series, Summary};
 pub use doing::Doing;
 pub use error::StoreError;
 pub use manifest::{
-    Chunk, CounterEntry, FORMAT_VERSION, Loss, MANIFEST, MachineEntry, Manifest, Missing, Progress,
-    Samples, SourceFile, State,
+    Chunk, CounterEntry, FORMAT_VERSION, Group, Loss, MANIFEST, MachineEntry, Manifest, Missing,
+    Progress, Samples, SourceFile, State,
 };
 pub use read::{
     Cost, Curves, Direction, EdgeRecord, EntityRecord, ExitRecord, Lane, Piece, Store, Viewport,

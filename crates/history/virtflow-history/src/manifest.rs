@@ -7,7 +7,7 @@ use std::path::Path;
 /// The name of the manifest in a store.
 pub const MANIFEST: &str = "manifest.json";
 /// The version of the format; another one is refused, with what to do.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 /// What a manifest says it is.
 const FORMAT: &str = "virtflow-store";
 
@@ -107,6 +107,17 @@ pub struct Chunk {
     pub counters: Option<Samples>,
 }
 
+/// Chunks on end whose sums lie in one file, `sums/`, named by the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The number of the first chunk.
+    pub first: u32,
+    /// The number of the last.
+    pub last: u32,
+    /// The machine of all of them.
+    pub machine: u32,
+}
+
 /// A chunk's values of counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Samples {
@@ -174,6 +185,8 @@ pub struct Manifest {
     pub vocabulary: Vocabulary,
     /// The chunks, in the order in which they were written.
     pub chunks: Vec<Chunk>,
+    /// Chunks whose sums lie in one file.
+    pub groups: Vec<Group>,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -199,6 +212,7 @@ impl Manifest {
             counters: Vec::new(),
             vocabulary,
             chunks: Vec::new(),
+            groups: Vec::new(),
             progress: Progress::default(),
         }
     }

@@ -55,6 +55,7 @@ fn reading<T: Send>(read: impl FnOnce() -> T + Send) -> T {
 enum Chunked {
     Intervals,
     Lod,
+    Sums,
     Edges,
     Exits,
     Counters,
@@ -66,6 +67,7 @@ impl Chunked {
         match self {
             Self::Intervals => "intervals",
             Self::Lod => "lod",
+            Self::Sums => "sums",
             Self::Edges => "edges",
             Self::Exits => "exits",
             Self::Counters => "counters",
@@ -76,7 +78,7 @@ impl Chunked {
     fn schema(self) -> &'static SchemaRef {
         match self {
             Self::Intervals => &tables::INTERVALS,
-            Self::Lod => &tables::LOD,
+            Self::Lod | Self::Sums => &tables::LOD,
             Self::Edges => &tables::EDGES,
             Self::Exits => &tables::EXITS,
             Self::Counters => &tables::COUNTERS,

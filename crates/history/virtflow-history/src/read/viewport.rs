@@ -296,14 +296,15 @@ impl Store {
         })
     }
 
-    /// The sums of a whole chunk.
-    pub(super) fn totals_of_chunk(
+    /// The sums of a whole chunk (`Lod`) or group (`Sums`).
+    pub(super) fn totals(
         &self,
-        chunk: &Chunk,
+        which: Chunked,
+        number: u32,
         wanted: &Wanted,
         mut each: impl FnMut(Lane, Part),
     ) -> Result<(), StoreError> {
-        let table = self.table(Chunked::Lod, chunk.number)?;
+        let table = self.table(which, number)?;
         let Some(group) = group_of(&table, 0) else {
             return Ok(());
         };

@@ -45,6 +45,8 @@ pub(super) struct LaneRows {
 pub(super) struct Done {
     pub(super) chunk: Chunk,
     pub(super) lanes: Vec<LaneRows>,
+    /// Per lane and thing the time in the whole chunk.
+    pub(super) totals: Vec<LodRow>,
 }
 
 /// What came since the last chunk was closed.
@@ -133,18 +135,18 @@ impl Buffer {
             || {
                 let mut levels = Levels::new(begin, end);
                 let lanes = self.lanes(&order, begin, doings, keeps_by, &mut levels);
-                let lod = levels.write(&file("lod"))?;
+                let (lod, totals) = levels.write(&file("lod"))?;
                 write_all(&file("edges"), &tables::EDGES, &self.edges, |some| {
                     columns::edges(some, vocabulary)
                 })?;
                 write_all(&file("exits"), &tables::EXITS, &self.exits, |some| {
                     columns::exits(some, vocabulary)
                 })?;
-                Ok::<_, StoreError>((lod, lanes))
+                Ok::<_, StoreError>((lod, totals, lanes))
             },
         );
         rows?;
-        let (lod, lanes) = sums?;
+        let (lod, totals, lanes) = sums?;
         Ok(Done {
             chunk: Chunk {
                 number,
@@ -159,6 +161,7 @@ impl Buffer {
                 counters: None,
             },
             lanes,
+            totals,
         })
     }
 
@@ -354,8 +357,8 @@ impl Levels {
         }
     }
 
-    /// The totals first, then a row group for each level; which levels there are.
-    fn write(self, path: &Path) -> Result<Vec<u8>, StoreError> {
+    /// The totals first, then a row group for each level; which levels there are, and the totals.
+    fn write(self, path: &Path) -> Result<(Vec<u8>, Vec<LodRow>), StoreError> {
         let mut table = TableWriter::create(path, &tables::LOD)?;
         table.write(&batch(path, columns::lod(0, &self.totals))?)?;
         table.end_group()?;
@@ -366,6 +369,6 @@ impl Levels {
             table.end_group()?;
         }
         table.finish()?;
-        Ok(self.levels.into_keys().collect())
+        Ok((self.levels.into_keys().collect(), self.totals))
     }
 }

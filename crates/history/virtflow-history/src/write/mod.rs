@@ -4,6 +4,7 @@ mod chunk;
 mod columns;
 mod counters;
 mod directory;
+mod group;
 
 pub use directory::size;
 
@@ -86,6 +87,7 @@ pub struct Writer {
     doings: Doings,
     buffer: Buffer,
     counters: Counters,
+    group: group::Open,
     told: Option<Instant>,
     error: Option<StoreError>,
     failed: Arc<AtomicBool>,
@@ -110,6 +112,7 @@ impl Writer {
             doings: Doings::default(),
             buffer: Buffer::default(),
             counters: Counters::default(),
+            group: group::Open::default(),
             told: None,
             error: None,
             failed: Arc::default(),
@@ -169,6 +172,7 @@ impl Writer {
         self.first = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         self.buffer.begin_machine(machine.number);
         self.counters.begin_machine();
+        self.group.clear();
         self.manifest.machines.push(machine);
         self.keep(Self::tell);
     }
@@ -248,6 +252,9 @@ impl Writer {
                 &writer.manifest.vocabulary,
             )?;
             writer.manifest.counters = writer.counters.known.values().cloned().collect();
+            let path = writer.directory.path();
+            let group = writer.group.add(path, &done.chunk, &done.totals)?;
+            writer.manifest.groups.extend(group);
             writer.manifest.progress.complete_to_ns = Some(done.chunk.end_ns);
             writer.manifest.chunks.push(done.chunk);
             if writer
@@ -376,10 +383,11 @@ impl Sink for Writer {
 }
 
 /// The directories of the tables that have a file per chunk.
-pub(crate) const CHUNKED: [&str; 7] = [
+pub(crate) const CHUNKED: [&str; 8] = [
     "intervals",
     "carried",
     "lod",
+    "sums",
     "edges",
     "exits",
     "counters",
