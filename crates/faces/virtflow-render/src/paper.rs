@@ -82,6 +82,14 @@ impl Svg {
         self.0.push_str("</defs>\n");
     }
 
+    /// What the picture is of, and of what time.
+    pub(crate) fn title(&mut self, x: f64, title: &str, begin: i64, end: i64) {
+        self.text(x, 22.0, 15.0, INK, "bold", &cut(title, 100));
+        let seconds = (end - begin) as f64 / 1e9;
+        let range = format!("{begin} to {end} ns of the Unix epoch, {seconds:.9} s");
+        self.text(x, 38.0, 11.0, FAINT, "", &range);
+    }
+
     /// A bar as a state looks.
     pub(crate) fn bar(&mut self, x: f64, y: f64, wide: f64, tall: f64, look: &Look) {
         let color = look.color;

@@ -139,6 +139,14 @@ impl<'a> Shown<'a> {
         (state, Cause::from_code(cause).map_or("", Cause::as_str))
     }
 
+    /// Both, for people.
+    fn did(&self, what: Option<(u8, u8)>) -> String {
+        match self.words(what) {
+            (state, "") => state.to_owned(),
+            (state, cause) => format!("{state}: {cause}"),
+        }
+    }
+
     fn codes(&self, what: &Done) -> (u8, u8) {
         let doing = self.store.doing(what.doing);
         (doing.state, doing.cause)
@@ -248,12 +256,7 @@ impl<'a> Shown<'a> {
         let mut table = Table::new(2, ["who", "did what", "time", "share", "times", "longest"]);
         let all = sums(self.path, |what| self.codes(what));
         for sum in all.iter().take(args.top) {
-            let (state, cause) = self.words(sum.what);
-            let what = if cause.is_empty() {
-                state.to_owned()
-            } else {
-                format!("{state}: {cause}")
-            };
+            let what = self.did(sum.what);
             let own = sum.worker == self.worker;
             let tone = if own { Tone::Strong } else { Tone::Plain };
             table.row(
@@ -275,11 +278,7 @@ impl<'a> Shown<'a> {
         let mut steps: Vec<_> = self.path.steps.iter().collect();
         steps.sort_by_key(|step| (std::cmp::Reverse(step.end - step.begin), step.begin));
         for step in steps.iter().take(args.top.min(10)) {
-            let (state, cause) = self.words(step.what.as_ref().map(|what| self.codes(what)));
-            let what = match cause {
-                "" => state.to_owned(),
-                cause => format!("{state}: {cause}"),
-            };
+            let what = self.did(step.what.as_ref().map(|what| self.codes(what)));
             let at = format!("+{:.6} s", (step.begin - self.origin) as f64 / 1e9);
             let cells = [
                 at,

@@ -36,8 +36,8 @@ pub fn critical_path(
     virtflow_graph::critical_path(&mut lines, entity, begin, end)
 }
 
-/// Entities that somebody may mean: a number is a thread's or a VMM's vCPU's, anything else a key, or
-/// a part of a name. Those that did most come first.
+/// Entities that somebody may mean: a number is a host thread's, anything else a key, or a part of a
+/// name. Those that did most come first.
 pub fn workers(store: &Store, wanted: &str) -> Vec<u32> {
     let who = Who::new(store);
     let tid: Option<i32> = wanted.parse().ok();

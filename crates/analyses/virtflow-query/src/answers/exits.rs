@@ -2,6 +2,7 @@
 
 use crate::spread::{Precision, Spread};
 use rustc_hash::FxHashMap;
+use serde::Deserialize;
 use virtflow_history::{ExitRecord, Store, StoreError};
 use virtflow_model::{Kind, State};
 
@@ -9,7 +10,8 @@ use virtflow_model::{Kind, State};
 const LOOKED_UP: usize = 1 << 18;
 
 /// By what exits are told apart besides their reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ExitsBy {
     /// Nothing else.
     Reason,

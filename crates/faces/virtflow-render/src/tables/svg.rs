@@ -29,13 +29,7 @@ pub(super) fn draw(answer: &Answer) -> String {
     out.patterns(table.legend.iter().map(|(_, look)| look));
     let request = &answer.request;
     let title = format!("{}: {}", request.title, request.view.title());
-    out.text(MARGIN, 22.0, 15.0, INK, "bold", &cut(&title, 100));
-    let seconds = (answer.end - answer.begin) as f64 / 1e9;
-    let range = format!(
-        "{} to {} ns of the Unix epoch, {seconds:.9} s",
-        answer.begin, answer.end
-    );
-    out.text(MARGIN, 38.0, 11.0, FAINT, "", &range);
+    out.title(MARGIN, &title, answer.begin, answer.end);
 
     let columns = table.columns.iter().filter(|c| !c.title.is_empty());
     let whole: f64 = columns.map(|c| c.width).sum();

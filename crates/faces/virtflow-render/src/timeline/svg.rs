@@ -81,13 +81,7 @@ fn title(picture: &Timeline<'_>, out: &mut Svg) {
         picture.request.title,
         picture.request.view.title()
     );
-    out.text(MARGIN, 22.0, 15.0, INK, "bold", &cut(&title, 100));
-    let seconds = (picture.end - picture.begin) as f64 / 1e9;
-    let range = format!(
-        "{} to {} ns of the Unix epoch, {seconds:.9} s",
-        picture.begin, picture.end
-    );
-    out.text(MARGIN, 38.0, 11.0, FAINT, "", &range);
+    out.title(MARGIN, &title, picture.begin, picture.end);
 }
 
 /// The bars of an entity; its lanes share the row.

@@ -56,24 +56,13 @@ pub(super) async fn waits(
     .await
 }
 
-/// By what exits are told apart besides their reason.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum By {
-    Reason,
-    Vm,
-    #[default]
-    Vcpu,
-    Process,
-}
-
 /// Exits of a stretch of time.
 #[derive(Debug, Deserialize)]
 pub(super) struct Exits {
     #[serde(flatten)]
     range: Range,
     #[serde(default)]
-    by: By,
+    by: ExitsBy,
 }
 
 pub(super) async fn exits(
@@ -82,14 +71,8 @@ pub(super) async fn exits(
     Body(asked): Body<Exits>,
 ) -> Result<Json<Value>, Failure> {
     let (begin, end, entities) = asked.range.within_limits()?;
-    let by = match asked.by {
-        By::Reason => ExitsBy::Reason,
-        By::Vm => ExitsBy::Vm,
-        By::Vcpu => ExitsBy::Vcpu,
-        By::Process => ExitsBy::Process,
-    };
     answer(&app, &id, move |store| {
-        let costs = virtflow_query::exit_costs(store, entities.as_deref(), begin, end, by)?;
+        let costs = virtflow_query::exit_costs(store, entities.as_deref(), begin, end, asked.by)?;
         let costs: Vec<Value> = costs.iter().map(exit).collect();
         Ok(Json(json!({ "exits": costs })))
     })
