@@ -5,7 +5,7 @@ use crate::shapes::{self, Shape, Slots};
 use std::sync::Arc;
 use virtflow_base::{CpuId, Tid};
 use virtflow_ctf::{
-    Bound, EventClass, EventView, Extract, FieldPath, FieldType, Scope, Trace, Wanted,
+    Bound, EventClass, EventView, Extract, Field, FieldPath, FieldType, Scope, Trace, Wanted,
 };
 
 /// LTTng's prefixes of system calls' events, entry and exit.
@@ -121,10 +121,22 @@ fn slot(class: &EventClass, field: &str) -> Option<FieldPath> {
         Some(names) => (true, names),
         None => (false, field),
     };
-    let has = |name: &&str| {
-        class
-            .fields()
-            .is_some_and(|s| s.field(name).is_some_and(|f| readable(f.field_type())))
+    let has = |path: &&str| {
+        let mut names = path.split('.');
+        let first = names.next().zip(class.fields());
+        let first = first.and_then(|(name, fields)| fields.field(name));
+        let found = names.try_fold(first.map(Field::field_type), |ty, name| {
+            let inner = match ty? {
+                FieldType::Struct(fields) => fields.field(name)?.field_type(),
+                FieldType::Variant(variant) => {
+                    let mut options = variant.options().iter();
+                    options.find(|option| option.name() == name)?.field_type()
+                }
+                _ => return None,
+            };
+            Some(Some(inner))
+        });
+        found.flatten().is_some_and(readable)
     };
     match names.split('|').find(has) {
         Some(name) => Some(FieldPath::from(name)),

@@ -85,6 +85,9 @@ pub struct NetPacket {
     pub skb: u64,
     /// Its length in bytes.
     pub len: u32,
+    /// What names its TCP segment on the wire: a hash of addresses, ports, sequence numbers and
+    /// flags, the same wherever the segment is seen. 0 where the event tells no TCP header.
+    pub flow: u64,
     /// The network device.
     pub device: Text<16>,
 }

@@ -239,7 +239,7 @@ pub(super) const DEVICES: &[Shape] = &[
     Shape {
         names: &["net_dev_queue"],
         fields: PACKET,
-        build: |s| Some(K::NetQueue(s.packet())),
+        build: |s| Some(K::NetQueue(s.packet_with_headers())),
     },
     shape!(["net_dev_xmit"], ["skbaddr", "len", "?name", "?rc"], |s| {
         Some(K::NetXmit {
@@ -250,12 +250,12 @@ pub(super) const DEVICES: &[Shape] = &[
     Shape {
         names: &["net_if_receive_skb", "netif_receive_skb"],
         fields: PACKET,
-        build: |s| Some(K::NetReceive(s.packet())),
+        build: |s| Some(K::NetReceive(s.packet_with_headers())),
     },
     Shape {
         names: &["net_if_rx", "netif_rx"],
         fields: PACKET,
-        build: |s| Some(K::NetRx(s.packet())),
+        build: |s| Some(K::NetRx(s.packet_with_headers())),
     },
     shape!(["napi_poll"], ["dev_name"], |s| Some(K::NapiPoll {
         device: s.text(0)

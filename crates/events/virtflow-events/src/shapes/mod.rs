@@ -109,7 +109,15 @@ impl Slots<'_, '_> {
         NetPacket {
             skb: self.u64(0),
             len: self.u32(1),
+            flow: 0,
             device: self.text(2),
+        }
+    }
+    /// A packet whose event tells its headers ([`PACKET`]).
+    fn packet_with_headers(&self) -> NetPacket {
+        NetPacket {
+            flow: flow::of(self.0),
+            ..self.packet()
         }
     }
     fn namespace(&self, kind: NamespaceKind) -> K {
@@ -124,7 +132,7 @@ impl Slots<'_, '_> {
 
 const WAKE: &[&str] = &["tid|pid", "target_cpu", "?comm"];
 const BLOCK: &[&str] = &["dev", "sector", "nr_sector", "?tid"];
-const PACKET: &[&str] = &["skbaddr", "len", "?name"];
+const PACKET: &[&str] = flow::PACKET;
 const NAMESPACE: &[&str] = &["tid", "ns_inum", "?ns_level"];
 
 /// A shape without its fields' names.
@@ -138,6 +146,7 @@ macro_rules! shape {
     };
 }
 
+mod flow;
 mod host;
 mod kvm;
 mod statedump;

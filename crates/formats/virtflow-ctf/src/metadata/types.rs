@@ -153,6 +153,12 @@ impl IntType {
     pub(crate) const fn is_byte(&self) -> bool {
         self.size == 8 && self.align == 8
     }
+
+    /// Whether an array of it is whole bytes without gaps.
+    pub(crate) const fn is_words(&self) -> bool {
+        let bytes = self.size.is_multiple_of(8) && self.align.is_multiple_of(8);
+        bytes && (self.size as u64).is_multiple_of(self.align)
+    }
 }
 
 /// A floating point number; only those of 32 and 64 bits are decoded.

@@ -247,10 +247,18 @@ fn kind(ty: &FieldType) -> Kind {
             order: float.order,
         },
         FieldType::String(_) => Kind::Text,
-        FieldType::Array(array) => byte.map_or(Kind::Other, |int| Kind::Bytes {
-            len: array.len,
-            text: int.is_character(),
-        }),
+        FieldType::Array(array) => match (byte, element) {
+            (Some(int), _) => Kind::Bytes {
+                len: array.len,
+                text: int.is_character(),
+            },
+            // The halves of an IPv6 address: as they lie, in the order of the network.
+            (None, Some(int)) if int.is_words() => Kind::Bytes {
+                len: array.len.saturating_mul(u64::from(int.size / 8)),
+                text: false,
+            },
+            _ => Kind::Other,
+        },
         FieldType::Sequence(_) => byte.map_or(Kind::Other, |int| Kind::Sequence {
             text: int.is_character(),
         }),

@@ -183,7 +183,7 @@ impl<'a> EventView<'a> {
     }
 
     /// The bytes of the slot: a string without its NUL, an array or sequence of characters up to
-    /// the first NUL, one of other bytes whole.
+    /// the first NUL, one of other bytes whole, an array of wider integers as they lie.
     #[inline]
     pub fn bytes(&self, slot: usize) -> Option<&'a [u8]> {
         let (found, pos) = self.slot(slot)?;

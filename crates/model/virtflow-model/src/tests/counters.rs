@@ -114,6 +114,7 @@ fn packets_that_the_driver_did_not_take_were_not_sent() {
     let packet = |len| NetPacket {
         skb: 1,
         len,
+        flow: 0,
         device: Text::new(b"eth\xff"),
     };
     let sent = |len, taken| K::NetXmit {

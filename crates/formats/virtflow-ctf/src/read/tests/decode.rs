@@ -21,6 +21,8 @@ event { name = "net"; id = 300; stream_id = 0; fields := struct {
             integer { size = 4; align = 4; byte_order = be; } _version;
             integer { size = 4; align = 4; byte_order = be; } _ihl;
             integer { size = 16; align = 8; byte_order = be; base = 16; } _id;
+            integer { size = 16; align = 8; byte_order = be; base = 16; } _address[2];
+            integer { size = 12; align = 4; } _odd[2];
         } _ip;
     } _header;
     floating_point { exp_dig = 8; mant_dig = 24; align = 8; } _ratio; }; };
@@ -37,7 +39,8 @@ fn switch(comm: &str, tid: i32, state: u64) -> Vec<u8> {
 fn trace() -> (TestTrace, Arc<Trace>) {
     let open = b"/etc/passwd\0\xff\xff\xff\xff\x03abc\x34\x12";
     let ratio = 1.5_f32.to_le_bytes();
-    let ip = [&[1, 0x45, 0xab, 0xcd][..], &ratio].concat();
+    let address = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0];
+    let ip = [&[1, 0x45, 0xab, 0xcd][..], &address, &ratio].concat();
     let mut packet = LttngPacket::new(0x0fff_fff0, 0x2000_0000);
     packet.cpu = 9;
     let packet = packet
@@ -126,13 +129,20 @@ fn slots_inside_variants_come_and_go() {
         "header.ip.id",
         "ratio",
         "kind",
+        "header.ip.address",
+        "header.ip.odd",
     ];
-    let (events, _) = read_with(&trace, 0, &fields, TakeSlots(5));
+    let (events, _) = read_with(&trace, 0, &fields, TakeSlots(7));
     let with = &events[2].record;
-    assert_eq!(with.ints, [Some(4), Some(5), Some(0xabcd), None, Some(1)]);
+    let ints = [Some(4), Some(5), Some(0xabcd), None, Some(1), None, None];
+    assert_eq!(with.ints, ints);
     assert_eq!(with.float, Some(1.5));
+    // Whole bytes as they lie; elements with odd bits are no bytes.
+    assert_eq!(with.bytes[5].as_deref(), Some(&[0x20, 1, 0xd, 0xb8][..]));
+    assert_eq!((with.has[6], &with.bytes[6]), (true, &None));
     let without = &events[3].record;
-    assert_eq!(without.has, [false, false, false, true, true]);
+    let has = [false, false, false, true, true, false, false];
+    assert_eq!(without.has, has);
     assert_eq!((without.ints[4], without.float), (Some(0), Some(1.5)));
 }
 
