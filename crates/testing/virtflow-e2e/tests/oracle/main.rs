@@ -21,6 +21,7 @@ mod host;
 mod lanes;
 mod metamorphic;
 mod nested;
+mod paths;
 mod processes;
 mod threads;
 mod tiling;
