@@ -8,6 +8,7 @@ mod case;
 mod causes;
 mod cpu_time;
 mod culprits;
+mod edges;
 mod exits;
 mod goals;
 mod guestlog;
@@ -40,8 +41,11 @@ use std::process::{Command, ExitCode, Stdio};
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Folders with `trace/` and `truth.json`, or folders of such folders
-    #[arg(required = true)]
+    #[arg(required_unless_present = "generated")]
     dirs: Vec<PathBuf>,
+    /// Compare causal edges of generated traces, too
+    #[arg(long)]
+    generated: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -85,6 +89,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         report.pooled.push(pooled.table(&format!(
             "WAIT CAUSES OF ALL FOLDERS: macro recall {recall}"
         )));
+    }
+    if args.generated {
+        report.pooled.push(edges::table(&virtflow)?);
     }
     let text = match args.format {
         Format::Text => report.text(),

@@ -8,7 +8,7 @@ use crate::vm::{VcpuIx, VmIx};
 use crate::vocab::{Cause, Confidence, Evidence, State};
 use crate::waits::is_device;
 use rustc_hash::FxHashMap;
-use virtflow_base::{Edge, Interval, Sink, Timestamp};
+use virtflow_base::{Edge, EntityId, Interval, Sink, Timestamp};
 use virtflow_events::{ApicAccept, KernelEvent as K};
 
 /// `MSR_IA32_TSC_DEADLINE` (arch/x86/include/asm/msr-index.h).
@@ -55,6 +55,8 @@ pub(crate) struct Pending {
     injected: Option<u8>,
     kicked: bool,
     nmi: bool,
+    /// Whether an edge tells who raised the interrupt that ended it.
+    told: bool,
     /// The cause, once known, while it is not yet known whether anything was done after it.
     judged: Option<(Cause, Confidence, Evidence)>,
 }
@@ -70,6 +72,7 @@ impl<S: Sink> Model<S> {
             injected: None,
             kicked: false,
             nmi: false,
+            told: false,
             judged: None,
         });
     }
@@ -211,6 +214,17 @@ impl<S: Sink> Model<S> {
         vcpu.injections = vcpu.injections.saturating_add(1);
         let fresh = vcpu.accepted.len() < before || vcpu.accepts == 0;
         let fresh = reinjected != Some(true) && fresh;
+        let raised = vcpu
+            .raised
+            .iter()
+            .position(|(raised, ..)| *raised == vector);
+        if let Some(at) = raised {
+            let (_, by, since) = vcpu.raised.swap_remove(at);
+            if let Some(pending) = &mut vcpu.pending {
+                pending.told = true;
+            }
+            self.raised_edge(v, by, since, t, Evidence::InjectedVector);
+        }
         if fresh {
             self.guest_injected(t, v, vector);
         }
@@ -252,8 +266,46 @@ impl<S: Sink> Model<S> {
             }
         }
         if let Some(v) = target {
+            if own != Some(v) && self.cpus[c.0].contexts.is_empty() {
+                self.raised(t, v, x, vector, posted);
+            }
             self.accepted_by(t, v, delivery_mode, vector, posted);
         }
+    }
+
+    /// Thread `x` raised an interrupt of `v`.
+    fn raised(&mut self, t: Timestamp, v: VcpuIx, x: ThreadIx, vector: u8, posted: bool) {
+        let by = self.threads[x.0].entity.id;
+        let vcpu = &mut self.vcpus[v.0];
+        if posted {
+            if let Some(pending) = &mut vcpu.pending {
+                pending.told = true;
+            }
+            self.raised_edge(v, by, t, t, Evidence::AcceptedVector);
+        } else if vcpu.raised.len() < ACCEPTED_MAX
+            && !vcpu.raised.iter().any(|(raised, ..)| *raised == vector)
+        {
+            vcpu.raised.push((vector, by, t));
+        }
+    }
+
+    fn raised_edge(
+        &mut self,
+        v: VcpuIx,
+        from: EntityId,
+        from_time: Timestamp,
+        to_time: Timestamp,
+        evidence: Evidence,
+    ) {
+        self.sink.edge(&Edge {
+            from,
+            from_time,
+            to: self.vcpus[v.0].entity.id,
+            to_time,
+            kind: crate::EdgeKind::Injection.code(),
+            confidence: Confidence::Proved.code(),
+            evidence: evidence.code(),
+        });
     }
 
     /// `v` was woken from an interrupt in which somebody's APIC accepted a vector: it was its.
@@ -560,6 +612,9 @@ impl<S: Sink> Model<S> {
         else {
             return;
         };
+        if pending.told {
+            return;
+        }
         self.sink.edge(&Edge {
             from: self.threads[x.0].entity.id,
             from_time: at,

@@ -95,6 +95,8 @@ pub(crate) struct Vcpu {
     pub(crate) nested: Nested,
     /// Vectors its APIC accepted and KVM has not injected yet.
     pub(crate) accepted: Vec<u8>,
+    /// Of those, what another thread raised, and when.
+    pub(crate) raised: Vec<(u8, EntityId, Timestamp)>,
     /// How many it accepted, and how many were injected into it.
     pub(crate) accepts: u32,
     pub(crate) injections: u32,
@@ -535,6 +537,7 @@ impl<S: Sink> Model<S> {
             pending: None,
             nested: Nested::default(),
             accepted: Vec::new(),
+            raised: Vec::new(),
             accepts: 0,
             injections: 0,
             sent_ipi: false,
