@@ -367,6 +367,8 @@ vocabulary! {
         AfterProcess = 41 "after-process",
         /// The request that a disk completed right before, and who had issued it.
         BlockRequest = 44 "block-request",
+        /// The TCP segment that came in right before, and who had sent it.
+        Segment = 45 "segment",
         /// The process left at an interrupt without waiting.
         TimeSlice = 42 "time-slice",
         /// A program that the process had started during the wait ran right before it was back.

@@ -2,16 +2,18 @@
 
 use super::{CpuIx, Current};
 use crate::model::Model;
-use crate::vocab::{Counter, Kind};
+use crate::vocab::{Confidence, Counter, EdgeKind, Evidence, Kind};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
-use virtflow_base::{CpuId, EntityId, Sample, Sink, Timestamp};
-use virtflow_events::{BlockRequest, KernelEvent as K, Text};
+use virtflow_base::{CpuId, Edge, EntityId, Sample, Sink, Timestamp};
+use virtflow_events::{BlockRequest, KernelEvent as K, NetPacket, Text};
 
 /// Disks and network devices that are told apart.
 const DEVICES_MAX: usize = 1 << 12;
 /// Requests that are followed from their issue to their completion, of all disks together.
 const REQUESTS_MAX: usize = 1 << 16;
+/// TCP segments that are followed from their sender to whom they reach on the same host: most leave it.
+const SEGMENTS_MAX: usize = 1 << 14;
 /// Bytes of a sector, whatever the disk's own are (include/linux/blk_types.h `SECTOR_SIZE`).
 const SECTOR_BYTES: i64 = 512;
 /// Bits of a device number that are the minor's (include/linux/kdev_t.h `MINORBITS`).
@@ -45,6 +47,15 @@ pub(crate) struct Served {
     pub(crate) issued: Option<(Timestamp, Option<EntityId>)>,
 }
 
+/// A segment that has come in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) device: EntityId,
+    pub(crate) at: Timestamp,
+    /// Who of this host had sent it, and when.
+    pub(crate) sent: Option<(EntityId, Timestamp)>,
+}
+
 #[derive(Debug)]
 struct Device {
     entity: EntityId,
@@ -61,6 +72,8 @@ pub(crate) struct Devices {
     called: FxHashMap<u32, Text<24>>,
     /// By disk and first sector.
     requests: FxHashMap<(u32, u64), Request>,
+    /// Who sent which TCP segment, and when, until it comes in.
+    segments: FxHashMap<u64, (EntityId, Timestamp)>,
     /// How many processors lose events at the moment: each may have told of any request.
     lossy: u32,
 }
@@ -99,8 +112,10 @@ impl<S: Sink> Model<S> {
             K::BlockIssue(request) => self.issued(t, c, request),
             K::BlockRequeue(request) => self.requeued(t, request),
             K::BlockComplete(request) => self.completed(t, c, request),
+            K::NetQueue(packet) => self.sent(t, c, packet),
             K::NetReceive(packet) => {
                 self.packet(t, packet.device, Counter::Received, packet.len);
+                self.received(t, c, packet);
             }
             K::NetXmit {
                 packet,
@@ -166,6 +181,62 @@ impl<S: Sink> Model<S> {
             let entity = device.entity;
             self.told(t, entity, counter, Some(i64::from(len)));
         }
+    }
+
+    /// A thread gives a segment to a network device: whoever gets it may be on this host, too.
+    fn sent(&mut self, t: Timestamp, c: CpuIx, packet: NetPacket) {
+        let cpu = &self.cpus[c.0];
+        let Current::Thread(x) = cpu.current else {
+            return;
+        };
+        if packet.flow == 0 || !cpu.contexts.is_empty() {
+            return;
+        }
+        let from = self.threads[x.0].entity.id;
+        let Some(device) = self.device(Name::Net(packet.device)).map(|d| d.entity) else {
+            return;
+        };
+        if let Some(devices) = &mut self.devices {
+            if devices.segments.len() >= SEGMENTS_MAX {
+                devices.segments.clear();
+            }
+            devices.segments.insert(packet.flow, (from, t));
+        }
+        self.packet_edge((from, t), (device, t));
+    }
+
+    /// A segment comes in, in an interrupt: it may be what somebody waits for.
+    fn received(&mut self, t: Timestamp, c: CpuIx, packet: NetPacket) {
+        if packet.flow == 0 || self.cpus[c.0].contexts.is_empty() {
+            return;
+        }
+        let Some(device) = self.device(Name::Net(packet.device)).map(|d| d.entity) else {
+            return;
+        };
+        let segments = self.devices.as_mut().map(|d| &mut d.segments);
+        let sent = segments.and_then(|segments| segments.remove(&packet.flow));
+        self.cpus[c.0].arrived = Some(Arrived {
+            device,
+            at: t,
+            sent,
+        });
+    }
+
+    /// Edge of a packet.
+    pub(crate) fn packet_edge(
+        &mut self,
+        (from, from_time): (EntityId, Timestamp),
+        (to, to_time): (EntityId, Timestamp),
+    ) {
+        self.sink.edge(&Edge {
+            from,
+            from_time,
+            to,
+            to_time,
+            kind: EdgeKind::Packet.code(),
+            confidence: Confidence::Likely.code(),
+            evidence: Evidence::Segment.code(),
+        });
     }
 
     fn issued(&mut self, t: Timestamp, c: CpuIx, request: BlockRequest) {

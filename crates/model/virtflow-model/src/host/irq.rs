@@ -69,6 +69,7 @@ impl<S: Sink> Model<S> {
             K::NetXmit { .. } => cpu.device = None,
             K::NetReceive(_) | K::NetRx(_) | K::NapiPoll { .. } if in_irq => {
                 cpu.device = Some(Cause::Net);
+                cpu.arrived = None;
             }
             _ => {}
         }

@@ -93,6 +93,8 @@ pub(crate) struct Cpu {
     pub(crate) device: Option<Cause>,
     /// The request that a disk completed last in the interrupt that runs here.
     pub(crate) served: Option<counters::Served>,
+    /// The segment that came in last in the interrupt that runs here.
+    pub(crate) arrived: Option<counters::Arrived>,
     /// A packet that a VMM's thread has just given to the host's network, and of which VM.
     pub(crate) packet: Option<(VmIx, Source)>,
     /// The vector that some VM's APIC accepted in the interrupt that runs here: whose it is, the
@@ -118,6 +120,7 @@ impl Cpu {
             lossy: false,
             device: None,
             served: None,
+            arrived: None,
             packet: None,
             accepted: None,
         }

@@ -316,7 +316,12 @@ impl<S: Sink> Model<S> {
             .served
             .filter(|_| wake.device == Some(Cause::Disk) && waker.is_none());
         let woken = self.threads[x.0].entity.id;
-        let by = waker.or(served.map(|served| served.disk));
+        let arrived = self.cpus[wake.cpu.0]
+            .arrived
+            .filter(|_| wake.device == Some(Cause::Net) && waker.is_none());
+        let by = waker
+            .or(served.map(|served| served.disk))
+            .or(arrived.map(|arrived| arrived.device));
         if let Some(lane) = &mut self.threads[x.0].lane
             && lane.status().state.is_sleep()
         {
@@ -338,6 +343,11 @@ impl<S: Sink> Model<S> {
                 confidence: Confidence::Likely.code(),
                 evidence: Evidence::BlockRequest.code(),
             });
+        }
+        if let Some(arrived) = arrived {
+            // From whoever sent it; from the device where that is another machine's.
+            let from = arrived.sent.unwrap_or((arrived.device, arrived.at));
+            self.packet_edge(from, (woken, t));
         }
         if let Some(waker) = waker {
             self.sink.edge(&Edge {
