@@ -15,6 +15,8 @@ mod path;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod tree;
 
-pub use path::{Lines, Path, Segment, SegmentOf, Step, critical_path};
+pub use path::{EndedBy, Lines, Path, Segment, SegmentOf, Step, Transit, Wait, critical_path};
 pub use sums::{Sum, sums};
+pub use tree::{Branch, Node, tree};

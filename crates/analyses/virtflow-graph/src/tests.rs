@@ -39,24 +39,38 @@ impl Lines for Made {
 }
 
 /// `R10` runs until 10, `P12` is pre-empted until 12, `B20a` is blocked until `a` wakes it at 20,
-/// `T30` waits for a timer until 30, `-40` nothing is known until 40.
+/// `T30` waits for a timer until 30, `-40` nothing is known until 40; `C20v` waits until `v`, on
+/// which it runs, goes on at 20; `D20d5a` waits until 20 for what `a` gave to `d` at 5.
 fn lines(text: &[(char, &str)]) -> Made {
     let mut made = Made::default();
     for (worker, line) in text {
         let mut at = 0;
         for word in line.split_whitespace() {
             let what = word.chars().next().unwrap();
-            let digits: String = word.chars().filter(char::is_ascii_digit).collect();
-            let end = digits.parse().unwrap();
-            let woken_by = word.chars().skip(1).find(char::is_ascii_lowercase);
+            let mut numbers = word.split(char::is_alphabetic).filter(|n| !n.is_empty());
+            let end = numbers.next().unwrap().trim_start_matches('-');
+            let end = end.parse().unwrap();
+            let since = numbers.next().map(|n| n.parse().unwrap());
+            let mut names = word.chars().skip(1).filter(char::is_ascii_lowercase);
+            let ended_by = match (what, names.next()) {
+                ('B', Some(waker)) => EndedBy::Worker(waker),
+                ('C', Some(carrier)) => EndedBy::Carrier(carrier),
+                ('D', Some(through)) => EndedBy::Transit(Transit {
+                    through,
+                    what: 'S',
+                    since: since.unwrap(),
+                    from: names.next(),
+                }),
+                _ => EndedBy::Nothing,
+            };
             if what != '-' {
                 made.lines.entry(*worker).or_default().push(Segment {
                     begin: at,
                     end,
                     what,
-                    blocked: what == 'B' || what == 'T',
+                    blocked: "BTCD".contains(what),
                     runs: what == 'R',
-                    woken_by,
+                    ended_by,
                 });
             }
             at = end;
@@ -156,6 +170,80 @@ fn whoever_does_not_run_wakes_nobody() {
 }
 
 #[test]
+fn who_runs_on_another_waits_for_what_that_waits_for() {
+    // The process p waits from 10 on; another runs on v until 15, then v sleeps until b wakes it.
+    let mut made = lines(&[
+        ('p', "R10 C44v R60"),
+        ('v', "R15 B30b P40 R60"),
+        ('b', "R5 T25 R60"),
+    ]);
+    assert_eq!(
+        path(&mut made, 'p', 0, 60),
+        "p:R0-10 b:T10-25 b:R25-30>v v:P30-40 v:R40-44>p p:R44-60"
+    );
+    // A timer woke v: that is what p waited for, from the beginning on.
+    let mut made = lines(&[('p', "R10 C44v R60"), ('v', "R15 T30 P40 R60")]);
+    assert_eq!(
+        path(&mut made, 'p', 0, 60),
+        "p:R0-10 p:C10-30 v:P30-40 v:R40-44>p p:R44-60"
+    );
+    // Carried by one who is carried; and by one of whom nothing is known.
+    let mut made = lines(&[
+        ('p', "R10 C44v R60"),
+        ('v', "R15 C42w R60"),
+        ('w', "R12 B35b R60"),
+        ('b', "R60"),
+    ]);
+    assert_eq!(
+        path(&mut made, 'p', 0, 60),
+        "p:R0-10 b:R10-35>w w:R35-42>v v:R42-44>p p:R44-60"
+    );
+    let mut made = lines(&[('p', "R10 C44v R60"), ('v', "R15")]);
+    assert_eq!(path(&mut made, 'p', 0, 60), "p:R0-10 p:C10-44 p:R44-60");
+}
+
+#[test]
+fn what_is_on_its_way_is_the_time_of_what_carries_it_and_then_of_who_sent_it() {
+    let mut made = lines(&[('a', "R10 D50d30b R60"), ('b', "R20 P25 R60")]);
+    assert_eq!(
+        path(&mut made, 'a', 0, 60),
+        "a:R0-10 b:R10-20 b:P20-25 b:R25-30>d d:S30-50>a a:R50-60"
+    );
+    // It had been sent before the wait; nobody knows by whom; by somebody who did not run.
+    let mut made = lines(&[('a', "R10 D50d3b R60"), ('b', "R60")]);
+    assert_eq!(path(&mut made, 'a', 0, 60), "a:R0-10 d:S10-50>a a:R50-60");
+    let mut made = lines(&[('a', "R10 D50d30 R60")]);
+    assert_eq!(
+        path(&mut made, 'a', 0, 60),
+        "a:R0-10 a:D10-30 d:S30-50>a a:R50-60"
+    );
+    let mut made = lines(&[('a', "R10 D50d30b R60"), ('b', "R20 T40 R60")]);
+    let path = critical_path(&mut made, 'a', 0, 60).unwrap();
+    assert_eq!((path.steps.len(), path.against_causality), (4, 1));
+}
+
+#[test]
+fn a_step_knows_the_waits_it_lies_in() {
+    let mut made = lines(&[
+        ('a', "R10 B50b R60"),
+        ('b', "R20 B40c R70"),
+        ('c', "R5 T30 R80"),
+    ]);
+    let path = critical_path(&mut made, 'a', 0, 60).unwrap();
+    let waits: Vec<_> = path
+        .waits
+        .iter()
+        .map(|w| (w.worker, w.begin, w.end, w.ended_by, w.inside))
+        .collect();
+    assert_eq!(
+        waits,
+        [('a', 10, 50, 'b', None), ('b', 20, 40, 'c', Some(0))]
+    );
+    let depths: Vec<_> = path.steps.iter().map(|s| path.depth(s)).collect();
+    assert_eq!(depths, [0, 1, 2, 2, 1, 0]);
+}
+
+#[test]
 fn a_path_has_sums() {
     let mut made = lines(&[('a', "R10 B30b R40"), ('b', "R15 P20 R50")]);
     let path = critical_path(&mut made, 'a', 0, 40).unwrap();
@@ -183,9 +271,36 @@ fn a_path_has_sums() {
     );
 }
 
+#[test]
+fn a_path_is_a_tree_of_waits() {
+    let mut made = lines(&[
+        ('a', "R10 B50b R60 B80b R90"),
+        ('b', "R20 B40c R90"),
+        ('c', "R5 T30 R80"),
+    ]);
+    let path = critical_path(&mut made, 'a', 0, 90).unwrap();
+    let tree = tree(&path, |what| *what, |what| *what);
+    let told: Vec<_> = tree
+        .iter()
+        .map(|n| (n.depth, n.branch, n.ns, n.times, n.parent))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (0, Branch::Wait('b', 'B'), 60, 2, None),
+            (1, Branch::Step('b', Some('R')), 40, 3, Some(0)),
+            (1, Branch::Wait('c', 'B'), 20, 1, Some(0)),
+            (2, Branch::Step('c', Some('R')), 10, 1, Some(2)),
+            (2, Branch::Step('c', Some('T')), 10, 1, Some(2)),
+            (0, Branch::Step('a', Some('R')), 30, 3, None),
+        ]
+    );
+    assert_eq!((tree[0].longest_ns, tree[0].longest_begin), (40, 10));
+}
+
 /// Any lines: segments of any kind, with any wakers.
 fn any_lines() -> impl Strategy<Value = Made> {
-    let segment = (1_i64..40, 0_usize..6, 0_u8..4);
+    let segment = (1_i64..40, 0_usize..8, 0_u8..4);
     let line = prop::collection::vec(segment, 1..60);
     prop::collection::vec(line, 1..5).prop_map(|workers| {
         let count = u8::try_from(workers.len()).unwrap();
@@ -198,15 +313,26 @@ fn any_lines() -> impl Strategy<Value = Made> {
         for (worker, line) in (0_u8..).zip(workers) {
             let mut at = 0;
             for (length, kind, by) in line {
-                let what = ['R', 'R', 'P', 'B', 'T', '-'][kind];
+                let what = ['R', 'R', 'P', 'B', 'T', '-', 'C', 'D'][kind];
+                let ended_by = match what {
+                    'B' => EndedBy::Worker(name(by)),
+                    'C' => EndedBy::Carrier(name(by)),
+                    'D' => EndedBy::Transit(Transit {
+                        through: 'z',
+                        what: 'S',
+                        since: at + length - 2 * i64::from(by),
+                        from: Some(name(by + 1)).filter(|_| length % 2 == 0),
+                    }),
+                    _ => EndedBy::Nothing,
+                };
                 if what != '-' {
                     made.lines.entry(name(worker)).or_default().push(Segment {
                         begin: at,
                         end: at + length,
                         what,
-                        blocked: what == 'B' || what == 'T',
+                        blocked: "BTCD".contains(what),
                         runs: what == 'R',
-                        woken_by: (what == 'B').then(|| name(by)),
+                        ended_by,
                     });
                 }
                 at += length;
@@ -232,12 +358,33 @@ proptest! {
             prop_assert!(step.end > step.begin);
             at = step.end;
             if let Some(woke) = step.woke {
-                // It ran when it woke somebody, or made it.
-                prop_assert!(step.what == Some('R') || made.makers.get(&woke) == Some(&step.worker));
+                // It ran when it woke somebody, or made it, or carried it or something for it.
+                let carried = made.lines.get(&woke).is_some_and(|line| {
+                    line.iter().any(|s| s.ended_by == EndedBy::Carrier(step.worker))
+                });
+                let made_it = made.makers.get(&woke) == Some(&step.worker);
+                prop_assert!("RS".contains(step.what.unwrap_or('?')) || made_it || carried);
                 prop_assert!(woke != step.worker);
             }
         }
         prop_assert_eq!(at, end);
+        for (at, wait) in path.waits.iter().enumerate() {
+            let inside = |w: &Wait<char, char>| w.begin <= wait.begin && wait.end <= w.end;
+            prop_assert!(wait.inside.is_none_or(|w| w < at && inside(&path.waits[w])));
+        }
+        for step in &path.steps {
+            let inside = |w: &Wait<char, char>| w.begin <= step.begin && step.end <= w.end;
+            prop_assert!(step.inside.is_none_or(|w| inside(&path.waits[w])));
+        }
+        // Whatever is in a tree is in the parts of it.
+        let tree = tree(&path, |what| *what, |what| *what);
+        for (at, node) in tree.iter().enumerate() {
+            let parts = tree.iter().filter(|n| n.parent == Some(at));
+            let parts: i64 = parts.map(|n| n.ns).sum();
+            prop_assert!(matches!(node.branch, Branch::Step(..)) || parts == node.ns);
+        }
+        let top = tree.iter().filter(|n| n.parent.is_none());
+        prop_assert_eq!(top.map(|n| n.ns).sum::<i64>(), length);
         prop_assert_eq!(path.steps.iter().map(|s| s.end - s.begin).sum::<i64>(), length);
         // Each segment is asked for a few times by each wait around it at most.
         prop_assert!(made.asked <= 8 * (segments as u64 + 4) * (segments as u64 + 4));

@@ -20,8 +20,9 @@ pub mod store;
 mod sums;
 
 pub use answers::{
-    CriticalPath, Done, ExitCosts, ExitsBy, Finding, FindingKind, Listed, Taken, WaitCosts, Who,
-    critical_path, events, exit_costs, findings, taken, waits, workers,
+    CriticalPath, Did, Done, ExitCosts, ExitsBy, Finding, FindingKind, Grain, Listed, PathNode,
+    PathStep, PathTold, Taken, WaitCosts, Who, critical_path, events, exit_costs, findings,
+    is_worker, taken, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use event_json::{Numbers, event_json, push_integer, push_number};
@@ -45,7 +46,7 @@ pub use virtflow_events::{
     AnyEvent, Base, Counted, EventCount, FieldError, Item, OpenError, Recording, Scope, TraceInfo,
     Value,
 };
-pub use virtflow_graph::sums;
+pub use virtflow_graph::{Branch, Sum};
 pub use virtflow_model::{
     Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
 };

@@ -372,9 +372,13 @@ pub(crate) struct CountersArgs {
 pub(crate) struct CriticalPathArgs {
     /// The trace's directory, or a store
     pub(crate) trace: PathBuf,
-    /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name
+    /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name;
+    /// may be given several times. Without it: the workers that did most, one line each
     #[arg(long, value_name = "WHO")]
-    pub(crate) of: String,
+    pub(crate) of: Vec<String>,
+    /// What the path is made of; if not given, the coarsest that has workers like WHO
+    #[arg(long, value_enum, value_name = "GRAIN")]
+    pub(crate) grain: Option<GrainArg>,
     /// Only this stretch of time (as for report)
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub(crate) range: Option<String>,
@@ -384,12 +388,26 @@ pub(crate) struct CriticalPathArgs {
     /// How many rows of each table to show
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,
+    /// Print every step of the path, in time order, instead of the longest ones
+    #[arg(long)]
+    pub(crate) steps: bool,
     /// Text, JSON, or a graph for Graphviz
     #[arg(long, value_enum, default_value_t = PathFormat::Text)]
     pub(crate) format: PathFormat,
     /// Do not keep the analysis, and do not use one that was kept
     #[arg(long)]
     pub(crate) no_cache: bool,
+}
+
+/// What a critical path is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GrainArg {
+    /// Threads of the host, also where they are vCPUs
+    Thread,
+    /// vCPUs, and threads of the host
+    Vcpu,
+    /// Guest processes where it is known which one ran, else as vcpu
+    Process,
 }
 
 /// How a critical path is written.

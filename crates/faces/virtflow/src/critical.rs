@@ -1,7 +1,7 @@
 //! `virtflow critical-path`: whose time it was while a piece of work waited.
 
 use crate::analyze::analysed;
-use crate::args::{CriticalPathArgs, PathFormat, UsageError};
+use crate::args::{CriticalPathArgs, GrainArg, PathFormat, UsageError};
 use crate::output::{self, duration, duration_cell, number, share};
 use crate::page::Page;
 use crate::table::{Table, Tone};
@@ -10,74 +10,206 @@ use anyhow::Context;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use virtflow_base::Span;
+use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
-use virtflow_query::{Cause, CriticalPath, Done, Facts, State, Who, critical_path, sums, workers};
+use virtflow_query::{
+    Branch, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold, State, Who,
+    is_worker, workers,
+};
 
 /// Names that are offered when several fit.
 const OFFERED: usize = 8;
 /// The version of the JSON.
 const VERSION: u32 = 1;
+/// How far a row of the tree is set in at most.
+const INDENT_MAX: usize = 12;
 
 pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
     let scratch = tempfile::tempdir().context("no place for the analysis")?;
     let store = analysed(&args.trace, args.no_cache, scratch.path())?;
     let told = facts(&store)?;
-    let found = workers(&store, &args.of);
     let who = Who::new(&store);
-    let Some(&worker) = found.first() else {
-        let what = "no thread, vCPU or guest process has that number, key or name";
-        return Err(UsageError(format!("--of {}: {what}", args.of)).into());
-    };
-    let Some(entity) = store.entities().get(worker as usize) else {
-        return Ok(Finish::Incomplete);
-    };
-    let span = range::of(args.range.as_deref(), &told, args.local)?;
-    let span = span
-        .intersect(Span::new(
-            virtflow_base::Timestamp::from_nanos(entity.begin_ns),
-            virtflow_base::Timestamp::from_nanos(entity.end_ns),
-        ))
-        .ok_or_else(|| UsageError(format!("{} does not live in that range", entity.key)))?;
-    let (begin, end) = (span.start.as_nanos(), span.end.as_nanos());
-    let path = critical_path(&store, worker, begin, end)?;
-    let shown = Shown {
-        store: &store,
-        who: &who,
-        path: &path,
-        worker,
-        begin,
-        end,
-        // Where the trace begins, from which times are told.
-        origin: told
-            .iter()
-            .filter_map(|f| f.begin_ns)
-            .min()
-            .unwrap_or(begin),
-    };
-    match args.format {
-        PathFormat::Json => output::json(&shown.json())?,
-        PathFormat::Dot => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(shown.dot().as_bytes())?;
-        }
-        PathFormat::Text => shown.page(args, &found).print()?,
-    }
-    Ok(if told.iter().all(Facts::is_complete) {
+    let finish = if told.iter().all(Facts::is_complete) {
         Finish::Complete
     } else {
         Finish::Incomplete
-    })
+    };
+    // Where the trace begins, from which times are told.
+    let origin = told.iter().filter_map(|f| f.begin_ns).min();
+    let whole = range::of(args.range.as_deref(), &told, args.local)?;
+    let wanted = if args.of.is_empty() {
+        busiest(&store, whole, args.top)?
+    } else {
+        args.of
+            .iter()
+            .map(|of| Wanted::new(&store, of))
+            .collect::<anyhow::Result<_>>()?
+    };
+    let mut all = Vec::new();
+    for wanted in &wanted {
+        let span = life(&store, wanted.worker, whole)?;
+        let grain = match args.grain {
+            Some(GrainArg::Thread) => Grain::Thread,
+            Some(GrainArg::Vcpu) => Grain::Vcpu,
+            Some(GrainArg::Process) => Grain::Process,
+            None => Grain::of(&store, wanted.worker),
+        };
+        let (begin, end) = (span.start.as_nanos(), span.end.as_nanos());
+        all.push(Shown {
+            store: &store,
+            who: &who,
+            told: PathTold::new(&store, wanted.worker, begin, end, grain)?,
+            others: &wanted.others,
+            origin: origin.unwrap_or(begin),
+        });
+    }
+    match (args.format, &all[..]) {
+        (PathFormat::Json, [only]) if !args.of.is_empty() => output::json(&only.json())?,
+        (PathFormat::Json, all) => {
+            output::json(&all.iter().map(Shown::json).collect::<Vec<_>>())?;
+        }
+        (PathFormat::Dot, all) => {
+            let mut out = std::io::stdout().lock();
+            for shown in all {
+                out.write_all(shown.dot().as_bytes())?;
+            }
+        }
+        (PathFormat::Text, all) if args.of.is_empty() => overview(args, all).print()?,
+        (PathFormat::Text, all) => {
+            let mut page = Page::default();
+            for (at, shown) in all.iter().enumerate() {
+                if at > 0 {
+                    page.gap();
+                }
+                shown.page(args, &mut page);
+            }
+            page.print()?;
+        }
+    }
+    Ok(finish)
+}
+
+/// A worker that somebody asked for.
+struct Wanted {
+    worker: u32,
+    /// Others that fit.
+    others: Vec<u32>,
+}
+
+impl Wanted {
+    fn new(store: &Store, of: &str) -> anyhow::Result<Self> {
+        let mut found = workers(store, of).into_iter();
+        let Some(worker) = found.next() else {
+            let what = "no thread, vCPU or guest process has that number, key or name";
+            return Err(UsageError(format!("--of {of}: {what}")).into());
+        };
+        Ok(Self {
+            worker,
+            others: found.collect(),
+        })
+    }
+}
+
+/// The part of a worker's life that lies in a range.
+fn life(store: &Store, worker: u32, range: Span) -> anyhow::Result<Span> {
+    let Some(entity) = store.entities().get(worker as usize) else {
+        return Ok(range);
+    };
+    let life = Span::new(
+        Timestamp::from_nanos(entity.begin_ns),
+        Timestamp::from_nanos(entity.end_ns),
+    );
+    let both = range.intersect(life);
+    Ok(both.ok_or_else(|| UsageError(format!("{} does not live in that range", entity.key)))?)
+}
+
+/// The workers that did most, one line of them each: where to begin when nobody is asked for.
+fn busiest(store: &Store, range: Span, top: usize) -> anyhow::Result<Vec<Wanted>> {
+    let all = (0..).zip(store.entities());
+    let some: Vec<u32> = all
+        .filter(|(at, e)| is_worker(store, *at) && e.vcpu.is_none() || is_vcpu(e.kind))
+        .map(|(at, _)| at)
+        .collect();
+    let costs = store.budget(&some, range.start.as_nanos(), range.end.as_nanos())?;
+    let mut busy: BTreeMap<u32, i64> = BTreeMap::new();
+    for cost in &costs {
+        let state = State::from_code(store.doing(cost.doing).state);
+        if state.is_some_and(State::is_run) {
+            *busy.entry(cost.lane.entity).or_default() += cost.ns;
+        }
+    }
+    let mut busy: Vec<(u32, i64)> = busy.into_iter().filter(|(_, ns)| *ns > 0).collect();
+    busy.sort_by_key(|&(worker, ns)| (std::cmp::Reverse(ns), worker));
+    Ok(busy
+        .into_iter()
+        .take(top)
+        .map(|(worker, _)| Wanted {
+            worker,
+            others: Vec::new(),
+        })
+        .collect())
+}
+
+/// One line per worker.
+fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
+    let mut page = Page::default();
+    let title = format!("virtflow critical-path {}", args.trace.display());
+    page.line(Tone::Strong, &title);
+    page.heading(
+        Tone::Strong,
+        "THE BUSIEST WORKERS, AND WHAT ELSE THEIR TIME WAS",
+    );
+    let mut table = Table::new(
+        2,
+        [
+            "worker",
+            "most of the rest",
+            "for",
+            "elapsed",
+            "its own",
+            "others'",
+            "unknown",
+        ],
+    );
+    for shown in all {
+        let told = &shown.told;
+        let own = |sum: &&virtflow_query::Sum<u32, Did>| sum.worker == told.worker;
+        let mine: i64 = told.sums.iter().filter(own).map(|sum| sum.ns).sum();
+        let rest = told.sums.iter().find(|sum| !own(sum));
+        let most = rest.map_or_else(String::new, |sum| shown.who.name(sum.worker));
+        let took = rest.map_or(0, |sum| sum.ns);
+        table.row(
+            Tone::Plain,
+            [
+                shown.who.name(told.worker),
+                most,
+                share(took, told.whole()),
+                duration_cell(told.whole()),
+                share(mine, told.whole()),
+                share(told.whole() - mine, told.whole()),
+                share(told.unknown_ns, told.whole()),
+            ],
+        );
+    }
+    page.table(&table);
+    if let Some(first) = all.first() {
+        page.gap();
+        let trace = args.trace.display();
+        let next = format!(
+            "next: virtflow critical-path {trace} --of {}",
+            first.key(first.told.worker)
+        );
+        page.line(Tone::Faint, &next);
+    }
+    page
 }
 
 /// A path and what is needed to tell of it.
 struct Shown<'a> {
     store: &'a Store,
     who: &'a Who<'a>,
-    path: &'a CriticalPath,
-    worker: u32,
-    begin: i64,
-    end: i64,
+    told: PathTold,
+    others: &'a [u32],
     origin: i64,
 }
 
@@ -91,6 +223,8 @@ struct JsonStep<'a> {
     state: &'a str,
     cause: &'a str,
     by_key: &'a str,
+    confidence: &'a str,
+    evidence: &'a str,
     depth: usize,
     woke_key: &'a str,
 }
@@ -102,9 +236,28 @@ struct JsonSum<'a> {
     name: String,
     state: &'a str,
     cause: &'a str,
+    by_key: &'a str,
     ns: i64,
     share: f64,
     steps: u64,
+    longest_ns: i64,
+    longest_begin_ns: i64,
+}
+
+/// A node of the tree, for programs.
+#[derive(Serialize)]
+struct JsonNode<'a> {
+    depth: usize,
+    parent: Option<usize>,
+    waits_for: bool,
+    key: &'a str,
+    name: String,
+    state: &'a str,
+    cause: &'a str,
+    by_key: &'a str,
+    ns: i64,
+    share: f64,
+    times: u64,
     longest_ns: i64,
     longest_begin_ns: i64,
 }
@@ -116,10 +269,14 @@ struct Json<'a> {
     version: u32,
     key: &'a str,
     name: String,
+    grain: Grain,
     begin_ns: i64,
     end_ns: i64,
     unknown_ns: i64,
+    likely_ns: i64,
     against_causality: u64,
+    too_deep: u64,
+    tree: Vec<JsonNode<'a>>,
     sums: Vec<JsonSum<'a>>,
     steps: Vec<JsonStep<'a>>,
 }
@@ -130,44 +287,44 @@ impl<'a> Shown<'a> {
         entity.map_or("", |e| e.key.as_str())
     }
 
-    /// State and cause of what was done.
-    fn words(&self, what: Option<(u8, u8)>) -> (&'static str, &'static str) {
-        let Some((state, cause)) = what else {
-            return ("unknown", "");
-        };
-        let state = State::from_code(state).map_or("unknown", State::as_str);
-        (state, Cause::from_code(cause).map_or("", Cause::as_str))
+    fn key_of(&self, by: i32) -> &'a str {
+        u32::try_from(by).map_or("", |by| self.key(by))
     }
 
-    /// Both, for people.
-    fn did(&self, what: Option<(u8, u8)>) -> String {
-        match self.words(what) {
+    /// State and cause, and who had the processor, for people.
+    fn did(&self, did: Option<Did>) -> String {
+        let text = match PathTold::words(did) {
             (state, "") => state.to_owned(),
             (state, cause) => format!("{state}: {cause}"),
+        };
+        match did.and_then(|did| u32::try_from(did.by).ok()) {
+            Some(by) => format!("{text} by {}", self.who.name(by)),
+            None => text,
         }
     }
 
-    fn codes(&self, what: &Done) -> (u8, u8) {
-        let doing = self.store.doing(what.doing);
-        (doing.state, doing.cause)
-    }
-
     fn whole(&self) -> i64 {
-        self.end.saturating_sub(self.begin)
+        self.told.whole()
     }
 
-    fn unknown_ns(&self) -> i64 {
-        let unknown = |what: &Option<Done>| {
-            what.is_none_or(|what| self.codes(&what).0 == State::Unknown.code())
-        };
-        let steps = self.path.steps.iter().filter(|step| unknown(&step.what));
-        steps.map(|step| step.end - step.begin).sum()
-    }
-
-    fn json(&self) -> Json<'a> {
-        let steps = self.path.steps.iter().map(|step| {
-            let (state, cause) = self.words(step.what.as_ref().map(|what| self.codes(what)));
-            let by = step.what.and_then(|what| u32::try_from(what.by).ok());
+    fn json(&self) -> Json<'_> {
+        let told = &self.told;
+        let steps = told.path.steps.iter().map(|step| {
+            let doing = step.what.map(|done| self.store.doing(done.doing));
+            let did = doing.map(|doing| Did {
+                state: doing.state,
+                cause: doing.cause,
+                by: -1,
+            });
+            let (state, cause) = PathTold::words(did);
+            let (confidence, evidence) = doing.map_or(("", ""), |doing| {
+                let confidence = Confidence::from_code(doing.confidence);
+                let evidence = Evidence::from_code(doing.evidence);
+                (
+                    confidence.map_or("", Confidence::as_str),
+                    evidence.map_or("", Evidence::as_str),
+                )
+            });
             JsonStep {
                 begin_ns: step.begin,
                 end_ns: step.end,
@@ -175,36 +332,60 @@ impl<'a> Shown<'a> {
                 name: self.who.name(step.worker),
                 state,
                 cause,
-                by_key: by.map_or("", |by| self.key(by)),
-                depth: step.depth,
+                by_key: step.what.map_or("", |done| self.key_of(done.by)),
+                confidence,
+                evidence,
+                depth: told.path.depth(step),
                 woke_key: step.woke.map_or("", |woke| self.key(woke)),
             }
         });
-        let sums = sums(self.path, |what| self.codes(what))
-            .into_iter()
-            .map(|sum| {
-                let (state, cause) = self.words(sum.what);
-                JsonSum {
-                    key: self.key(sum.worker),
-                    name: self.who.name(sum.worker),
-                    state,
-                    cause,
-                    ns: sum.ns,
-                    share: sum.ns as f64 / self.whole().max(1) as f64,
-                    steps: sum.steps,
-                    longest_ns: sum.longest_ns,
-                    longest_begin_ns: sum.longest_begin,
-                }
-            });
+        let sums = told.sums.iter().map(|sum| {
+            let (state, cause) = PathTold::words(sum.what);
+            JsonSum {
+                key: self.key(sum.worker),
+                name: self.who.name(sum.worker),
+                state,
+                cause,
+                by_key: sum.what.map_or("", |did| self.key_of(did.by)),
+                ns: sum.ns,
+                share: told.share(sum.ns),
+                steps: sum.steps,
+                longest_ns: sum.longest_ns,
+                longest_begin_ns: sum.longest_begin,
+            }
+        });
+        let tree = told.tree.iter().map(|node| {
+            let did = PathTold::what(node);
+            let (state, cause) = PathTold::words(did);
+            JsonNode {
+                depth: node.depth,
+                parent: node.parent,
+                waits_for: matches!(node.branch, Branch::Wait(..)),
+                key: self.key(PathTold::whose(node)),
+                name: self.who.name(PathTold::whose(node)),
+                state,
+                cause,
+                by_key: did.map_or("", |did| self.key_of(did.by)),
+                ns: node.ns,
+                share: told.share(node.ns),
+                times: node.times,
+                longest_ns: node.longest_ns,
+                longest_begin_ns: node.longest_begin,
+            }
+        });
         Json {
             format: "virtflow-critical-path",
             version: VERSION,
-            key: self.key(self.worker),
-            name: self.who.name(self.worker),
-            begin_ns: self.begin,
-            end_ns: self.end,
-            unknown_ns: self.unknown_ns(),
-            against_causality: self.path.against_causality,
+            key: self.key(told.worker),
+            name: self.who.name(told.worker),
+            grain: told.grain,
+            begin_ns: told.begin,
+            end_ns: told.end,
+            unknown_ns: told.unknown_ns,
+            likely_ns: told.likely_ns,
+            against_causality: told.path.against_causality,
+            too_deep: told.path.too_deep,
+            tree: tree.collect(),
             sums: sums.collect(),
             steps: steps.collect(),
         }
@@ -214,7 +395,7 @@ impl<'a> Shown<'a> {
     fn dot(&self) -> String {
         let mut times: BTreeMap<u32, i64> = BTreeMap::new();
         let mut wakes: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-        for step in &self.path.steps {
+        for step in &self.told.path.steps {
             *times.entry(step.worker).or_default() += step.end - step.begin;
             if let Some(woke) = step.woke {
                 *wakes.entry((step.worker, woke)).or_default() += 1;
@@ -234,36 +415,94 @@ impl<'a> Shown<'a> {
         out
     }
 
-    fn page(&self, args: &CriticalPathArgs, found: &[u32]) -> Page {
-        let mut page = Page::default();
-        let name = self.who.name(self.worker);
+    fn page(&self, args: &CriticalPathArgs, page: &mut Page) {
+        let told = &self.told;
+        let name = self.who.name(told.worker);
         page.line(Tone::Strong, &format!("virtflow critical-path: {name}"));
-        page.fact("key", self.key(self.worker));
+        page.fact("key", self.key(told.worker));
         page.fact("elapsed", &self.elapsed());
-        if found.len() > 1 {
-            let others = found.iter().skip(1).take(OFFERED).map(|&e| self.key(e));
+        if !self.others.is_empty() {
+            let others = self.others.iter().take(OFFERED).map(|&e| self.key(e));
             let others = others.collect::<Vec<_>>().join(", ");
             page.fact("others", &format!("{others} (--of KEY chooses)"));
         }
-        if self.path.against_causality > 0 {
-            let text = format!(
-                "{} wake-ups were not followed: their waker did not run at the time",
-                number(self.path.against_causality)
-            );
-            page.paragraph(Tone::Warning, &text);
+        let path = &told.path;
+        for (count, why) in [
+            (
+                path.against_causality,
+                "wake-ups were not followed: their waker did not run at the time",
+            ),
+            (path.too_deep, "waits were not followed: they lay too deep"),
+        ] {
+            if count > 0 {
+                page.paragraph(Tone::Warning, &format!("{} {why}", number(count)));
+            }
         }
+        self.tree(args, page);
+        self.sums(args, page);
+        if args.steps {
+            self.steps(page);
+        } else {
+            self.longest(args, page);
+        }
+    }
+
+    /// The largest nodes, each below what it is a part of.
+    fn tree(&self, args: &CriticalPathArgs, page: &mut Page) {
+        page.heading(Tone::Strong, "WHAT IT CAME TO");
+        let tree = &self.told.tree;
+        let mut largest: Vec<usize> = (0..tree.len()).collect();
+        // Whatever a node is a part of is no smaller, and stands before it.
+        largest.sort_by_key(|&at| (std::cmp::Reverse(tree.get(at).map(|n| n.ns)), at));
+        largest.truncate(args.top);
+        largest.sort_unstable();
+        let mut table = Table::new(1, ["what", "time", "share", "times", "longest"]);
+        for node in largest.iter().filter_map(|&at| tree.get(at)) {
+            let indent = (2 * node.depth).min(INDENT_MAX);
+            let tone = if node.depth == 0 {
+                Tone::Strong
+            } else {
+                Tone::Plain
+            };
+            table.row(
+                tone,
+                [
+                    format!("{:indent$}{}", "", self.node(node)),
+                    duration_cell(node.ns),
+                    share(node.ns, self.whole()),
+                    number(node.times),
+                    duration_cell(node.longest_ns),
+                ],
+            );
+        }
+        page.table(&table);
+        Self::left_out(page, tree.len(), args.top);
+    }
+
+    fn node(&self, node: &PathNode) -> String {
+        let did = self.did(PathTold::what(node));
+        let whose = PathTold::whose(node);
+        // Whose time it is stands above, unless it is another's.
+        let above = node.parent.and_then(|at| self.told.tree.get(at));
+        let expected = above.map_or(self.told.worker, PathTold::whose);
+        match node.branch {
+            Branch::Wait(..) => format!("{did}, for {}", self.who.name(whose)),
+            Branch::Step(..) if whose == expected => did,
+            Branch::Step(..) => format!("{}: {did}", self.who.name(whose)),
+        }
+    }
+
+    fn sums(&self, args: &CriticalPathArgs, page: &mut Page) {
         page.heading(Tone::Strong, "WHOSE TIME IT WAS");
         let mut table = Table::new(2, ["who", "did what", "time", "share", "times", "longest"]);
-        let all = sums(self.path, |what| self.codes(what));
-        for sum in all.iter().take(args.top) {
-            let what = self.did(sum.what);
-            let own = sum.worker == self.worker;
+        for sum in self.told.sums.iter().take(args.top) {
+            let own = sum.worker == self.told.worker;
             let tone = if own { Tone::Strong } else { Tone::Plain };
             table.row(
                 tone,
                 [
                     self.who.name(sum.worker),
-                    what,
+                    self.did(sum.what),
                     duration_cell(sum.ns),
                     share(sum.ns, self.whole()),
                     number(sum.steps),
@@ -272,18 +511,39 @@ impl<'a> Shown<'a> {
             );
         }
         page.table(&table);
-        self.left_out(&mut page, all.len(), args.top);
+        Self::left_out(page, self.told.sums.len(), args.top);
+    }
+
+    /// Every step, in time order.
+    fn steps(&self, page: &mut Page) {
+        page.heading(Tone::Strong, "THE PATH");
+        let mut table = Table::new(4, ["at", "who", "did what", "and woke", "for"]);
+        for step in &self.told.path.steps {
+            let woke = step.woke.map_or_else(String::new, |w| self.who.name(w));
+            table.row(
+                Tone::Plain,
+                [
+                    self.at(step.begin),
+                    self.who.name(step.worker),
+                    self.did(self.did_of(step.what)),
+                    woke,
+                    duration_cell(step.end - step.begin),
+                ],
+            );
+        }
+        page.table(&table);
+    }
+
+    fn longest(&self, args: &CriticalPathArgs, page: &mut Page) {
         page.heading(Tone::Strong, "THE LONGEST STEPS");
         let mut table = Table::new(3, ["at", "who", "did what", "for"]);
-        let mut steps: Vec<_> = self.path.steps.iter().collect();
+        let mut steps: Vec<_> = self.told.path.steps.iter().collect();
         steps.sort_by_key(|step| (std::cmp::Reverse(step.end - step.begin), step.begin));
         for step in steps.iter().take(args.top.min(10)) {
-            let what = self.did(step.what.as_ref().map(|what| self.codes(what)));
-            let at = format!("+{:.6} s", (step.begin - self.origin) as f64 / 1e9);
             let cells = [
-                at,
+                self.at(step.begin),
                 self.who.name(step.worker),
-                what,
+                self.did(self.did_of(step.what)),
                 duration_cell(step.end - step.begin),
             ];
             table.row(Tone::Plain, cells);
@@ -294,30 +554,43 @@ impl<'a> Shown<'a> {
             let to = (step.end - self.origin) as f64 / 1e9;
             page.gap();
             let next = format!(
-                "next: virtflow critical-path {} --of {} --range {from:.6}s..{to:.6}s",
+                "next: virtflow critical-path {} --of {} --range {from:.6}s..{to:.6}s --steps",
                 args.trace.display(),
                 self.key(step.worker)
             );
             page.line(Tone::Faint, &next);
         }
-        page
+    }
+
+    fn did_of(&self, done: Option<Done>) -> Option<Did> {
+        done.map(|done| PathTold::did(self.store, self.who, &done))
+    }
+
+    fn at(&self, t: i64) -> String {
+        format!("+{:.6} s", (t - self.origin) as f64 / 1e9)
     }
 
     fn elapsed(&self) -> String {
-        let from = (self.begin - self.origin) as f64 / 1e9;
-        let to = (self.end - self.origin) as f64 / 1e9;
+        let told = &self.told;
         format!(
-            "{} (+{from:.6} s to +{to:.6} s), {} of it unknown, {} steps",
+            "{} ({} to {}), {} of it unknown, {} only likely, {} steps",
             duration(self.whole()),
-            share(self.unknown_ns(), self.whole()),
-            number(self.path.steps.len() as u64)
+            self.at(told.begin),
+            self.at(told.end),
+            share(told.unknown_ns, self.whole()),
+            share(told.likely_ns, self.whole()),
+            number(told.path.steps.len() as u64)
         )
     }
 
-    fn left_out(&self, page: &mut Page, all: usize, top: usize) {
+    fn left_out(page: &mut Page, all: usize, top: usize) {
         if all > top {
             let more = format!("and {} more rows (--top)", all - top);
             page.paragraph(Tone::Faint, &more);
         }
     }
+}
+
+fn is_vcpu(kind: u8) -> bool {
+    matches!(Kind::from_code(kind), Some(Kind::Vcpu | Kind::NestedVcpu))
 }

@@ -226,6 +226,25 @@ impl State {
         matches!(self, Self::Sleeping | Self::Uninterruptible)
     }
 
+    /// Whether it does something, so that it can wake another.
+    pub const fn is_run(self) -> bool {
+        matches!(
+            self,
+            Self::Running
+                | Self::Guest
+                | Self::Hypervisor
+                | Self::Vmm
+                | Self::HaltPoll
+                | Self::IrqStolen
+                | Self::L0Handling
+                | Self::L1Handling
+                | Self::L2Handling
+                | Self::RunUser
+                | Self::RunKernel
+                | Self::RunHypervisor
+        )
+    }
+
     /// Whether it waits for something to happen, which is what its cause is then.
     pub const fn is_wait(self) -> bool {
         matches!(

@@ -9,7 +9,9 @@ mod matrix;
 mod waits;
 mod who;
 
-pub use critical::{CriticalPath, Done, critical_path, workers};
+pub use critical::{
+    CriticalPath, Did, Done, Grain, PathNode, PathStep, PathTold, critical_path, is_worker, workers,
+};
 pub use events::{Listed, events};
 pub use exits::{ExitCosts, ExitsBy, exit_costs};
 pub use findings::{Finding, FindingKind, findings};

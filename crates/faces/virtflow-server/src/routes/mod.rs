@@ -3,6 +3,7 @@
 mod answers;
 mod ask;
 mod counters;
+mod critical;
 mod events;
 mod lanes;
 mod sources;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Router<Arc<App>> {
         .route("/waits", post(answers::waits))
         .route("/exits", post(answers::exits))
         .route("/findings", get(answers::findings))
+        .route("/critical-path", post(critical::path))
         .route("/events", get(events::events));
     let api = Router::new()
         .route("/sources", get(sources::all).post(sources::open))

@@ -1,0 +1,295 @@
+//! The lines of a store's entities, read a stretch of time at a time.
+
+use super::Done;
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+use virtflow_history::{EdgeRecord, Lane, Piece, Store, StoreError};
+use virtflow_model::{EdgeKind, Kind, State};
+
+/// A stretch of an entity's line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub(super) begin: i64,
+    pub(super) end: i64,
+    pub(super) done: Done,
+    pub(super) state: State,
+    /// On which virtual processor, for processes.
+    pub(super) vcpu: i32,
+}
+
+/// Who had a virtual processor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stay {
+    pub(super) begin: i64,
+    pub(super) end: i64,
+    pub(super) process: u32,
+}
+
+/// What was read of one stretch of time: it is given up when another one is looked at, so that
+/// memory does not grow with the range.
+pub(super) struct Windows<'a> {
+    store: &'a Store,
+    /// Where stretches begin, in order: one per chunk.
+    cuts: Vec<i64>,
+    /// Which one is read.
+    at: usize,
+    lines: FxHashMap<u32, Rc<[Stretch]>>,
+    stays: FxHashMap<u32, Rc<[Stay]>>,
+    edges: Option<Rc<FxHashMap<(u32, i64), EdgeRecord>>>,
+    /// Processes by the VM, or nested VM, they run in.
+    processes: FxHashMap<u32, Vec<u32>>,
+}
+
+impl<'a> Windows<'a> {
+    pub(super) fn new(store: &'a Store, begin: i64, end: i64) -> Self {
+        let chunks = store.manifest().chunks.iter().map(|chunk| chunk.begin_ns);
+        let mut cuts: Vec<i64> = chunks.filter(|&at| begin < at && at < end).collect();
+        cuts.push(begin);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut processes: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for e in store.entities() {
+            // Those of one virtual processor are no processes: idle, and the kernel.
+            if e.kind == Kind::Process.code()
+                && e.intervals > 0
+                && e.vcpu.is_none()
+                && let Some(vm) = e.vm
+            {
+                processes.entry(vm).or_default().push(e.entity);
+            }
+        }
+        Self {
+            store,
+            cuts,
+            at: usize::MAX,
+            lines: FxHashMap::default(),
+            stays: FxHashMap::default(),
+            edges: None,
+            processes,
+        }
+    }
+
+    pub(super) const fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// The stretch of time that holds the nanosecond before `t`.
+    fn window(&mut self, t: i64) -> (i64, i64) {
+        let at = self.cuts.partition_point(|&cut| cut < t).saturating_sub(1);
+        if at != self.at {
+            self.at = at;
+            self.lines.clear();
+            self.stays.clear();
+            self.edges = None;
+        }
+        let begin = self.cuts.get(at).copied().unwrap_or(i64::MIN);
+        let end = self.cuts.get(at + 1).copied().unwrap_or(i64::MAX);
+        (begin, end)
+    }
+
+    /// The line of an entity about `t`.
+    pub(super) fn line(&mut self, entity: u32, t: i64) -> Result<Rc<[Stretch]>, StoreError> {
+        let (begin, end) = self.window(t);
+        if let Some(line) = self.lines.get(&entity) {
+            return Ok(Rc::clone(line));
+        }
+        let pieces = self.store.intervals(&[entity], begin, end)?;
+        let line: Rc<[Stretch]> = self.laid(&pieces, begin, end).into();
+        self.lines.insert(entity, Rc::clone(&line));
+        Ok(line)
+    }
+
+    /// The stretch that holds the nanosecond before `t`.
+    pub(super) fn before(&mut self, entity: u32, t: i64) -> Result<Option<Stretch>, StoreError> {
+        let line = self.line(entity, t)?;
+        let at = line.partition_point(|stretch| stretch.begin < t);
+        let last = at.checked_sub(1).and_then(|at| line.get(at));
+        Ok(last.copied().filter(|stretch| stretch.end >= t))
+    }
+
+    /// The end of an entity's last stretch that ends at or before `t`, as far back as the range.
+    pub(super) fn last_end(&mut self, entity: u32, t: i64) -> Result<Option<i64>, StoreError> {
+        let line = self.line(entity, t)?;
+        let last = line.iter().rfind(|stretch| stretch.end <= t);
+        if let Some(last) = last {
+            return Ok(Some(last.end));
+        }
+        // Not in this stretch of time: look further back without reading what is being looked at.
+        let first = self.store.entities().get(entity as usize);
+        if first.is_none_or(|e| e.begin_ns >= t) {
+            return Ok(None);
+        }
+        let (begin, _) = self.window(t);
+        let mut until = begin;
+        for at in self.cuts.get(..self.at).unwrap_or_default().iter().rev() {
+            let mut last = None;
+            self.store.each_interval(&[entity], *at, until, |piece| {
+                if piece.end <= t {
+                    last = last.max(Some(piece.end));
+                }
+            })?;
+            if last.is_some() {
+                return Ok(last);
+            }
+            until = *at;
+        }
+        Ok(None)
+    }
+
+    /// Which process had a virtual processor just before `t`, and since when until when.
+    pub(super) fn stay(&mut self, vcpu: u32, t: i64) -> Result<Option<Stay>, StoreError> {
+        let stays = self.stays(vcpu, t)?;
+        let at = stays.partition_point(|stay| stay.begin < t);
+        Ok(at.checked_sub(1).and_then(|at| stays.get(at)).copied())
+    }
+
+    fn stays(&mut self, vcpu: u32, t: i64) -> Result<Rc<[Stay]>, StoreError> {
+        let (begin, end) = self.window(t);
+        if let Some(stays) = self.stays.get(&vcpu) {
+            return Ok(Rc::clone(stays));
+        }
+        let record = self.store.entities().get(vcpu as usize);
+        let vm = record.and_then(|e| e.vm);
+        let number = record
+            .and_then(|e| e.vcpu)
+            .and_then(|n| i32::try_from(n).ok());
+        let processes = vm.and_then(|vm| self.processes.get(&vm));
+        let mut stays: Vec<Stay> = Vec::new();
+        if let (Some(processes), Some(number)) = (processes, number) {
+            self.store.each_interval(processes, begin, end, |piece| {
+                let state = state_of(self.store, piece);
+                if piece.lane.vcpu == number && state.is_some_and(has_the_vcpu) {
+                    stays.push(Stay {
+                        begin: piece.start,
+                        end: piece.end,
+                        process: piece.lane.entity,
+                    });
+                }
+            })?;
+        }
+        stays.sort_unstable_by_key(|stay| stay.begin);
+        stays.dedup_by(|next, last| {
+            let goes_on = last.process == next.process && last.end >= next.begin;
+            if goes_on {
+                last.end = last.end.max(next.end);
+            }
+            goes_on
+        });
+        let stays: Rc<[Stay]> = stays.into();
+        self.stays.insert(vcpu, Rc::clone(&stays));
+        Ok(stays)
+    }
+
+    /// The edge with a length, of a disk or a packet, that ended in `entity` at `t`.
+    pub(super) fn edge_into(
+        &mut self,
+        entity: u32,
+        t: i64,
+    ) -> Result<Option<EdgeRecord>, StoreError> {
+        let (begin, end) = self.window(t);
+        let edges = match &self.edges {
+            Some(edges) => Rc::clone(edges),
+            None => {
+                let mut into = FxHashMap::default();
+                let lengthy = [EdgeKind::Disk.code(), EdgeKind::Packet.code()];
+                self.store.edges(None, begin, end, |edge| {
+                    if lengthy.contains(&edge.kind) {
+                        into.insert((edge.to, edge.to_ns), edge);
+                    }
+                    true
+                })?;
+                let into = Rc::new(into);
+                self.edges = Some(Rc::clone(&into));
+                into
+            }
+        };
+        Ok(edges.get(&(entity, t)).copied())
+    }
+
+    /// One line of all lanes of an entity: where it runs on one of them, it runs.
+    fn laid(&self, pieces: &[Piece], begin: i64, end: i64) -> Vec<Stretch> {
+        let lanes: Vec<&[Piece]> = pieces.chunk_by(|a, b| a.lane == b.lane).collect();
+        if let [only] = lanes[..] {
+            return only.iter().map(|piece| self.stretch(piece)).collect();
+        }
+        let mut cuts: Vec<i64> = pieces.iter().flat_map(|p| [p.start, p.end]).collect();
+        // Beyond the stretch of time that is read, not all lanes are known.
+        cuts.retain(|cut| (begin..=end).contains(cut));
+        cuts.extend(pieces.iter().any(|p| p.start < begin).then_some(begin));
+        cuts.extend(pieces.iter().any(|p| p.end > end).then_some(end));
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut at: FxHashMap<Lane, usize> = FxHashMap::default();
+        let mut out: Vec<Stretch> = Vec::new();
+        for pair in cuts.windows(2) {
+            let &[from, to] = pair else { continue };
+            let mut best: Option<&Piece> = None;
+            for lane in &lanes {
+                let Some(first) = lane.first() else { continue };
+                let next = at.entry(first.lane).or_default();
+                while lane.get(*next).is_some_and(|p| p.end <= from) {
+                    *next += 1;
+                }
+                let here = lane.get(*next).filter(|p| p.start <= from);
+                // The most active; of two waits the one that ends first.
+                let rank = |p: &Piece| (self.activity(p), p.end);
+                if let Some(here) = here
+                    && best.is_none_or(|best| rank(here) < rank(best))
+                {
+                    best = Some(here);
+                }
+            }
+            let Some(best) = best else { continue };
+            let mut stretch = self.stretch(best);
+            stretch.begin = from;
+            // What goes on beyond does not end here.
+            stretch.end = if to == end { best.end } else { to };
+            match out.last_mut() {
+                // The same piece goes on.
+                Some(last)
+                    if last.end == from
+                        && best.start < from
+                        && (last.done, last.vcpu) == (stretch.done, stretch.vcpu) =>
+                {
+                    last.end = stretch.end;
+                }
+                _ => out.push(stretch),
+            }
+        }
+        out
+    }
+
+    fn activity(&self, piece: &Piece) -> u8 {
+        match state_of(self.store, piece) {
+            Some(state) if state.is_run() => 0,
+            Some(State::PreemptedOnHost | State::ReadyInGuest) => 1,
+            Some(state) if state.is_wait() => 2,
+            _ => 3,
+        }
+    }
+
+    fn stretch(&self, piece: &Piece) -> Stretch {
+        Stretch {
+            begin: piece.start,
+            end: piece.end,
+            done: Done {
+                doing: piece.doing,
+                by: piece.by,
+            },
+            state: state_of(self.store, piece).unwrap_or(State::Unknown),
+            vcpu: piece.lane.vcpu,
+        }
+    }
+}
+
+fn state_of(store: &Store, piece: &Piece) -> Option<State> {
+    State::from_code(store.doing(piece.doing).state)
+}
+
+/// Whether a process in this state has its virtual processor.
+const fn has_the_vcpu(state: State) -> bool {
+    matches!(
+        state,
+        State::RunUser | State::RunKernel | State::RunHypervisor | State::PreemptedOnHost
+    )
+}
