@@ -6,6 +6,7 @@
 
 mod any;
 mod bind;
+mod clocks;
 mod kernel;
 mod merge;
 mod open;
@@ -14,6 +15,7 @@ mod text;
 
 pub use any::AnyEvent;
 pub use bind::{KernelBinding, KernelExtract, kind};
+pub use clocks::{Corrected, Correction, MachineClock};
 pub use kernel::{
     ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
     NetPacket,
