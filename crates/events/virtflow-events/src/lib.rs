@@ -22,7 +22,8 @@ pub use kernel::{
 };
 pub use merge::Merge;
 pub use open::{
-    AnyExtract, ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo,
+    AnyExtract, ClockInfo, Counted, EventCount, KernelReader, MachineInfo, OpenError, Recording,
+    TraceInfo,
 };
 pub use text::{Comm, Text};
 pub use virtflow_ctf::{Base, FieldError, Item, Scope, Value};

@@ -84,6 +84,9 @@ pub struct Counted {
     pub problems: Problems,
 }
 
+/// Reads the typed kernel events of one stream.
+pub type KernelReader = StreamReader<KernelExtract>;
+
 /// An opened recording.
 #[derive(Debug)]
 pub struct Recording {
