@@ -306,7 +306,7 @@ impl<S: Sink> Model<S> {
             | K::NetQueue(_)
             | K::NapiPoll { .. } => {
                 self.device_event(c, event);
-                self.count(t, event);
+                self.count(t, c, event);
             }
             _ => self.kvm(t, c, event),
         }

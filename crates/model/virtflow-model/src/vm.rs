@@ -240,6 +240,16 @@ impl<S: Sink> Model<S> {
         );
     }
 
+    /// A vCPU's thread is woken: by whom, or for what device.
+    pub(crate) fn vcpu_sleep_ended(&mut self, x: ThreadIx, by: Option<EntityId>) {
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = &mut self.vcpus[v.0].lane
+            && lane.status().state.is_wait()
+        {
+            lane.amend(|status| status.by = by);
+        }
+    }
+
     /// Somebody else has the processor that a vCPU's thread wants.
     pub(crate) fn vcpu_still_waits(&mut self, t: Timestamp, x: ThreadIx, by: Option<EntityId>) {
         let Some(v) = self.vcpu_of(x) else { return };

@@ -365,6 +365,8 @@ vocabulary! {
         VectorThenRun = 40 "vector-then-run",
         /// The process appeared after another one ran, with no vector between.
         AfterProcess = 41 "after-process",
+        /// The request that a disk completed right before, and who had issued it.
+        BlockRequest = 44 "block-request",
         /// The process left at an interrupt without waiting.
         TimeSlice = 42 "time-slice",
         /// A program that the process had started during the wait ran right before it was back.

@@ -1,5 +1,6 @@
 //! What is counted of processors, disks and network devices, where somebody wants to see it.
 
+use super::{CpuIx, Current};
 use crate::model::Model;
 use crate::vocab::{Counter, Kind};
 use rustc_hash::FxHashMap;
@@ -27,11 +28,21 @@ enum Name {
 #[derive(Clone, Copy, Debug)]
 struct Request {
     issued: Timestamp,
+    /// Whose thread issued it, if it was not an interrupt.
+    by: Option<EntityId>,
     sectors: u32,
     /// How many there are of the same disk and sector.
     same: u32,
     /// Whether there were others: which of them completes is not told.
     ambiguous: bool,
+}
+
+/// A request that a disk has completed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) disk: EntityId,
+    /// When it was issued, and by whom, as far as is known.
+    pub(crate) issued: Option<(Timestamp, Option<EntityId>)>,
 }
 
 #[derive(Debug)]
@@ -80,14 +91,14 @@ impl<S: Sink> Model<S> {
     }
 
     /// What a device did.
-    pub(crate) fn count(&mut self, t: Timestamp, event: &K) {
+    pub(crate) fn count(&mut self, t: Timestamp, c: CpuIx, event: &K) {
         if self.devices.is_none() {
             return;
         }
         match *event {
-            K::BlockIssue(request) => self.issued(t, request),
+            K::BlockIssue(request) => self.issued(t, c, request),
             K::BlockRequeue(request) => self.requeued(t, request),
-            K::BlockComplete(request) => self.completed(t, request),
+            K::BlockComplete(request) => self.completed(t, c, request),
             K::NetReceive(packet) => {
                 self.packet(t, packet.device, Counter::Received, packet.len);
             }
@@ -157,7 +168,13 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    fn issued(&mut self, t: Timestamp, request: BlockRequest) {
+    fn issued(&mut self, t: Timestamp, c: CpuIx, request: BlockRequest) {
+        // In an interrupt it is nobody's doing that runs there.
+        let cpu = &self.cpus[c.0];
+        let by = match cpu.current {
+            Current::Thread(x) if cpu.contexts.is_empty() => Some(self.threads[x.0].entity.id),
+            _ => None,
+        };
         let Some(devices) = self.devices.as_mut().filter(|d| d.lossy == 0) else {
             return;
         };
@@ -171,6 +188,7 @@ impl<S: Sink> Model<S> {
             Entry::Vacant(place) if room => {
                 place.insert(Request {
                     issued: t,
+                    by,
                     sectors: request.sectors,
                     same: 1,
                     ambiguous: false,
@@ -187,7 +205,7 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    fn completed(&mut self, t: Timestamp, request: BlockRequest) {
+    fn completed(&mut self, t: Timestamp, c: CpuIx, request: BlockRequest) {
         let taken = self.take(&request);
         let whole = taken
             .is_none_or(|of| of.ambiguous || request.sectors == 0 || of.sectors <= request.sectors);
@@ -205,6 +223,12 @@ impl<S: Sink> Model<S> {
         let Some(entity) = self.device(Name::Disk(request.dev)).map(|d| d.entity) else {
             return;
         };
+        self.cpus[c.0].served = Some(Served {
+            disk: entity,
+            issued: taken
+                .filter(|of| !of.ambiguous)
+                .map(|of| (of.issued, of.by)),
+        });
         let bytes = i64::from(request.sectors) * SECTOR_BYTES;
         self.told(t, entity, Counter::Transferred, Some(bytes));
         if let (Some(of), true) = (taken, whole) {

@@ -61,7 +61,10 @@ impl<S: Sink> Model<S> {
         let cpu = &mut self.cpus[c.0];
         let in_irq = !cpu.contexts.is_empty();
         match event {
-            K::BlockComplete(_) => cpu.device = Some(Cause::Disk),
+            K::BlockComplete(_) => {
+                cpu.device = Some(Cause::Disk);
+                cpu.served = None;
+            }
             K::NetQueue(_) => cpu.device = Some(Cause::Net),
             K::NetXmit { .. } => cpu.device = None,
             K::NetReceive(_) | K::NetRx(_) | K::NapiPoll { .. } if in_irq => {

@@ -91,6 +91,8 @@ pub(crate) struct Cpu {
     pub(crate) lossy: bool,
     /// What the host's devices did last on this processor, for telling wake-ups apart.
     pub(crate) device: Option<Cause>,
+    /// The request that a disk completed last in the interrupt that runs here.
+    pub(crate) served: Option<counters::Served>,
     /// A packet that a VMM's thread has just given to the host's network, and of which VM.
     pub(crate) packet: Option<(VmIx, Source)>,
     /// The vector that some VM's APIC accepted in the interrupt that runs here: whose it is, the
@@ -115,6 +117,7 @@ impl Cpu {
             losses: 0,
             lossy: false,
             device: None,
+            served: None,
             packet: None,
             accepted: None,
         }

@@ -285,7 +285,8 @@ impl<S: Sink> Model<S> {
             self.lose_thread(t, x, Cause::Lost, Evidence::LossCounter);
             return;
         }
-        self.ended_by(t, x, &wake);
+        let ended_by = self.ended_by(t, x, &wake);
+        self.vcpu_sleep_ended(x, ended_by);
         self.wait_on(x, target);
         let by = target.and_then(|target| self.occupant(target));
         let status = Status::new(State::Runnable, Evidence::SchedWaking).by(by);
@@ -293,8 +294,9 @@ impl<S: Sink> Model<S> {
         self.vcpu_woken(t, x, by);
     }
 
-    /// Says what ended a thread's sleep: another thread that ran, or what an interrupt was about.
-    fn ended_by(&mut self, t: Timestamp, x: ThreadIx, wake: &Wake) {
+    /// Says what ended a thread's sleep: another thread that ran, or what an interrupt was about;
+    /// and gives the thread, or the disk.
+    fn ended_by(&mut self, t: Timestamp, x: ThreadIx, wake: &Wake) -> Option<EntityId> {
         let waker = match (wake.context, wake.waker) {
             (None, Current::Thread(w)) if w != x => Some(self.threads[w.0].entity.id),
             _ => None,
@@ -310,13 +312,31 @@ impl<S: Sink> Model<S> {
             (Some(Context::Softirq(_)), None) => Cause::Softirq,
             (Some(Context::Irq | Context::Vector), None) => Cause::Irq,
         };
+        let served = self.cpus[wake.cpu.0]
+            .served
+            .filter(|_| wake.device == Some(Cause::Disk) && waker.is_none());
         let woken = self.threads[x.0].entity.id;
+        let by = waker.or(served.map(|served| served.disk));
         if let Some(lane) = &mut self.threads[x.0].lane
             && lane.status().state.is_sleep()
         {
             lane.amend(|status| {
                 status.cause = cause;
-                status.by = waker;
+                status.by = by;
+            });
+        }
+        if let Some(served) = served
+            && let Some((issued, issuer)) = served.issued
+        {
+            // Nobody known issued it: then it comes from the disk itself.
+            self.sink.edge(&Edge {
+                from: issuer.unwrap_or(served.disk),
+                from_time: issued,
+                to: woken,
+                to_time: t,
+                kind: EdgeKind::Disk.code(),
+                confidence: Confidence::Likely.code(),
+                evidence: Evidence::BlockRequest.code(),
             });
         }
         if let Some(waker) = waker {
@@ -330,6 +350,7 @@ impl<S: Sink> Model<S> {
                 evidence: Evidence::SchedWaking.code(),
             });
         }
+        by
     }
 
     /// What device a thread was woken for: one that was at work in the waker's context, or the

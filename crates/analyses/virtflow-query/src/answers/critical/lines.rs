@@ -70,17 +70,21 @@ impl<'a> StoreLines<'a> {
         if matches!(kind, Some(Kind::Process | Kind::GuestThread)) {
             return self.guest_wait(worker, stretch, by);
         }
+        if kind == Some(Kind::NestedVcpu) {
+            // What a nested VM waits for, its hypervisor's process waits for.
+            let carrier = self.hypervisor_of(worker, end);
+            return Ok(carrier.map_or(EndedBy::Nothing, EndedBy::Carrier));
+        }
         let Some(by) = by else {
             return Ok(EndedBy::Nothing);
         };
-        match (kind, self.kind(by)) {
-            // What a nested VM waits for, its hypervisor's process waits for.
-            (Some(Kind::NestedVcpu), Some(Kind::Process)) => Ok(EndedBy::Carrier(by)),
-            (_, Some(Kind::Device)) => {
+        match self.kind(by) {
+            Some(Kind::Device) => {
                 let edge = self.windows.edge_into(worker, end)?;
+                // One that comes from the disk itself was issued by nobody known.
                 let from = match edge {
-                    Some(edge) => Some(self.worker(edge.from, edge.from_ns)?),
-                    None => None,
+                    Some(edge) if edge.from != by => Some(self.worker(edge.from, edge.from_ns)?),
+                    _ => None,
                 };
                 Ok(edge.map_or(EndedBy::Nothing, |edge| {
                     EndedBy::Transit(Transit {
@@ -93,6 +97,18 @@ impl<'a> StoreLines<'a> {
             }
             _ => Ok(EndedBy::Worker(self.worker(by, end)?)),
         }
+    }
+
+    /// The process of the outer guest that runs a nested virtual processor, as it was at `t`.
+    fn hypervisor_of(&self, vcpu: u32, t: i64) -> Option<u32> {
+        let all = self.windows.store().entities();
+        let nested = all.get(all.get(vcpu as usize)?.vm? as usize)?;
+        let outer = nested.parent?;
+        let candidates = self.windows.processes_of(outer).iter();
+        let alive = candidates.filter_map(|&p| all.get(p as usize)).filter(|p| {
+            p.cr3 == nested.cr3 && !p.cr3.is_empty() && (p.begin_ns..=p.end_ns).contains(&t)
+        });
+        alive.max_by_key(|p| p.begin_ns).map(|p| p.entity)
     }
 
     /// A guest process waited.

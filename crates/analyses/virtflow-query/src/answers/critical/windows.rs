@@ -73,6 +73,11 @@ impl<'a> Windows<'a> {
         self.store
     }
 
+    /// The processes of a VM.
+    pub(super) fn processes_of(&self, vm: u32) -> &[u32] {
+        self.processes.get(&vm).map_or(&[], Vec::as_slice)
+    }
+
     /// The stretch of time that holds the nanosecond before `t`.
     fn window(&mut self, t: i64) -> (i64, i64) {
         let at = self.cuts.partition_point(|&cut| cut < t).saturating_sub(1);
