@@ -7,6 +7,7 @@
 
 use super::ours::hex;
 use super::span::{Ns, Span, Timeline};
+use super::tasks::Tasks;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -68,6 +69,8 @@ pub(crate) struct Log {
     pub(crate) spaces: Vec<Space>,
     pub(crate) waits: Vec<Wait>,
     pub(crate) wakes: Vec<Wake>,
+    /// The lines of its threads.
+    pub(crate) tasks: Tasks,
 }
 
 /// What a wake row says by itself.
@@ -79,14 +82,14 @@ enum Waker {
 }
 
 #[derive(Clone, Copy)]
-struct LogRow<'a> {
-    at: Ns,
-    what: &'a str,
+pub(crate) struct LogRow<'a> {
+    pub(crate) at: Ns,
+    pub(crate) what: &'a str,
     cpu: u32,
-    a: i64,
-    b: i64,
+    pub(crate) a: i64,
+    pub(crate) b: i64,
     cr3: u64,
-    state: u32,
+    pub(crate) state: u32,
     comm: &'a str,
 }
 
@@ -189,6 +192,11 @@ impl<'a> Sweep<'a> {
             }
             _ => {}
         }
+        let pid = if row.what == "exec" { row.a } else { row.b };
+        let space = self.by_pid.get(&pid).copied();
+        let who = space.map_or(Who::Kernel, Who::User);
+        let class = self.irq_class(self.last_irq.get(&row.cpu).copied());
+        self.log.tasks.row(row, who, &class);
     }
 
     /// A new address space of `pid`; one that had this CR3 ends.
@@ -331,6 +339,7 @@ impl<'a> Sweep<'a> {
             for cpu in cpus {
                 self.occupy(cpu, last.at, Who::Idle);
             }
+            self.log.tasks.finish(last.at);
         }
         self.log
     }

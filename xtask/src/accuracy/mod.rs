@@ -13,9 +13,11 @@ mod goals;
 mod guestlog;
 mod on_off;
 mod ours;
+mod paths;
 mod raw;
 mod report;
 mod span;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -150,7 +152,12 @@ fn judge(virtflow: &Path, folder: &Path) -> Result<(Folder, Confusion)> {
         &table(virtflow, "intervals", &trace)?,
         &table(virtflow, "edges", &trace)?,
     )?;
-    Ok(agreements(&Case::read(folder, ours)?))
+    let case = Case::read(folder, ours)?;
+    let (mut judged, confusion) = agreements(&case);
+    judged
+        .agreements
+        .push(paths::agree(&case, virtflow, folder)?);
+    Ok((judged, confusion))
 }
 
 fn agreements(case: &Case) -> (Folder, Confusion) {

@@ -226,7 +226,21 @@ struct JsonStep<'a> {
     confidence: &'a str,
     evidence: &'a str,
     depth: usize,
+    /// The innermost wait it lies in, by its place among `waits`.
+    inside: Option<usize>,
     woke_key: &'a str,
+}
+
+/// A wait that was looked into, for programs.
+#[derive(Serialize)]
+struct JsonWait<'a> {
+    begin_ns: i64,
+    end_ns: i64,
+    key: &'a str,
+    state: &'a str,
+    cause: &'a str,
+    ended_by_key: &'a str,
+    inside: Option<usize>,
 }
 
 /// A sum, for programs.
@@ -278,6 +292,7 @@ struct Json<'a> {
     too_deep: u64,
     tree: Vec<JsonNode<'a>>,
     sums: Vec<JsonSum<'a>>,
+    waits: Vec<JsonWait<'a>>,
     steps: Vec<JsonStep<'a>>,
 }
 
@@ -336,7 +351,21 @@ impl<'a> Shown<'a> {
                 confidence,
                 evidence,
                 depth: told.path.depth(step),
+                inside: step.inside,
                 woke_key: step.woke.map_or("", |woke| self.key(woke)),
+            }
+        });
+        let waits = told.path.waits.iter().map(|wait| {
+            let did = PathTold::did(self.store, self.who, &wait.what);
+            let (state, cause) = PathTold::words(Some(did));
+            JsonWait {
+                begin_ns: wait.begin,
+                end_ns: wait.end,
+                key: self.key(wait.worker),
+                state,
+                cause,
+                ended_by_key: self.key(wait.ended_by),
+                inside: wait.inside,
             }
         });
         let sums = told.sums.iter().map(|sum| {
@@ -387,6 +416,7 @@ impl<'a> Shown<'a> {
             too_deep: told.path.too_deep,
             tree: tree.collect(),
             sums: sums.collect(),
+            waits: waits.collect(),
             steps: steps.collect(),
         }
     }

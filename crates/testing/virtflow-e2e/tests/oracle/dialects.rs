@@ -7,7 +7,7 @@ use super::floors;
 use super::processes::Scores;
 use super::threads::{self, Threads};
 use super::tiling;
-use super::{host, nested, processes};
+use super::{host, nested, paths, processes};
 use virtflow_synth::Scenario;
 
 /// The seeds of every dialect.
@@ -33,6 +33,7 @@ fn check(name: &str, change: fn(&mut Scenario)) {
         let case = Case::new(format!("{name:?} seed {seed}"), &scenario);
         tiling::check(&case, &mut wrong);
         host::check(&case, &mut measured.host);
+        paths::check(&case, &mut measured.host);
         nested::check(&case, &mut measured.nested);
         processes::check(&case, &mut measured.processes);
         threads::check(&case, &mut measured.threads);

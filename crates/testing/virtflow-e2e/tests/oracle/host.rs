@@ -96,6 +96,7 @@ impl<'a> Culprits<'a> {
             matches!(at.ours.state, "preempted" | "runnable") && self.thread != "thread:-1";
         match at.ours.state {
             "sleeping" | "uninterruptible" => wrong_end(case, at),
+            "halted" | "blocked-on-host" => wrong_waker(case, at),
             "running" if at.ours.by == thread_of(case, at.truth.by) => None,
             "running" => Some(("running by another".into(), "running".into())),
             _ if !blamed => None,
@@ -168,6 +169,19 @@ fn wrong_end(case: &Case, at: &Difference) -> Option<(String, String)> {
         return Some((told(ours.cause, ours.by), told(cause, by)));
     }
     (ours.by != by).then(|| (format!("{} ended by another", ours.state), told(cause, by)))
+}
+
+/// What is wrong about who woke a virtual processor.
+fn wrong_waker(case: &Case, at: &Difference) -> Option<(String, String)> {
+    let (ours, truth) = (at.ours, at.truth);
+    if ours.end != truth.end || ours.by == thread_of(case, truth.by) {
+        return None;
+    }
+    let told = |by: &str| {
+        let by = if by.is_empty() { "nobody" } else { "somebody" };
+        format!("{} ended by {by}", ours.state)
+    };
+    Some((told(ours.by), format!("{} else", told(truth.by))))
 }
 
 /// A virtual processor's key as its thread's.

@@ -22,6 +22,7 @@ mod host;
 mod lanes;
 mod metamorphic;
 mod nested;
+mod paths;
 mod processes;
 mod threads;
 mod tiling;
