@@ -1,6 +1,7 @@
 //! What a recording and an analysis of it say beside entities, intervals, edges and exits: with
 //! these and the sums a report can be made, whether the sums are of a trace or of a store.
 
+use crate::clocks::ClockAlignment;
 use crate::needed::{Missing, missing};
 use crate::pipeline::Outcome;
 use crate::report::{Checks, StreamReport};
@@ -16,6 +17,9 @@ pub struct Facts {
     pub name: String,
     /// Its kernel's release.
     pub kernel: String,
+    /// How its clock is known beside those of other machines; `None` where there are none.
+    #[serde(default)]
+    pub clock: Option<ClockAlignment>,
     /// The traces that were read.
     pub traces: Vec<SourceReport>,
     /// The earliest moment that any stream covers.
@@ -46,6 +50,7 @@ impl Facts {
         Self {
             name: info.map_or_else(String::new, |m| m.name.clone()),
             kernel: info.map_or_else(String::new, |m| m.kernel.clone()),
+            clock: ClockAlignment::of(recording, machine),
             traces: sources(recording, Some(machine)),
             begin_ns: bounds.map(|b| b.0.as_nanos()),
             end_ns: bounds.map(|b| b.1.as_nanos()),

@@ -1,5 +1,6 @@
 //! What a recording holds, without analysing it.
 
+use crate::clocks::ClockAlignment;
 use crate::needed::{Analysis, Missing, analyses, missing};
 use crate::pipeline::threads;
 use crate::report::StreamReport;
@@ -42,6 +43,9 @@ pub struct MachineInfo {
     pub name: String,
     /// Its kernel's release.
     pub kernel: String,
+    /// How its clock is known beside those of other machines; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockAlignment>,
     /// The earliest moment that any stream covers.
     pub begin_ns: Option<i64>,
     /// The latest one.
@@ -76,6 +80,7 @@ impl Info {
 
 /// Reads and counts all of a recording.
 pub fn info(recording: &Recording) -> Info {
+    crate::clocks::align(recording);
     let counted = recording.count(threads());
     let mut problems = recording.problems();
     problems.merge(counted.problems);
@@ -95,6 +100,7 @@ pub fn info(recording: &Recording) -> Info {
             MachineInfo {
                 name: machine.name.clone(),
                 kernel: machine.kernel.clone(),
+                clock: ClockAlignment::of(recording, number),
                 begin_ns: bounds.map(|b| b.0.as_nanos()),
                 end_ns: bounds.map(|b| b.1.as_nanos()),
                 streams: coverage.iter().map(StreamReport::new).collect(),

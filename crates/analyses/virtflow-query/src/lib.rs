@@ -5,6 +5,7 @@
 mod answers;
 mod apart;
 mod budgets;
+mod clocks;
 mod event_json;
 mod facts;
 mod filter;
@@ -25,6 +26,7 @@ pub use answers::{
     is_worker, taken, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
+pub use clocks::{ClockAlignment, align};
 pub use event_json::{Numbers, event_json, push_integer, push_number};
 pub use facts::Facts;
 pub use filter::{Filter, FilterError, search};

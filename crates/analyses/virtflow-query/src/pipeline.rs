@@ -61,6 +61,7 @@ pub fn analyze<S: Sink>(
     sink: S,
     progress: &Progress,
 ) -> (S, Outcome) {
+    crate::clocks::align(recording);
     let coverage = recording.coverage(machine);
     let mut options = options.clone();
     let described = recording.described(machine);

@@ -61,10 +61,21 @@ impl KernelBinding {
     /// Finds every event of `trace` that a [`KernelEvent`] can be made of and whose [`kind`] is
     /// wanted, or that tells by its context which thread runs.
     pub fn new(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
+        Self::of(trace, |kind, class| {
+            wanted(kind) || tells_thread(trace, class)
+        })
+    }
+
+    /// Finds those whose [`kind`] is wanted, and no others.
+    pub fn only(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
+        Self::of(trace, |kind, _| wanted(kind))
+    }
+
+    fn of(trace: &Trace, wanted: impl Fn(&str, &EventClass) -> bool) -> Self {
         let mut kinds = Vec::new();
         let bound = trace.bind(|class| {
             let (kind, mut fields) = kind_of(class)?;
-            if !wanted(kind.name()) && !tells_thread(trace, class) {
+            if !wanted(kind.name(), class) {
                 return None;
             }
             let tag = u32::try_from(kinds.len()).ok()?;

@@ -6,6 +6,7 @@
 
 mod any;
 mod bind;
+mod clocks;
 mod kernel;
 mod merge;
 mod open;
@@ -14,13 +15,15 @@ mod text;
 
 pub use any::AnyEvent;
 pub use bind::{KernelBinding, KernelExtract, kind};
+pub use clocks::{Corrected, Correction, MachineClock};
 pub use kernel::{
     ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
     NetPacket,
 };
 pub use merge::Merge;
 pub use open::{
-    AnyExtract, ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo,
+    AnyExtract, ClockInfo, Counted, EventCount, KernelReader, MachineInfo, OpenError, Recording,
+    TraceInfo,
 };
 pub use text::{Comm, Text};
 pub use virtflow_ctf::{Base, FieldError, Item, Scope, Value};

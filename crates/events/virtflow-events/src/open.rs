@@ -3,9 +3,10 @@
 
 use crate::any::AnyEvent;
 use crate::bind::{KernelBinding, KernelExtract};
+use crate::clocks::{Corrected, MachineClock, corrected};
 use crate::merge::Merge;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use virtflow_base::{Problems, StreamCoverage, Timestamp};
 use virtflow_ctf::{EventView, Extract, StreamReader, Trace, Wanted};
 
@@ -25,6 +26,8 @@ pub struct ClockInfo {
     pub name: String,
     /// Ticks per second.
     pub frequency: u64,
+    /// Its identity: clocks of the same one are the same clock. LTTng's is the boot's.
+    pub uuid: Option<[u8; 16]>,
     /// Nanoseconds from the Unix epoch to the clock's zero.
     pub offset_ns: i128,
 }
@@ -81,6 +84,9 @@ pub struct Counted {
     pub problems: Problems,
 }
 
+/// Reads the typed kernel events of one stream.
+pub type KernelReader = StreamReader<KernelExtract>;
+
 /// An opened recording.
 #[derive(Debug)]
 pub struct Recording {
@@ -88,6 +94,7 @@ pub struct Recording {
     traces: Vec<Arc<Trace>>,
     infos: Vec<TraceInfo>,
     machines: Vec<MachineInfo>,
+    pub(crate) clocks: OnceLock<Vec<MachineClock>>,
 }
 
 impl Recording {
@@ -112,6 +119,7 @@ impl Recording {
             traces: Vec::new(),
             infos: Vec::new(),
             machines: Vec::new(),
+            clocks: OnceLock::new(),
         };
         for path in paths {
             for directory in virtflow_ctf::discover(path.as_ref())? {
@@ -175,13 +183,18 @@ impl Recording {
         all
     }
 
+    /// Its traces, and what they say about themselves.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (&Arc<Trace>, &TraceInfo)> {
+        self.traces.iter().zip(&self.infos)
+    }
+
     /// What the streams of the kernel traces of `machine` cover, and what they lost.
     pub fn coverage(&self, machine: usize) -> Vec<StreamCoverage> {
-        let traces = self.traces.iter().zip(&self.infos);
-        traces
-            .filter(|(_, info)| info.machine == machine && info.domain != "ust")
-            .flat_map(|(trace, _)| trace.streams().iter().map(|s| s.coverage().clone()))
-            .collect()
+        let told = self.coverage_as_told(machine);
+        match self.correction(machine) {
+            Some(by) => told.into_iter().map(|one| corrected(one, &by)).collect(),
+            None => told,
+        }
     }
 
     /// The names of the events that the traces of `machine` describe.
@@ -231,19 +244,42 @@ impl Recording {
         machine: usize,
         wanted: impl Fn(&str) -> bool,
         threads: usize,
+    ) -> Merge<Corrected<StreamReader<KernelExtract>>> {
+        let correction = self.correction(machine);
+        let bind = |trace: &Trace| KernelBinding::new(trace, &wanted);
+        let readers = self.kernel_readers(machine, bind);
+        let corrected = readers.map(|reader| Corrected::new(reader, correction.clone()));
+        Merge::new(corrected.collect(), threads)
+    }
+
+    /// Those of the kinds that are `wanted` and no others, on the machine's own clock.
+    pub fn kernel_events_as_told(
+        &self,
+        machine: usize,
+        wanted: impl Fn(&str) -> bool,
+        threads: usize,
     ) -> Merge<StreamReader<KernelExtract>> {
-        let mut readers = Vec::new();
-        for (trace, info) in self.traces.iter().zip(&self.infos) {
-            if info.machine != machine || info.domain == "ust" {
-                continue;
-            }
-            let binding = Arc::new(KernelBinding::new(trace, &wanted));
-            for stream in 0..trace.streams().len() {
+        let bind = |trace: &Trace| KernelBinding::only(trace, &wanted);
+        Merge::new(self.kernel_readers(machine, bind).collect(), threads)
+    }
+
+    /// Readers of all streams of the kernel traces of `machine`.
+    fn kernel_readers(
+        &self,
+        machine: usize,
+        bind: impl Fn(&Trace) -> KernelBinding,
+    ) -> impl Iterator<Item = StreamReader<KernelExtract>> {
+        let traces = self
+            .opened()
+            .filter(move |(_, info)| info.machine == machine);
+        let traces = traces.filter(|(_, info)| info.domain != "ust");
+        traces.flat_map(move |(trace, _)| {
+            let binding = Arc::new(bind(trace));
+            (0..trace.streams().len()).map(move |stream| {
                 let extract = KernelExtract::new(Arc::clone(&binding));
-                readers.push(trace.reader(stream, Arc::clone(binding.bound()), extract));
-            }
-        }
-        Merge::new(readers, threads)
+                trace.reader(stream, Arc::clone(binding.bound()), extract)
+            })
+        })
     }
 
     /// Every event of every trace that `choose` takes by name, merged.
@@ -251,7 +287,7 @@ impl Recording {
         &self,
         choose: impl Fn(&str) -> bool,
         threads: usize,
-    ) -> Merge<StreamReader<AnyExtract>> {
+    ) -> Merge<Corrected<StreamReader<AnyExtract>>> {
         self.events_from(choose, Timestamp::MIN, threads)
     }
 
@@ -261,9 +297,11 @@ impl Recording {
         choose: impl Fn(&str) -> bool,
         from: Timestamp,
         threads: usize,
-    ) -> Merge<StreamReader<AnyExtract>> {
+    ) -> Merge<Corrected<StreamReader<AnyExtract>>> {
         let mut readers = Vec::new();
-        for (number, trace) in self.traces.iter().enumerate() {
+        for (number, (trace, info)) in self.opened().enumerate() {
+            let correction = self.correction(info.machine);
+            let from = correction.as_ref().map_or(from, |c| c.before(from));
             let bound = trace.bind(|class| choose(class.name()).then(Wanted::default));
             let bound = Arc::new(bound);
             for stream in 0..trace.streams().len() {
@@ -271,7 +309,8 @@ impl Recording {
                     trace: Arc::clone(trace),
                     number,
                 };
-                readers.push(trace.reader_from(stream, Arc::clone(&bound), extract, from));
+                let reader = trace.reader_from(stream, Arc::clone(&bound), extract, from);
+                readers.push(Corrected::new(reader, correction.clone()));
             }
         }
         Merge::new(readers, threads)
@@ -297,6 +336,7 @@ fn info(trace: &Trace, machine: usize) -> TraceInfo {
     let clocks = metadata.clocks().iter().map(|clock| ClockInfo {
         name: clock.name().to_owned(),
         frequency: clock.freq(),
+        uuid: clock.uuid(),
         offset_ns: clock.time(0).as_nanos().into(),
     });
     TraceInfo {

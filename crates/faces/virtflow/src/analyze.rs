@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use virtflow_query::store::{Making, Manifest, Store, make};
-use virtflow_query::{Options, Progress, Recording};
+use virtflow_query::{Facts, Options, Progress, Recording};
 
 /// What `--format json` says.
 #[derive(Serialize)]
@@ -46,6 +46,9 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     };
     if let Some(cache) = cache.filter(|_| args.output.is_none()) {
         cache.shrink(&path)?;
+    }
+    for facts in &facts {
+        tell_clock(facts);
     }
     // Every machine's troubles are told, also after the first that has some.
     let told: Vec<Finish> = facts.iter().map(rows::tell).collect();
@@ -88,6 +91,29 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     } else {
         Finish::Incomplete
     })
+}
+
+/// Says how the clock of one of several machines was aligned, loudly where it was not.
+fn tell_clock(facts: &Facts) {
+    let Some(clock) = &facts.clock else { return };
+    let name = &facts.name;
+    match (clock.error_ns, clock.ahead_ns, clock.drift_ppm) {
+        _ if clock.state == "reference" => {
+            output::complain(&format!("virtflow: all times are on the clock of {name}"));
+        }
+        (Some(error), Some(ahead), drift) => output::complain(&format!(
+            "virtflow: the clock of {name} was {:.6} s ahead and drifts by {:+.3} ppm; aligned to within {} by {} segments",
+            ahead as f64 / 1e9,
+            drift.unwrap_or_default(),
+            output::duration(error),
+            number(clock.sent + clock.received),
+        )),
+        _ => output::complain(&format!(
+            "virtflow: warning: the clock of {name} could not be aligned ({}): its times are shown as they are and \
+             cannot be compared with those of {}",
+            clock.state, clock.reference
+        )),
+    }
 }
 
 fn place(args: &AnalyzeArgs, recording: &Recording, options: &Options) -> anyhow::Result<PathBuf> {

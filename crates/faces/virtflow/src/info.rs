@@ -3,7 +3,7 @@
 use crate::args::{Format, InfoArgs};
 use crate::output::{duration, duration_cell, number, share};
 use crate::page::Page;
-use crate::report::trace::{Times, losses, missing, problems};
+use crate::report::trace::{Times, clocks, losses, missing, problems};
 use crate::table::{Table, Tone};
 use crate::{Finish, output};
 use virtflow_query::store::{self, Manifest, Store};
@@ -45,6 +45,11 @@ fn of_store(args: &InfoArgs) -> anyhow::Result<Finish> {
         for machine in &facts {
             losses(&mut page, &machine.streams, machine.begin_ns);
         }
+        let told: Vec<_> = facts
+            .iter()
+            .map(|m| (m.name.as_str(), m.clock.as_ref()))
+            .collect();
+        clocks(&mut page, &told);
         contents(&mut page, &store)?;
         for machine in &facts {
             machine.traces.iter().for_each(|t| source(&mut page, t));
@@ -70,6 +75,7 @@ fn of_facts(facts: &Facts) -> MachineInfo {
     MachineInfo {
         name: facts.name.clone(),
         kernel: facts.kernel.clone(),
+        clock: facts.clock.clone(),
         begin_ns: facts.begin_ns,
         end_ns: facts.end_ns,
         streams: facts.streams.clone(),
@@ -121,6 +127,9 @@ fn text(info: &Info, args: &InfoArgs) -> Page {
     for machine in &info.machines {
         losses(&mut page, &machine.streams, machine.begin_ns);
     }
+    let told = info.machines.iter();
+    let told: Vec<_> = told.map(|m| (m.name.as_str(), m.clock.as_ref())).collect();
+    clocks(&mut page, &told);
     for trace in &info.traces {
         source(&mut page, trace);
     }

@@ -11,6 +11,9 @@
 //! | `truth/losses.csv` | which stretches of which CPU's stream were discarded |
 //! | `truth/coverage.csv` | what time each CPU's stream covers |
 //!
+//! [`generate_fleet`] does the like for several hosts without VMs that ask each other over a network,
+//! each traced on a clock of its own.
+//!
 //! Everything follows from the seed: the same scenario gives the same bytes. Memory does not grow
 //! with the length of the trace.
 //!
@@ -18,11 +21,13 @@
 //! so that a mistake in a reader's tables cannot hide behind the same mistake here.
 
 mod error;
+mod fleet;
 mod scenario;
 mod sim;
 mod trace;
 pub mod truth;
 
 pub use error::SynthError;
+pub use fleet::{FleetScenario, FleetSummary, generate_fleet};
 pub use scenario::{Dialect, Injection, Isa, Probe, Scenario};
 pub use sim::{Summary, generate};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use virtflow_synth::{Dialect, Scenario, generate};
+use virtflow_synth::{Dialect, FleetScenario, Scenario, generate, generate_fleet};
 
 /// Writes a trace of a KVM host that never was to DIR/trace/kernel, and the truth about it to
 /// DIR/truth.
@@ -78,6 +78,14 @@ struct Args {
     /// Write the trace only
     #[arg(long)]
     no_truth: bool,
+    /// Instead of a host with VMs, so many hosts that ask each other over a network, each traced on
+    /// a clock of its own: to DIR/traces/HOST. Of the other options, --seed, --seconds and --hogs
+    /// (of each host) apply
+    #[arg(long, value_name = "HOSTS", num_args = 0..=1, default_missing_value = "3")]
+    fleet: Option<u32>,
+    /// With --fleet: threads of the client
+    #[arg(long, default_value_t = 2, requires = "fleet")]
+    clients: u32,
 }
 
 impl Args {
@@ -115,6 +123,33 @@ impl Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let begun = Instant::now();
+    if let Some(hosts) = args.fleet {
+        let scenario = FleetScenario {
+            seed: args.seed,
+            seconds: args.seconds,
+            hosts,
+            clients: args.clients,
+            hogs: args.hogs,
+            ..FleetScenario::default()
+        };
+        return match generate_fleet(&scenario, &args.out) {
+            Ok(summary) => {
+                println!(
+                    "{} events, {:.1} MB, {} hosts, {} requests; {:.2} s",
+                    summary.events,
+                    summary.bytes as f64 / 1e6,
+                    hosts,
+                    summary.requests,
+                    begun.elapsed().as_secs_f64(),
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("virtflow-synth: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match generate(&args.scenario(), &args.out) {
         Ok(summary) => {
             let seconds = begun.elapsed().as_secs_f64();

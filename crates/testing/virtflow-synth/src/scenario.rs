@@ -141,6 +141,8 @@ pub struct Dialect {
     pub noise: bool,
     /// Whether events carry the contexts `pid`, `tid` and `procname`.
     pub contexts: bool,
+    /// Whether packets' TCP headers are described.
+    pub tcp: bool,
     /// The order of bytes.
     pub byte_order: ByteOrder,
     /// The event header.
@@ -171,6 +173,7 @@ impl Default for Dialect {
             stock: false,
             noise: true,
             contexts: false,
+            tcp: false,
             byte_order: ByteOrder::Little,
             header: HeaderKind::Large,
             clock_freq: 1_000_000_000,

@@ -8,7 +8,7 @@
 //! arrives there by an action of its own.
 
 mod build;
-mod chance;
+pub(crate) mod chance;
 mod exits;
 mod guest;
 mod handlers;

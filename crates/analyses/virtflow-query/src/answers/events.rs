@@ -25,6 +25,7 @@ pub fn events(
     limit: usize,
     stopped: impl Fn() -> bool,
 ) -> Listed {
+    crate::clocks::align(recording);
     let begin = Timestamp::from_nanos(from);
     let mut events = recording.events_from(choose, begin, threads());
     let mut listed = Listed::default();
@@ -56,7 +57,8 @@ pub fn events(
             if listed.count > 0 {
                 json.push(b',');
             }
-            let machine = recording.machines().first();
+            let machine = recording.traces().get(event.record.trace());
+            let machine = machine.and_then(|trace| recording.machines().get(trace.machine));
             let machine = machine.map_or("", |m| m.name.as_str());
             event_json(event.time, &event.record, machine, Numbers::Safe, &mut json);
             listed.count += 1;

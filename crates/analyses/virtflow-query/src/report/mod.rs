@@ -28,6 +28,7 @@ pub use waits::{Durations, Wait, Waits};
 
 use crate::apart::Apart;
 use crate::budgets::Budgets;
+use crate::clocks::ClockAlignment;
 use crate::facts::Facts;
 use crate::needed::Missing;
 use crate::pipeline::{Progress, analyze};
@@ -98,6 +99,9 @@ pub struct MachineReport {
     pub name: String,
     /// Its kernel's release.
     pub kernel: String,
+    /// How its clock is known beside those of other machines; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockAlignment>,
     /// The traces that were read.
     pub traces: Vec<SourceReport>,
     /// The earliest moment that any stream covers.
@@ -195,6 +199,7 @@ pub(crate) fn of_budgets(budgets: &Budgets, facts: &Facts, request: &Request) ->
     MachineReport {
         name: facts.name.clone(),
         kernel: facts.kernel.clone(),
+        clock: facts.clock.clone(),
         traces: facts.traces.clone(),
         begin_ns: facts.begin_ns,
         end_ns: facts.end_ns,

@@ -70,6 +70,9 @@ impl Cache {
         let directories: Vec<_> = recording.traces().iter().map(|t| t.path.clone()).collect();
         let mut told = format!("{FORMAT_VERSION} {}\n", env!("CARGO_PKG_VERSION"));
         told.push_str(&options_json(options).to_string());
+        if recording.machines().len() > 1 {
+            told.push_str("\nclocks aligned");
+        }
         for Stamp {
             path,
             bytes,

@@ -5,6 +5,7 @@ use super::make::options_json;
 use super::replay::{facts, replay};
 use crate::apart::Apart;
 use crate::budgets::Budgets;
+use crate::clocks::align;
 use crate::facts::Facts;
 use crate::pipeline::{Progress, analyze, machines};
 use crate::report::{MachineReport, Request, of_budgets};
@@ -63,6 +64,7 @@ impl Input {
         if let Some(store) = cache.and_then(|c| c.find(&recording, options)) {
             return Ok(Self::of_store(store)?);
         }
+        align(&recording);
         Ok(Self::Trace(Box::new(recording)))
     }
 

@@ -3,6 +3,7 @@
 use super::sources::source_files;
 use super::vocabulary;
 use crate::apart::Apart;
+use crate::clocks::align;
 use crate::facts::Facts;
 use crate::needed::command;
 use crate::pipeline::{Progress, analyze, machines};
@@ -36,6 +37,7 @@ pub fn make(
     progress: &Progress,
     growing: impl FnOnce(&Path),
 ) -> Result<Making, StoreError> {
+    align(recording);
     let name = name_of(recording.path());
     let options = &Options {
         interrupts: true,

@@ -91,6 +91,11 @@ fn text(report: &Report, args: &ReportArgs) -> Page {
             "The recording has no kernel trace: there is nothing to report on.",
         );
     }
+    let machines = report.machines.iter();
+    let clocks: Vec<_> = machines
+        .map(|m| (m.name.as_str(), m.clock.as_ref()))
+        .collect();
+    trace::clocks(&mut page, &clocks);
     for machine in &report.machines {
         if report.machines.len() > 1 {
             page.gap();

@@ -5,7 +5,9 @@ use crate::page::Page;
 use crate::table::{Table, Tone};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use virtflow_query::{Checks, MachineReport, Missing, ProblemsReport, SourceReport, StreamReport};
+use virtflow_query::{
+    Checks, ClockAlignment, MachineReport, Missing, ProblemsReport, SourceReport, StreamReport,
+};
 
 /// A stream that begins or ends this much of the recording apart from the others is worth a word.
 const RAGGED_SHARE: i64 = 100;
@@ -104,6 +106,94 @@ pub(crate) fn losses(page: &mut Page, streams: &[StreamReport], begin: Option<i6
          they are; from the first to the last one, counted from the beginning of the trace. What cannot be known \
          because of them is shown as unknown (events were lost).",
     );
+}
+
+/// How the clocks of several machines were made one; nothing where there is one machine.
+pub(crate) fn clocks(page: &mut Page, machines: &[(&str, Option<&ClockAlignment>)]) {
+    let known: Vec<_> = machines
+        .iter()
+        .filter_map(|(name, clock)| Some((*name, (*clock)?)))
+        .collect();
+    let Some((_, first)) = known.first() else {
+        return;
+    };
+    let lost: Vec<_> = known
+        .iter()
+        .filter(|(_, clock)| !clock.is_known())
+        .collect();
+    if lost.is_empty() {
+        page.heading(Tone::Strong, "CLOCKS: aligned");
+    } else {
+        page.heading(
+            Tone::Warning,
+            &format!(
+                "CLOCKS: {} of {} are not aligned",
+                lost.len(),
+                known.len() - 1
+            ),
+        );
+    }
+    let mut table = Table::new(
+        1,
+        [
+            "machine",
+            "ahead by",
+            "drift",
+            "wrong by at most",
+            "segments out",
+            "in",
+        ],
+    );
+    let cell = |ns: Option<i64>| ns.map_or_else(|| "-".to_owned(), signed_duration);
+    for (name, clock) in &known {
+        let tone = if clock.is_known() {
+            Tone::Plain
+        } else {
+            Tone::Warning
+        };
+        let drift = clock.drift_ppm.map(|ppm| format!("{ppm:+.3} ppm"));
+        table.row(
+            tone,
+            [
+                (*name).to_owned(),
+                cell(clock.ahead_ns),
+                drift.unwrap_or_else(|| "-".to_owned()),
+                cell(clock.error_ns),
+                number(clock.sent),
+                number(clock.received),
+            ],
+        );
+    }
+    page.table(&table);
+    for (name, clock) in &lost {
+        let why = match clock.state.as_str() {
+            "one-direction" => "segments go one way only, which bounds its clock from one side",
+            "contradictory" => "segments contradict one another: some arrive before they were sent",
+            _ => "no TCP segment was seen both there and on a machine whose clock is known",
+        };
+        page.paragraph(
+            Tone::Warning,
+            &format!(
+                "{name}: {why}. Its times are shown as they are and cannot be compared with the others'."
+            ),
+        );
+    }
+    if lost.len() + 1 < known.len() {
+        page.paragraph(
+            Tone::Plain,
+            &format!(
+                "All times are shown on the clock of {}. Ahead by: in the middle of the recording, before it was \
+                 moved; segments: TCP segments whose queueing and receipt were both recorded.",
+                first.reference
+            ),
+        );
+    }
+}
+
+/// A duration with its sign.
+fn signed_duration(ns: i64) -> String {
+    let sign = if ns < 0 { "-" } else { "" };
+    format!("{sign}{}", duration_cell(ns.saturating_abs()))
 }
 
 pub(super) fn trace(page: &mut Page, machine: &MachineReport, times: &Times) {

@@ -81,6 +81,53 @@ fn no_line_of_a_report_is_wider_than_80_columns() {
     }
 }
 
+/// The first lines that `virtflow` shows of a directory's traces, and its exit code.
+fn shown(command: &str, directory: &std::path::Path) -> (String, i32) {
+    let program = programs().unwrap().join("virtflow");
+    let output = Command::new(program)
+        .args([command, directory.to_str().unwrap()])
+        .args((command == "report").then_some("--no-cache"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (text, output.status.code().unwrap())
+}
+
+#[test]
+fn info_and_report_say_how_clocks_were_aligned() {
+    let dir = tempfile::tempdir().unwrap();
+    for (seed, name) in [(1, "one"), (2, "other")] {
+        let scenario = virtflow_synth::FleetScenario {
+            seed,
+            seconds: 0.5,
+            ..virtflow_synth::FleetScenario::default()
+        };
+        virtflow_synth::generate_fleet(&scenario, dir.path().join(name)).unwrap();
+    }
+    for command in ["info", "report"] {
+        let (text, code) = shown(command, &dir.path().join("one/traces"));
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains("CLOCKS: aligned\n"), "{text}");
+        assert!(text.contains("on the clock of client."), "{text}");
+        // What is long is the directory.
+        let wide = |line: &&str| line.chars().count() > 80 && !line.contains("/traces");
+        assert_eq!(text.lines().find(wide), None);
+    }
+    // A client, and a store that never heard of it.
+    let (one, other) = (
+        dir.path().join("one/traces"),
+        dir.path().join("other/traces"),
+    );
+    std::fs::remove_dir_all(one.join("server")).unwrap();
+    std::fs::remove_dir_all(one.join("store")).unwrap();
+    std::fs::rename(other.join("store"), one.join("store")).unwrap();
+    for command in ["info", "report"] {
+        let (text, _) = shown(command, &one);
+        assert!(text.contains("CLOCKS: 1 of 1 are not aligned\n"), "{text}");
+        assert!(text.contains("store: no TCP segment was seen"), "{text}");
+    }
+}
+
 #[test]
 fn events_are_printed_as_babeltrace2_prints_them() {
     if Command::new("babeltrace2")

@@ -16,6 +16,7 @@ mod causes;
 mod compare;
 mod copy;
 mod dialects;
+mod fleet;
 mod floors;
 mod host;
 mod lanes;

@@ -130,7 +130,10 @@ pub(crate) fn classes(dialect: &Dialect) -> Vec<EventClass> {
     CLASSES
         .iter()
         .filter(|(ev, ..)| ev.recorded(dialect))
-        .map(|&(ev, name, fields)| EventClass::new(ev as u32, rename(name, dialect), parse(fields)))
+        .map(|&(ev, name, fields)| {
+            let fields = parse(fields, dialect.tcp);
+            EventClass::new(ev as u32, rename(name, dialect), fields)
+        })
         .collect()
 }
 
@@ -143,11 +146,12 @@ fn rename(name: &str, dialect: &Dialect) -> String {
     }
 }
 
-fn parse(fields: &str) -> Vec<Field> {
-    fields.split_whitespace().flat_map(field).collect()
+fn parse(fields: &str, tcp: bool) -> Vec<Field> {
+    let fields = fields.split_whitespace();
+    fields.flat_map(|text| field(text, tcp)).collect()
 }
 
-fn field(text: &str) -> Vec<Field> {
+fn field(text: &str, tcp: bool) -> Vec<Field> {
     let (ty, name) = text.split_once(':').unwrap_or((text, ""));
     let name = format!("_{name}");
     let one = |ty| vec![Field::new(name.clone(), ty)];
@@ -171,7 +175,11 @@ fn field(text: &str) -> Vec<Field> {
             };
             vec![Field::unsigned(length, 32), Field::new(name, sequence)]
         }
-        "skb" => vec![Field::new("", FieldType::Verbatim(SKB.to_owned()))],
+        "skb" => {
+            let transport = if tcp { TCP } else { NO_TCP };
+            let text = SKB.replace("TRANSPORT", transport);
+            vec![Field::new("", FieldType::Verbatim(text))]
+        }
         ty => {
             let bits = ty[1..].parse().unwrap_or(32);
             let base = if ty.starts_with('x') { 16 } else { 10 };
@@ -181,8 +189,8 @@ fn field(text: &str) -> Vec<Field> {
     }
 }
 
-/// The network header, in the shape of LTTng-modules' instrumentation/events/net.h; of transport
-/// headers only the unknown one is ever written. Headers are big-endian whatever the host.
+/// The network header, in the shape of LTTng-modules' instrumentation/events/net.h. Headers are
+/// big-endian whatever the host.
 const SKB: &str = r#"enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, "_ipv4" = 1, } _network_header_type;
         variant <_network_header_type> {
             struct {
@@ -201,10 +209,33 @@ const SKB: &str = r#"enum : integer { size = 8; align = 8; signed = 0; encoding 
                 integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _saddr[4];
                 struct { } align(8) _daddr_padding;
                 integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _daddr[4];
-                enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, } _transport_header_type;
+TRANSPORT            } _ipv4;
+        } _network_header;"#;
+
+/// Of transport headers only the unknown one is ever written.
+const NO_TCP: &str = r#"                enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, } _transport_header_type;
                 variant <_transport_header_type> {
                     struct {
                     } _unknown;
                 } _transport_header;
-            } _ipv4;
-        } _network_header;"#;
+"#;
+
+/// Transport headers as LTTng-modules tells them since 2.9; UDP's and ICMP's are never written.
+const TCP: &str = r#"                enum : integer { size = 8; align = 8; signed = 0; encoding = none; base = 10; } { "_unknown" = 0, "_tcp" = 1, } _transport_header_type;
+                variant <_transport_header_type> {
+                    struct {
+                    } _unknown;
+                    struct {
+                        integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _source_port;
+                        integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _dest_port;
+                        integer { size = 32; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _seq;
+                        integer { size = 32; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _ack_seq;
+                        integer { size = 4; align = 4; signed = 0; encoding = none; base = 10; byte_order = be; } _data_offset;
+                        integer { size = 3; align = 1; signed = 0; encoding = none; base = 10; byte_order = be; } _reserved;
+                        integer { size = 9; align = 1; signed = 0; encoding = none; base = 16; byte_order = be; } _flags;
+                        integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _window_size;
+                        integer { size = 16; align = 8; signed = 0; encoding = none; base = 16; byte_order = be; } _checksum;
+                        integer { size = 16; align = 8; signed = 0; encoding = none; base = 10; byte_order = be; } _urg_ptr;
+                    } _tcp;
+                } _transport_header;
+"#;
