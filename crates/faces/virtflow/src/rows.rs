@@ -165,7 +165,7 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
     let interrupts = kind == Some(Kind::Interrupt);
     let options = Options {
         interrupts,
-        ..options(&args.input)
+        ..with_devices(&args.input)
     };
     let finish = each(&args.input, &options, |machine, row| {
         let Row::Interval(row) = row else {
@@ -183,10 +183,18 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
     Ok(finish)
 }
 
+/// Options by which devices are told apart: they end waits, and hand things on.
+fn with_devices(input: &Input) -> Options {
+    Options {
+        counters: true,
+        ..options(input)
+    }
+}
+
 pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let kind = args.kind.as_deref().map(edge_kind).transpose()?;
     let mut writer = Writer::new(args.format, "edges", stdout())?;
-    let finish = each(&args.input, &options(&args.input), |machine, row| {
+    let finish = each(&args.input, &with_devices(&args.input), |machine, row| {
         let Row::Edge(row) = row else { return Ok(()) };
         if kind.is_none_or(|kind| row.kind == kind) {
             writer.write(&Edge::new(machine, row))

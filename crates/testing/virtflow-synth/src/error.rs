@@ -23,6 +23,14 @@ pub enum SynthError {
     /// A scenario that cannot be simulated.
     #[error("a scenario that cannot be: {0}")]
     Scenario(&'static str),
+    /// A script that cannot be understood.
+    #[error("the script says {what:?}: {why}")]
+    Script {
+        /// What it says.
+        what: String,
+        /// What is wrong with that.
+        why: &'static str,
+    },
     /// A word of a dialect that means nothing.
     #[error("{0:?} is no word of a dialect; see `virtflow-synth --help`")]
     Word(String),

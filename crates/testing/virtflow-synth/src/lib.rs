@@ -23,6 +23,7 @@
 mod error;
 mod fleet;
 mod scenario;
+mod script;
 mod sim;
 mod trace;
 pub mod truth;
@@ -30,4 +31,5 @@ pub mod truth;
 pub use error::SynthError;
 pub use fleet::{FleetScenario, FleetSummary, generate_fleet};
 pub use scenario::{Dialect, Injection, Isa, Probe, Scenario};
+pub use script::generate_script;
 pub use sim::{Summary, generate};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use virtflow_synth::{Dialect, FleetScenario, Scenario, generate, generate_fleet};
+use virtflow_synth::{Dialect, FleetScenario, Scenario, generate, generate_fleet, generate_script};
 
 /// Writes a trace of a KVM host that never was to DIR/trace/kernel, and the truth about it to
 /// DIR/truth.
@@ -15,6 +15,10 @@ struct Args {
     /// Where to; created where missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Write the events that this file tells, and no truth; a line is: microseconds, cpu and its
+    /// number, the event's name, fields as name=value
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
     /// All chance comes from here
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -123,6 +127,25 @@ impl Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let begun = Instant::now();
+    if let Some(path) = &args.script {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                eprintln!("virtflow-synth: cannot read {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
+        };
+        return match generate_script(&text, &args.out) {
+            Ok(events) => {
+                println!("{events} events");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("virtflow-synth: {}: {error}", path.display());
+                ExitCode::FAILURE
+            }
+        };
+    }
     if let Some(hosts) = args.fleet {
         let scenario = FleetScenario {
             seed: args.seed,

@@ -4,8 +4,8 @@ mod catalogue;
 mod clock;
 mod out;
 
-pub(crate) use catalogue::Ev;
 #[cfg(test)]
 pub(crate) use catalogue::classes;
+pub(crate) use catalogue::{Ev, shapes};
 pub(crate) use clock::Clock;
 pub(crate) use out::{Out, Who, Window};

@@ -125,6 +125,14 @@ impl Ev {
     }
 }
 
+/// What a trace in this dialect declares: class, name, fields.
+pub(crate) fn shapes(
+    dialect: &Dialect,
+) -> impl Iterator<Item = (Ev, &'static str, &'static str)> + '_ {
+    let all = CLASSES.iter().copied();
+    all.filter(|(ev, ..)| ev.recorded(dialect))
+}
+
 /// The classes a trace in this dialect declares.
 pub(crate) fn classes(dialect: &Dialect) -> Vec<EventClass> {
     CLASSES
