@@ -34,6 +34,9 @@ pub struct Facts {
     pub described: Vec<String>,
     /// What contradicted itself on the way.
     pub checks: Checks,
+    /// TCP segments that there was no room to note: whom they woke on other machines is not known.
+    #[serde(default)]
+    pub segments_unnoted: u64,
     /// What was wrong with the input.
     pub problems: ProblemsReport,
     /// Whether the analysis was stopped before the end.
@@ -67,6 +70,7 @@ impl Facts {
             events_used: outcome.counts.events,
             streams: outcome.coverage.iter().map(StreamReport::new).collect(),
             checks: Checks::new(&outcome.counts),
+            segments_unnoted: outcome.segments.unnoted,
             problems: ProblemsReport::new(&outcome.problems),
             stopped: outcome.stopped,
             ..Self::before(recording, machine)

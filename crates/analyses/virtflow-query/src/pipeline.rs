@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use virtflow_base::{Problems, RecordSource, Sink, Stamped, StreamCoverage, Timestamp};
 use virtflow_events::{KernelEvent, KernelRecord, Merge, Recording};
-use virtflow_model::{Counts, Model, Options};
+use virtflow_model::{Counts, Model, Options, Segments};
 
 /// Events that may be held back at the beginning while the tracer's state dump is under way: its
 /// facts hold from the beginning, wherever in the dump they stand.
@@ -45,6 +45,8 @@ pub struct Outcome {
     pub machine: String,
     /// What the model counted.
     pub counts: Counts,
+    /// What was noted of its segments, for the machines beside it.
+    pub segments: Segments,
     /// What was wrong with the input.
     pub problems: Problems,
     /// What the streams cover, and what they lost.
@@ -87,6 +89,7 @@ pub fn analyze<S: Sink>(
     prologue.end(&mut model);
     let mut problems = recording.problems();
     problems.merge(problems_of(&events));
+    let segments = model.take_segments();
     let (sink, counts) = model.finish();
     let machine = recording
         .machines()
@@ -97,6 +100,7 @@ pub fn analyze<S: Sink>(
         Outcome {
             machine,
             counts,
+            segments,
             problems,
             coverage,
             stopped,

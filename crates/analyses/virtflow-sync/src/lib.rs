@@ -29,7 +29,7 @@ mod matcher;
 pub use fleet::{Alignment, Fleet, Message};
 pub use link::State;
 pub use map::ClockMap;
-pub use matcher::{Matcher, Seen, Side};
+pub use matcher::{Matcher, PASSING_NS, Seen, Side};
 
 /// The most by which the rates of two clocks are believed to differ, in parts of one over this
 /// number: 1,000 ppm. Quartz is within 200 ppm, and the kernel slews by at most 500 ppm

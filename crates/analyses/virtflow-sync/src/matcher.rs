@@ -12,7 +12,7 @@ const SEEN_MAX: usize = 4;
 /// A message seen again within this time is passing a further device of the same machine; later it
 /// is a repetition. The kernel repeats a segment after 200 ms at the earliest (include/net/tcp.h
 /// `TCP_RTO_MIN`), a probe of the tail after a round trip.
-const PASSING_NS: i64 = 1_000_000;
+pub const PASSING_NS: i64 = 1_000_000;
 
 /// Which way a message passed a machine's edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -313,7 +313,8 @@ impl<'a> Shown<'a> {
             (state, cause) => format!("{state}: {cause}"),
         };
         match did.and_then(|did| u32::try_from(did.by).ok()) {
-            Some(by) => format!("{text} by {}", self.who.name(by)),
+            // Somebody on the same machine.
+            Some(by) => format!("{text} by {}", self.who.own_name(by)),
             None => text,
         }
     }
@@ -452,7 +453,11 @@ impl<'a> Shown<'a> {
         page.fact("key", self.key(told.worker));
         page.fact("elapsed", &self.elapsed());
         if !self.others.is_empty() {
-            let others = self.others.iter().take(OFFERED).map(|&e| self.key(e));
+            let on = |entity| match self.who.machine(entity) {
+                Some(machine) => format!("{} on {machine}", self.key(entity)),
+                None => self.key(entity).to_owned(),
+            };
+            let others = self.others.iter().take(OFFERED).map(|&e| on(e));
             let others = others.collect::<Vec<_>>().join(", ");
             page.fact("others", &format!("{others} (--of KEY chooses)"));
         }

@@ -22,6 +22,7 @@ mod vocab;
 mod waits;
 
 pub use collect::Collected;
+pub use host::segments::{Queued, Segments, Woke};
 pub use model::{Counts, Model, Options};
 pub use unread::reads;
 pub use vocab::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};

@@ -4,6 +4,7 @@ use crate::causes::Timers;
 use crate::guest::stacks::GuestThread;
 use crate::guest::{Guest, GuestCpu, Process};
 use crate::host::counters::Devices;
+use crate::host::segments::Segments;
 use crate::host::{Cpu, CpuIx, Current, Thread, ThreadIx};
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vocab::{Cause, Evidence};
@@ -25,6 +26,9 @@ pub struct Options {
     pub interrupts: bool,
     /// Tell what is counted of processors, disks and network devices.
     pub counters: bool,
+    /// How many TCP segments, sent or waking somebody, are noted for those who know other hosts;
+    /// with `counters`.
+    pub segments: usize,
     /// Whether the trace has a probe that tells the VMM's process right after an entry.
     pub entry_probed: bool,
 }
@@ -62,6 +66,7 @@ pub struct Model<S: Sink> {
     pub(crate) proved_only: bool,
     pub(crate) interrupts: bool,
     pub(crate) devices: Option<Devices>,
+    pub(crate) segments: Segments,
     pub(crate) counts: Counts,
     /// The time of the latest event; time never runs backwards here.
     pub(crate) now: Timestamp,
@@ -128,6 +133,7 @@ impl<S: Sink> Model<S> {
             proved_only: options.proved_only,
             interrupts: options.interrupts,
             devices: options.counters.then(Devices::default),
+            segments: Segments::with_room_for(options.segments),
             now: begins,
             begins,
             begun: false,
@@ -157,6 +163,11 @@ impl<S: Sink> Model<S> {
     /// What was counted so far.
     pub const fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Gives away what was noted of the host's segments.
+    pub fn take_segments(&mut self) -> Segments {
+        std::mem::take(&mut self.segments)
     }
 
     /// The sink, for what has been found so far.

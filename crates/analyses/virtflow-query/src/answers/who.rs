@@ -50,8 +50,25 @@ impl<'a> Who<'a> {
         record.vm
     }
 
-    /// What to call it.
+    /// What its machine is called, where there are several.
+    pub fn machine(&self, entity: u32) -> Option<&'a str> {
+        let all = &self.store.manifest().machines;
+        let number = self.get(entity).filter(|_| all.len() > 1)?.machine;
+        let machine = all.iter().find(|machine| machine.number == number)?;
+        Some(&machine.name)
+    }
+
+    /// What to call it, and where it is if there are several machines.
     pub fn name(&self, entity: u32) -> String {
+        let name = self.own_name(entity);
+        match self.machine(entity) {
+            Some(machine) => format!("{name} on {machine}"),
+            None => name,
+        }
+    }
+
+    /// What to call it on its machine.
+    pub fn own_name(&self, entity: u32) -> String {
         let Some(record) = self.get(entity) else {
             return "nobody".to_owned();
         };
@@ -63,7 +80,7 @@ impl<'a> Who<'a> {
         };
         let of = |vm: Option<u32>| {
             vm.filter(|&vm| vm != entity)
-                .map_or_else(String::new, |vm| format!(" of {}", self.name(vm)))
+                .map_or_else(String::new, |vm| format!(" of {}", self.own_name(vm)))
         };
         let vcpu = record.vcpu.map_or_else(String::new, |v| format!(" {v}"));
         match Kind::from_code(record.kind) {

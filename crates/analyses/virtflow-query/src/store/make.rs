@@ -1,9 +1,10 @@
 //! Making a store: the one pass, with the store as its sink.
 
+use super::across::{Noted, edges_between};
 use super::sources::source_files;
 use super::vocabulary;
 use crate::apart::Apart;
-use crate::clocks::align;
+use crate::clocks::{ClockAlignment, align};
 use crate::facts::Facts;
 use crate::needed::command;
 use crate::pipeline::{Progress, analyze, machines};
@@ -18,6 +19,10 @@ use virtflow_model::{Counter, Kind, Options};
 /// Batches that the model may be ahead of the store: as long as it takes to write a chunk, some
 /// hundred milliseconds. They hold a quarter of a chunk's intervals.
 const AHEAD: usize = 256;
+
+/// TCP segments that are noted of all machines together, to find out whom they woke on the others:
+/// a hundred megabytes.
+const SEGMENTS_NOTED_MAX: usize = 1 << 22;
 
 /// A store that was made, or that was stopped on the way.
 #[derive(Debug)]
@@ -39,9 +44,15 @@ pub fn make(
 ) -> Result<Making, StoreError> {
     align(recording);
     let name = name_of(recording.path());
+    let machines = machines(recording);
     let options = &Options {
         interrupts: true,
         counters: true,
+        // Nobody else is there whom the segments of a single machine could wake.
+        segments: match machines.len() {
+            0 | 1 => 0,
+            several => SEGMENTS_NOTED_MAX / several,
+        },
         ..options.clone()
     };
     let written_by = concat!("virtflow ", env!("CARGO_PKG_VERSION"));
@@ -54,7 +65,6 @@ pub fn make(
     let mut writer = Writer::create(path, &name, written_by, vocabulary())?
         .keeping_by(&[Kind::Cpu.code()])
         .holding(&holding);
-    let machines = machines(recording);
     let before: Vec<_> = machines
         .iter()
         .map(|&machine| Facts::before(recording, machine))
@@ -65,6 +75,7 @@ pub fn make(
     let files: Vec<_> = recording.traces().iter().map(|t| t.path.clone()).collect();
     let hashing = std::thread::spawn(move || source_files(&files));
     let mut after = Vec::new();
+    let mut noted = Vec::new();
     for (number, (&machine, before)) in (0..).zip(machines.iter().zip(&before)) {
         writer.machine(MachineEntry {
             number,
@@ -72,14 +83,21 @@ pub fn make(
             begin_ns: before.begin_ns.unwrap_or_default(),
             end_ns: before.end_ns.unwrap_or_default(),
         });
+        let first = writer.entities();
         let sink = Watched {
             failed: writer.failed(),
             progress,
             sink: Apart::ahead_by(AHEAD, writer),
         };
-        let (sink, outcome) = analyze(recording, machine, options, sink, progress);
+        let (sink, mut outcome) = analyze(recording, machine, options, sink, progress);
         writer = sink.sink.finish();
         after.push(Facts::new(recording, machine, &outcome));
+        let clock = ClockAlignment::of(recording, machine);
+        noted.push(Noted::new(
+            first,
+            clock.is_none_or(|clock| clock.is_known()),
+            std::mem::take(&mut outcome.segments),
+        ));
         if outcome.stopped {
             break;
         }
@@ -89,6 +107,8 @@ pub fn make(
     if stopped && !failed {
         return Ok(Making::Stopped);
     }
+    edges_between(&noted, |edge| writer.edge_between(edge));
+    drop(noted);
     let files = hashing.join().unwrap_or_else(|_| Ok(Vec::new()));
     if !failed {
         writer.about(about(options, &after, files?));

@@ -1,5 +1,6 @@
 //! Stores: made from a recording in one pass, and asked in its place afterwards.
 
+mod across;
 mod cache;
 mod input;
 mod make;

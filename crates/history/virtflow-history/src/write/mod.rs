@@ -169,12 +169,23 @@ impl Writer {
     /// What follows is of another machine.
     pub fn machine(&mut self, machine: MachineEntry) {
         self.end_chunk();
-        self.first = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        self.first = self.entities();
         self.buffer.begin_machine(machine.number);
         self.counters.begin_machine();
         self.group.clear();
         self.manifest.machines.push(machine);
         self.keep(Self::tell);
+    }
+
+    /// How many entities there are: the number of the next machine's first one.
+    pub fn entities(&self) -> u32 {
+        u32::try_from(self.known.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Takes an edge between entities of any two machines, by their numbers in the store.
+    pub fn edge_between(&mut self, edge: &Edge) {
+        self.buffer.edges.push(*edge);
+        self.end_chunk_of_others();
     }
 
     /// Ends the store: everything to disk, then its own name.

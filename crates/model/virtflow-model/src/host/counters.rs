@@ -1,5 +1,6 @@
 //! What is counted of processors, disks and network devices, where somebody wants to see it.
 
+use super::segments::Queued;
 use super::{CpuIx, Current};
 use crate::model::Model;
 use crate::vocab::{Confidence, Counter, EdgeKind, Evidence, Kind};
@@ -52,6 +53,7 @@ pub(crate) struct Served {
 pub(crate) struct Arrived {
     pub(crate) device: EntityId,
     pub(crate) at: Timestamp,
+    pub(crate) flow: u64,
     /// Who of this host had sent it, and when.
     pub(crate) sent: Option<(EntityId, Timestamp)>,
 }
@@ -185,14 +187,20 @@ impl<S: Sink> Model<S> {
 
     /// A thread gives a segment to a network device: whoever gets it may be on this host, too.
     fn sent(&mut self, t: Timestamp, c: CpuIx, packet: NetPacket) {
-        let cpu = &self.cpus[c.0];
-        let Current::Thread(x) = cpu.current else {
-            return;
-        };
-        if packet.flow == 0 || !cpu.contexts.is_empty() {
+        if packet.flow == 0 {
             return;
         }
-        let from = self.threads[x.0].entity.id;
+        let cpu = &self.cpus[c.0];
+        let by = match cpu.current {
+            Current::Thread(x) if cpu.contexts.is_empty() => Some(self.threads[x.0].entity.id),
+            _ => None,
+        };
+        self.segments.queued(Queued {
+            flow: packet.flow,
+            at: t,
+            by,
+        });
+        let Some(from) = by else { return };
         let Some(device) = self.device(Name::Net(packet.device)).map(|d| d.entity) else {
             return;
         };
@@ -218,6 +226,7 @@ impl<S: Sink> Model<S> {
         self.cpus[c.0].arrived = Some(Arrived {
             device,
             at: t,
+            flow: packet.flow,
             sent,
         });
     }

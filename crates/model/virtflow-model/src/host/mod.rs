@@ -5,6 +5,7 @@ mod interrupts;
 mod irq;
 mod life;
 mod sched;
+pub(crate) mod segments;
 
 use crate::lane::{Lane, Status};
 use crate::model::Model;

@@ -1,5 +1,6 @@
 //! The host's scheduler: switches, wake-ups, migrations.
 
+use super::segments::Woke;
 use super::{
     BLOCK_SOFTIRQ, Context, CpuIx, Current, DEAD_STATES, NET_SOFTIRQS, SLEEPING_STATES, Sched,
     TIMER_SOFTIRQS, ThreadIx, UNINTERRUPTIBLE, WAITERS_MAX, Wake,
@@ -345,6 +346,14 @@ impl<S: Sink> Model<S> {
             });
         }
         if let Some(arrived) = arrived {
+            if arrived.sent.is_none() {
+                self.segments.woke(Woke {
+                    flow: arrived.flow,
+                    received: arrived.at,
+                    woken,
+                    at: t,
+                });
+            }
             // From whoever sent it; from the device where that is another machine's.
             let from = arrived.sent.unwrap_or((arrived.device, arrived.at));
             self.packet_edge(from, (woken, t));

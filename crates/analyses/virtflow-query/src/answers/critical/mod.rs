@@ -81,17 +81,25 @@ pub fn is_worker(store: &Store, entity: u32) -> bool {
 }
 
 /// Entities that somebody may mean: a number is a host thread's, anything else a key, or a part of a
-/// name. Those that did most come first.
+/// name; ` on ` and its machine's name may follow. Those that did most come first.
 pub fn workers(store: &Store, wanted: &str) -> Vec<u32> {
     let who = Who::new(store);
+    let machines = &store.manifest().machines;
+    let (wanted, machine) = match wanted.rsplit_once(" on ") {
+        Some((wanted, name)) if machines.len() > 1 && machines.iter().any(|m| m.name == name) => {
+            (wanted, Some(name))
+        }
+        _ => (wanted, None),
+    };
     let tid: Option<i32> = wanted.parse().ok();
     let mut found: Vec<_> = store
         .entities()
         .iter()
         .filter(|e| is_worker(store, e.entity))
+        .filter(|e| machine.is_none() || who.machine(e.entity) == machine)
         .filter(|e| match tid {
             Some(tid) => e.kind == Kind::Thread.code() && e.tid == Some(tid),
-            None => e.key == wanted || who.name(e.entity).contains(wanted),
+            None => e.key == wanted || who.own_name(e.entity).contains(wanted),
         })
         .collect();
     found.sort_by_key(|e| (e.key != wanted, std::cmp::Reverse(e.intervals), e.entity));

@@ -199,7 +199,12 @@ impl<'a> Windows<'a> {
                 let lengthy = [EdgeKind::Disk.code(), EdgeKind::Packet.code()];
                 self.store.edges(None, begin, end, |edge| {
                     if lengthy.contains(&edge.kind) {
-                        into.insert((edge.to, edge.to_ns), edge);
+                        // Of a segment from another machine there are two: the one from its sender
+                        // set out before the one from the device that it came in by.
+                        let first = into.entry((edge.to, edge.to_ns)).or_insert(edge);
+                        if edge.from_ns < first.from_ns {
+                            *first = edge;
+                        }
                     }
                     true
                 })?;
