@@ -69,10 +69,11 @@ struct Edge<'a> {
     kind: &'a str,
     confidence: &'a str,
     evidence: &'a str,
+    to_machine: &'a str,
 }
 
 impl<'a> Edge<'a> {
-    fn new(machine: &'a str, row: &EdgeRow<'a>) -> Self {
+    fn new(machine: &'a str, to_machine: &'a str, row: &EdgeRow<'a>) -> Self {
         Self {
             machine,
             from_ns: row.edge.from_time.as_nanos(),
@@ -82,6 +83,7 @@ impl<'a> Edge<'a> {
             kind: row.kind.as_str(),
             confidence: row.confidence.as_str(),
             evidence: row.evidence.as_str(),
+            to_machine,
         }
     }
 }
@@ -167,7 +169,7 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
         interrupts,
         ..with_devices(&args.input)
     };
-    let finish = each(&args.input, &options, |machine, row| {
+    let finish = each(&args.input, &options, |machine, _, row| {
         let Row::Interval(row) = row else {
             return Ok(());
         };
@@ -194,14 +196,18 @@ fn with_devices(input: &Input) -> Options {
 pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let kind = args.kind.as_deref().map(edge_kind).transpose()?;
     let mut writer = Writer::new(args.format, "edges", stdout())?;
-    let finish = each(&args.input, &with_devices(&args.input), |machine, row| {
-        let Row::Edge(row) = row else { return Ok(()) };
-        if kind.is_none_or(|kind| row.kind == kind) {
-            writer.write(&Edge::new(machine, row))
-        } else {
-            Ok(())
-        }
-    })?;
+    let finish = each(
+        &args.input,
+        &with_devices(&args.input),
+        |machine, to_machine, row| {
+            let Row::Edge(row) = row else { return Ok(()) };
+            if kind.is_none_or(|kind| row.kind == kind) {
+                writer.write(&Edge::new(machine, to_machine, row))
+            } else {
+                Ok(())
+            }
+        },
+    )?;
     writer.flush()?;
     Ok(finish)
 }
@@ -214,7 +220,7 @@ pub(crate) fn counters(args: &CountersArgs) -> anyhow::Result<Finish> {
         counters: true,
         ..options(&args.input)
     };
-    let finish = each(&args.input, &options, |machine, row| {
+    let finish = each(&args.input, &options, |machine, _, row| {
         let Row::Counter(row) = row else {
             return Ok(());
         };
@@ -273,23 +279,30 @@ fn edge_kind(name: &str) -> Result<EdgeKind, UsageError> {
     })
 }
 
-/// Gives every row of every machine to `take`, until it fails.
+/// Gives every row of every machine to `take`, with the machine's name and that of where an edge
+/// ends, until it fails.
 fn each(
     input: &Input,
     options: &Options,
-    mut take: impl FnMut(&str, &Row<'_>) -> anyhow::Result<()>,
+    mut take: impl FnMut(&str, &str, &Row<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Finish> {
     // Not from the cache: rows come in the order in which they are found, and should each time.
     let source = Source::open(&input.trace, options, None)?;
     let bar = Bar::new(source.bytes());
     let mut finish = Finish::Complete;
-    for (at, before) in source.machines().iter().enumerate() {
+    let machines = source.machines();
+    for (at, before) in machines.iter().enumerate() {
         let span = span(input, before)?;
         let name = before.name.clone();
         let mut failed = None;
         let sink = Rows::new(span, |row: Row<'_>| {
+            let to = match &row {
+                Row::Edge(edge) => source.machine_of(at, edge.to.id),
+                _ => at,
+            };
+            let to = machines.get(to).map_or("", |machine| &machine.name);
             if failed.is_none()
-                && let Err(error) = take(&name, &row)
+                && let Err(error) = take(&name, to, &row)
             {
                 failed = Some(error);
                 bar.progress.stop();

@@ -125,11 +125,9 @@ mod tests {
     }
 
     fn noted(first: u32, queued: &[Queued], woke: &[Woke]) -> Noted {
-        let segments = Segments {
-            queued: queued.to_vec(),
-            woke: woke.to_vec(),
-            ..Segments::default()
-        };
+        let mut segments = Segments::default();
+        segments.queued.extend_from_slice(queued);
+        segments.woke.extend_from_slice(woke);
         Noted::new(first, true, segments)
     }
 

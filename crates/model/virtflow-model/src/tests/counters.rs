@@ -165,3 +165,61 @@ fn after_a_loss_what_held_is_not_known() {
     );
     assert_eq!(values(&found, "disk:8:1", Counter::Latency), []);
 }
+
+#[test]
+fn segments_are_noted_with_their_threads_and_no_more_than_there_is_room_for() {
+    let packet = |flow| NetPacket {
+        skb: 1,
+        len: 60,
+        flow,
+        device: Text::new(b"eth0"),
+    };
+    let softirq = K::SoftirqEntry { vec: 3 };
+    let events = [
+        (10, switch(Tid(0), 0, Tid(70))),
+        (20, K::NetQueue(packet(7))),
+        (25, K::NetQueue(packet(0))),
+        (30, switch(Tid(70), 1, Tid(0))),
+        (40, softirq),
+        // Sent again, by nobody; then an answer, and one to what a thread of the same host sent.
+        (42, K::NetQueue(packet(7))),
+        (50, K::NetReceive(packet(8))),
+        (55, waking(Tid(70))),
+        (60, K::SoftirqExit { vec: 3 }),
+        (70, switch(Tid(0), 0, Tid(70))),
+        (75, K::NetQueue(packet(9))),
+        (80, switch(Tid(70), 1, Tid(0))),
+        (81, softirq),
+        (85, K::NetReceive(packet(9))),
+        (86, waking(Tid(70))),
+    ];
+    let noted = |segments| {
+        let options = Options {
+            counters: true,
+            segments,
+            ..Options::default()
+        };
+        let mut model = Model::new(&coverage(100, Vec::new()), options, Collected::default());
+        for (t, event) in &events {
+            model.event(at(*t), &record(*event));
+        }
+        let segments = model.take_segments();
+        let entities = model.finish().0.entities;
+        let thread = |id: virtflow_base::EntityId| entities[id.0 as usize].tid;
+        let queued = segments.queued.iter();
+        let queued: Vec<_> = queued
+            .map(|one| (one.flow, one.at.as_nanos(), one.by.and_then(thread)))
+            .collect();
+        let woke = segments.woke.iter().map(|one| {
+            let (received, woken) = (one.received.as_nanos(), one.at.as_nanos());
+            (one.flow, received, woken, thread(one.woken))
+        });
+        let full_at = segments.full_at.map(Timestamp::as_nanos);
+        (queued, woke.collect::<Vec<_>>(), segments.unnoted, full_at)
+    };
+    let queued = vec![(7, 20, Some(70)), (7, 42, None), (9, 75, Some(70))];
+    let woke = vec![(8, 50, 55, Some(70))];
+    assert_eq!(noted(100), (queued.clone(), woke, 0, None));
+    assert_eq!(noted(2), (queued[..2].to_vec(), vec![], 2, Some(55)));
+    assert_eq!(noted(0), (vec![], vec![], 0, None));
+}

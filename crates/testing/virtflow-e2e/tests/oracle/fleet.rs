@@ -1,5 +1,7 @@
 //! Several hosts, each on a clock of its own: how far from the truth their one clock is.
 
+mod paths;
+
 use std::collections::HashMap;
 use std::path::Path;
 
