@@ -13,8 +13,8 @@ use std::io::Write;
 use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{
-    Branch, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold, State, Who,
-    is_worker, workers,
+    Branch, Cause, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold, State,
+    Who, is_worker, workers,
 };
 
 /// Names that are offered when several fit.
@@ -318,6 +318,17 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// The same of a worker: a device does not wait, it serves.
+    fn did_by(&self, worker: u32, did: Option<Did>) -> String {
+        let device = self.store.entities().get(worker as usize);
+        let device = device.is_some_and(|e| e.kind == Kind::Device.code());
+        match did.and_then(|did| Cause::from_code(did.cause)) {
+            Some(Cause::Disk) if device => "serves a request".to_owned(),
+            Some(Cause::Net) if device => "packet on its way".to_owned(),
+            _ => self.did(did),
+        }
+    }
+
     fn whole(&self) -> i64 {
         self.told.whole()
     }
@@ -510,8 +521,11 @@ impl<'a> Shown<'a> {
     }
 
     fn node(&self, node: &PathNode) -> String {
-        let did = self.did(PathTold::what(node));
         let whose = PathTold::whose(node);
+        let did = match node.branch {
+            Branch::Wait(..) => self.did(PathTold::what(node)),
+            Branch::Step(..) => self.did_by(whose, PathTold::what(node)),
+        };
         // Whose time it is stands above, unless it is another's.
         let above = node.parent.and_then(|at| self.told.tree.get(at));
         let expected = above.map_or(self.told.worker, PathTold::whose);
@@ -532,7 +546,7 @@ impl<'a> Shown<'a> {
                 tone,
                 [
                     self.who.name(sum.worker),
-                    self.did(sum.what),
+                    self.did_by(sum.worker, sum.what),
                     duration_cell(sum.ns),
                     share(sum.ns, self.whole()),
                     number(sum.steps),
@@ -555,7 +569,7 @@ impl<'a> Shown<'a> {
                 [
                     self.at(step.begin),
                     self.who.name(step.worker),
-                    self.did(self.did_of(step.what)),
+                    self.did_by(step.worker, self.did_of(step.what)),
                     woke,
                     duration_cell(step.end - step.begin),
                 ],
@@ -573,7 +587,7 @@ impl<'a> Shown<'a> {
             let cells = [
                 self.at(step.begin),
                 self.who.name(step.worker),
-                self.did(self.did_of(step.what)),
+                self.did_by(step.worker, self.did_of(step.what)),
                 duration_cell(step.end - step.begin),
             ];
             table.row(Tone::Plain, cells);
