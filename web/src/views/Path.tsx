@@ -9,6 +9,7 @@ import { currentRow, layout, palette, selection, subject, timeFormat, view } fro
 import { useReply } from "../app/use-reply";
 import { seeLanes } from "../timeline/legend-items";
 import { TimelineBody, useTimeline } from "../timeline/Timeline";
+import { isWait } from "../timeline/palette";
 import { pathTree, stepsByWorker } from "../timeline/path-steps";
 import { sameRange, type Range } from "../time/range";
 import { formatDuration, formatTime, grouped } from "../time/time";
@@ -296,6 +297,8 @@ function Suggestions({ source, setAsk }: { source: Source; setAsk: (ask: PathAsk
 function Summary({ source, path }: { source: Source; path: CriticalPath }) {
   const name = shorten(source.entities.title(path.entity), 60);
   const unsure = doubts(path);
+  const only = path.stepCount === 1 && path.length === 1 ? path.step(0) : null;
+  const unexplained = only !== null && isWait(source.vocabulary.state(only.state));
   if (path.whole <= 0)
     return <p class="path-summary">{name} was not there in this stretch: nothing to follow.</p>;
   return (
@@ -307,7 +310,8 @@ function Summary({ source, path }: { source: Source; path: CriticalPath }) {
           {text}
         </span>
       ))}
-      {unsure.length === 0 && <span class="faint">all of it known and proved</span>}
+      {unexplained && <span class="doubt doubt-unknown">who ended this wait is not known: nobody to follow</span>}
+      {unsure.length === 0 && !unexplained && <span class="faint">all of it known and proved</span>}
       {source.reply.state === "analysing" && <span class="faint">still being analysed: it may change</span>}
     </p>
   );

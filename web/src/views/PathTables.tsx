@@ -75,7 +75,7 @@ export function PathTreeTable({ panel, source, path }: { panel: Panel; source: S
             depth={row.depth}
             look={lookFor(source, row.did)}
             text={nodeText(source, row, row.above)}
-            strong={row.depth === 0}
+            strong={row.waitsFor}
           />
         ),
       },
@@ -150,7 +150,7 @@ export function PathSteps({ panel, source, path }: { panel: Panel; source: Sourc
         grow: 1.2,
         render: (row) => (
           <span style={{ paddingLeft: `${Math.min(path.depth(row.at), 8) * 8}px` }}>
-            {row.entity === path.entity ? <b>{name(row.entity)}</b> : name(row.entity)}
+            {name(row.entity)}
           </span>
         ),
       },
@@ -247,7 +247,7 @@ export function PathCompared({
         width: 22,
         grow: 2,
         render: (row) => (
-          <Indented depth={row.depth} look={lookFor(source, row.did)} text={text(row)} strong={row.depth === 0} />
+          <Indented depth={row.depth} look={lookFor(source, row.did)} text={text(row)} strong={row.waitsFor} />
         ),
       },
       ...side("A", (row) => row.first),
