@@ -63,12 +63,12 @@ describe("two paths compared", () => {
       path(2, 1000, [node(0, 2, 5, 100), node(0, 9, 6, 900, true), node(1, 9, 5, 800), node(1, 8, 5, 100)]),
     );
     expect(rows.map((row) => [row.depth, row.entity, row.waitsFor, row.first?.ns, row.second?.ns])).toEqual([
-      [0, -1, false, 60, 100],
       [0, 9, true, 40, 900],
       [1, 9, false, 40, 800],
       [1, 8, false, undefined, 100],
+      [0, -1, false, 60, 100],
     ]);
-    expect(rows.map((row) => Math.round(row.more * 100))).toEqual([-50, 50, 40, 10]);
+    expect(rows.map((row) => Math.round(row.more * 100))).toEqual([50, 40, 10, -50]);
   });
 
   it("have what differs most first, among what stands side by side", () => {
