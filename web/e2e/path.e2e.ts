@@ -47,6 +47,7 @@ describe.skipIf(found === null)("critical path", () => {
     // Whoever takes part has a row: the asked one on top, then by share; the shares add up.
     const rows = await page.locator("[data-view=path] .tree-title").allInnerTexts();
     expect(rows[0]).toBe("bash:1");
+    await page.locator("[data-view=path]").getByRole("button", { name: "Maximise" }).click();
     await page.setViewportSize({ width: 1440, height: 7200 });
     await settled(page);
     const shares = numbers(await page.locator("[data-view=path] .tree-row .tree-scale").allInnerTexts());
@@ -54,6 +55,10 @@ describe.skipIf(found === null)("critical path", () => {
     expect(Math.abs(sum(shares) - 100)).toBeLessThan(3);
 
     // The tree's outermost parts are all of the time, to the nanosecond.
+    await page.waitForFunction(() => {
+      const table = document.querySelector("[data-view=path] .data-table");
+      return Number(table?.getAttribute("aria-rowcount")) === 1 + (table?.querySelectorAll(".data-row").length ?? 0);
+    });
     const top = await page.locator("[data-view=path] .data-row").evaluateAll((all) =>
       all
         .filter((row) => (row.querySelector(".with-swatch") as HTMLElement).style.paddingLeft === "0px")

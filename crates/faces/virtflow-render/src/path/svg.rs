@@ -15,7 +15,7 @@ const BAR: f64 = 15.0;
 const TALL_MIN: f64 = 0.8;
 const LEGEND_ROW: f64 = 18.0;
 const LEGEND_ITEM: f64 = 190.0;
-const NAME_MAX: usize = 29;
+const NAME_MAX: usize = 26;
 /// Arrows between the same two rows are at least so many pixels apart.
 const ARROWS_APART: f64 = 4.0;
 /// Nodes of the tree that are told: the largest.
@@ -47,7 +47,9 @@ pub(super) fn draw(picture: &PathPicture<'_>) -> String {
     let height = table + 44.0 + ROW * nodes.len() as f64;
 
     let mut out = Svg::new(width, height);
-    out.patterns(legend.iter().map(|(_, look)| look));
+    let parts = nodes.iter().filter_map(|&at| told.tree.get(at));
+    let parts: Vec<Look> = parts.map(|node| look_of(PathTold::what(node))).collect();
+    out.patterns(legend.iter().map(|(_, look)| look).chain(&parts));
     title(picture, &mut out);
     for (t, name) in axis.marks() {
         let x = axis.x(t);

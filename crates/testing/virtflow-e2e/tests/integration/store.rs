@@ -437,7 +437,7 @@ fn a_critical_path_is_drawn_without_a_browser() {
     let ask = |more: &[&str]| {
         let file = path.to_str().unwrap();
         let first = ["render", "fixtures/seed-nested", "-o", file];
-        place.run(&[&first, &["--view", "critical-path"], more].concat())
+        place.run(&[&first[..], &["--view", "critical-path"], more].concat())
     };
     assert_eq!(ask(&[]).status.code(), Some(2));
     let nobody = ask(&["--of", "no such worker"]);
