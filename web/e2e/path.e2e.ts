@@ -209,6 +209,11 @@ describe.skipIf(found === null)("two paths", () => {
     const differences = numbers(outermost);
     expect(differences.length).toBeGreaterThan(2);
     expect(differences).toEqual([...differences].sort((a, b) => b - a));
+    // Threads of one name are one row, or each is one.
+    expect(await cells(page, 1)).toContain("sleeping: task, for sleep");
+    await page.getByRole("checkbox", { name: "Threads by name" }).uncheck();
+    await settled(page);
+    expect((await cells(page, 1)).some((text) => /for \w+:\d+$/.test(text))).toBe(true);
     expect(await page.locator(".chip").innerText()).toContain("compared with bash:1");
     // The link has both.
     await page.waitForTimeout(300);

@@ -143,7 +143,7 @@ export function PathView({ panel, source }: { panel: Panel; source: Source }) {
           <Summary source={source} path={path} />
           <div class="path">
             <Rows panel={panel} source={source} path={path} setAsk={() => setAsk({ ...ask, range: view.peek() })} />
-            <div class="path-side">
+            <div class={`path-side ${tab === "compare" && pinned !== null && !sameAsk(pinned, ask) ? "wide" : ""}`}>
               <div class="tabs" role="tablist" aria-label="The path as a table">
                 {TABS.filter(({ id }) => id !== "compare" || pinned !== null).map(({ id, title }) => (
                   <button key={id} type="button" role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
@@ -168,6 +168,10 @@ export function PathView({ panel, source }: { panel: Panel; source: Source }) {
                     first={first}
                     second={path}
                     titles={[askTitle(source, pinned), askTitle(source, ask)]}
+                    setEach={(each) => {
+                      const { each: _, ...others } = panelOptions(panel);
+                      setOptions(each ? { ...others, each: "1" } : others);
+                    }}
                   />
                 )
               ) : (

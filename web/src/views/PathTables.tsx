@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { CriticalPath, Did, PathNode, PathStep } from "../api/critical";
-import { shorten } from "../api/entities";
+import { shorten, shortName } from "../api/entities";
 import type { Source } from "../api/source";
 import type { Panel } from "../app/layout";
 import { currentRow, palette, select, selection } from "../app/session";
@@ -10,8 +10,8 @@ import { lookOf, type Look } from "../timeline/palette";
 import { Swatch } from "../timeline/Swatch";
 import { formatDuration, formatExact, formatShare, grouped } from "../time/time";
 import { DataTable, type TableColumn } from "./DataTable";
-import { compare, type Difference, type Side } from "./path-compare";
-import { aboveEach, nodeText } from "./path-words";
+import { compare, type Difference, type Names, type Side } from "./path-compare";
+import { aboveEach, didText, nodeText } from "./path-words";
 
 /** How far a row is set in at most. */
 const INDENT_MAX = 14;
@@ -207,23 +207,41 @@ export function PathCompared({
   first,
   second,
   titles,
+  setEach,
 }: {
   panel: Panel;
   source: Source;
   first: CriticalPath;
   second: CriticalPath;
   titles: readonly [string, string];
+  setEach: (each: boolean) => void;
 }) {
-  const rows = useMemo(() => compare(first, second), [first, second]);
+  const each = panel.options["each"] === "1";
+  const names = useMemo<Names>(() => {
+    const { entities } = source;
+    const who = (entity: number): string => {
+      const found = entities.get(entity);
+      return shorten(found?.kind === "thread" && !each ? shortName(found) : entities.title(entity), 80);
+    };
+    const name = (entity: number): string => {
+      const found = entities.get(entity);
+      return found === undefined ? "" : who(entities.asVcpu(found).id);
+    };
+    return {
+      who,
+      did: (did) => {
+        const by = did === null ? "" : name(did[2]);
+        const text = didText(source, did === null ? null : [did[0], did[1], -1]);
+        return by === "" ? text : `${text} by ${by}`;
+      },
+      itself: first.entity === second.entity ? entities.title(first.entity) : "itself",
+    };
+  }, [source, first, second, each]);
+  const rows = useMemo(() => compare(first, second, names), [first, second, names]);
   const most = Math.max(0.001, ...rows.map((row) => Math.abs(row.more)));
   const columns = useMemo<TableColumn<Difference>[]>(() => {
-    const name = (entity: number): string =>
-      entity >= 0
-        ? shorten(source.entities.title(entity), 60)
-        : first.entity === second.entity
-          ? shorten(source.entities.title(first.entity), 60)
-          : "itself";
-    const text = (row: Difference): string => nodeText(source, row, row.above, name);
+    const text = (row: Difference): string =>
+      row.waitsFor ? `${row.what}, for ${row.who}` : row.who === row.above ? row.what : `${row.who}: ${row.what}`;
     const side = (letter: string, of: (row: Difference) => Side | null): TableColumn<Difference>[] => [
       {
         title: `${letter} time`,
@@ -236,7 +254,7 @@ export function PathCompared({
         title: `${letter} share`,
         value: (row) => of(row)?.share ?? 0,
         numeric: true,
-        width: 9,
+        width: 10,
         render: (row) => formatSide(of(row), (it) => formatShare(it.share)),
       },
     ];
@@ -256,12 +274,12 @@ export function PathCompared({
         title: "Difference",
         value: (row) => row.more,
         numeric: true,
-        width: 18,
+        width: 16,
         tip: "What B has more of, in points of its share",
         render: (row) => <MoreBar more={row.more} most={most} />,
       },
     ];
-  }, [source, first, second, most, palette.value]);
+  }, [source, names, most, palette.value]);
   return (
     <>
       <div class="compare-titles">
@@ -271,6 +289,10 @@ export function PathCompared({
         <span>
           <b>B</b> {titles[1]} <span class="faint">{formatDuration(second.whole)}</span>
         </span>
+        <label class="inline" title="Threads of one name are one row, whatever their numbers">
+          <input type="checkbox" checked={!each} onChange={() => setEach(!each)} />
+          Threads by name
+        </label>
       </div>
       <DataTable
         panel={panel.id}
@@ -279,15 +301,8 @@ export function PathCompared({
         rows={rows}
         rowKey={(row) => row.key}
         onOpen={(row) => {
-          const [side, path] = row.second !== null ? [row.second, second] : [row.first, first];
-          if (side !== null)
-            goToPart(
-              source,
-              row.entity < 0 ? path.entity : row.entity,
-              side.longestStart,
-              side.longestStart + side.longest,
-              true,
-            );
+          const side = row.second ?? row.first;
+          if (side !== null) goToPart(source, side.entity, side.longestStart, side.longestStart + side.longest, true);
         }}
         empty="Neither path has anything in it."
       />

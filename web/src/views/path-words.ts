@@ -17,8 +17,8 @@ export function nodeText(
   source: Source,
   node: { waitsFor: boolean; entity: number; did: Did | null },
   above: number,
-  name = (entity: number): string => shorten(source.entities.title(entity), 80),
 ): string {
+  const name = (entity: number): string => shorten(source.entities.title(entity), 80);
   const did = didText(source, node.did);
   if (node.waitsFor) return `${did}, for ${name(node.entity)}`;
   return node.entity === above ? did : `${name(node.entity)}: ${did}`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CriticalPath, type NodeReply, type PathReply } from "../api/critical";
+import { CriticalPath, type Did, type NodeReply, type PathReply } from "../api/critical";
 import { askFromText, askOf, askToText, sameAsk, withAsk } from "./path-ask";
 import { compare } from "./path-compare";
 import { aboveEach, doubts } from "./path-words";
@@ -57,16 +57,23 @@ describe("what is asked for", () => {
 });
 
 describe("two paths compared", () => {
+  const names = {
+    who: (entity: number): string => `thread ${entity % 100}`,
+    did: (did: Did | null): string => (did === null ? "unknown" : did.join("/")),
+    itself: "itself",
+  };
+
   it("stand upon one another by who and what, whoever each is of", () => {
     const rows = compare(
       path(1, 100, [node(0, 1, 5, 60), node(0, 9, 6, 40, true), node(1, 9, 5, 40)]),
       path(2, 1000, [node(0, 2, 5, 100), node(0, 9, 6, 900, true), node(1, 9, 5, 800), node(1, 8, 5, 100)]),
+      names,
     );
-    expect(rows.map((row) => [row.depth, row.entity, row.waitsFor, row.first?.ns, row.second?.ns])).toEqual([
-      [0, 9, true, 40, 900],
-      [1, 9, false, 40, 800],
-      [1, 8, false, undefined, 100],
-      [0, -1, false, 60, 100],
+    expect(rows.map((row) => [row.depth, row.who, row.waitsFor, row.first?.ns, row.second?.ns])).toEqual([
+      [0, "thread 9", true, 40, 900],
+      [1, "thread 9", false, 40, 800],
+      [1, "thread 8", false, undefined, 100],
+      [0, "itself", false, 60, 100],
     ]);
     expect(rows.map((row) => Math.round(row.more * 100))).toEqual([50, 40, 10, -50]);
   });
@@ -75,14 +82,29 @@ describe("two paths compared", () => {
     const rows = compare(
       path(1, 100, [node(0, 1, 5, 50), node(0, 1, 6, 30), node(0, 1, 7, 20)]),
       path(1, 100, [node(0, 1, 5, 48), node(0, 1, 6, 2), node(0, 1, 8, 50)]),
+      names,
     );
     expect(rows.map((row) => row.did?.[0])).toEqual([8, 6, 7, 5]);
     expect(rows.reduce((sum, row) => sum + row.more, 0)).toBeCloseTo(0);
   });
 
+  it("take for one what is called the same: sums, and the longest of all", () => {
+    const rows = compare(
+      path(1, 100, [node(0, 9, 6, 40, true), node(1, 9, 5, 40), node(0, 109, 6, 60, true), node(1, 109, 5, 60)]),
+      path(1, 100, [node(0, 209, 6, 100, true), node(1, 209, 5, 100)]),
+      names,
+    );
+    expect(rows.map((row) => [row.first?.ns, row.first?.times, row.first?.longest, row.second?.ns])).toEqual([
+      [100, 2, 60, 100],
+      [100, 2, 60, 100],
+    ]);
+    expect(rows[0]?.first?.entity).toBe(109);
+    expect(rows.every((row) => row.more === 0)).toBe(true);
+  });
+
   it("differ in nothing where they are the same", () => {
     const one = path(1, 100, [node(0, 1, 5, 100, true), node(1, 2, 5, 100)]);
-    expect(compare(one, one).every((row) => row.more === 0)).toBe(true);
+    expect(compare(one, one, names).every((row) => row.more === 0)).toBe(true);
   });
 });
 
