@@ -307,6 +307,7 @@ export function sceneOf(model: TimelineModel): Scene | null {
     grid: grid.peek(),
     edges: model.edges.peek(),
     path: model.path.peek(),
+    places: model.places.peek(),
     current: currentRow.peek()?.id ?? "",
   };
 }

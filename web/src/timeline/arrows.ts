@@ -45,20 +45,16 @@ export function paintEdges(surface: Surface, scene: Scene, left: number, top: nu
 
 /** Arrows of a path, from who woke another to who was woken; answers how many there was no room for. */
 export function paintWakes(surface: Surface, scene: Scene, left: number, top: number): number {
-  const { source, range, width, rows, inks, path } = scene;
+  const { source, range, width, rows, inks, path, places } = scene;
   if (path === null) return 0;
-  const place = new Map<number, number>();
-  rows.forEach(({ node }, index) => {
-    if (node.drawing === "steps") place.set(node.entity, index);
-  });
-  const { wakes, leftOut } = wakesOf(path, place, source.distance(range.begin), Number(span(range)) / width, width);
+  const { wakes, leftOut } = wakesOf(path, places, source.distance(range.begin), Number(span(range)) / width, width);
   // Many arrows are thinner, so that bars are seen between them.
   const dense = wakes.length > 160;
   const color = dense ? blend(inks.text, inks.background, 0.7) : inks.text;
   for (const { x, from, to } of wakes) {
     const down = to > from ? 1 : -1;
-    const y1 = top + (from + 0.5) * ROW_HEIGHT + down * 4;
-    const y2 = top + (to + 0.5) * ROW_HEIGHT - down * 3;
+    const y1 = top + Math.min(rows.length, Math.max(0, from + 0.5)) * ROW_HEIGHT + down * 4;
+    const y2 = top + Math.min(rows.length, Math.max(0, to + 0.5)) * ROW_HEIGHT - down * 3;
     const at = left + Math.round(x) + 0.5;
     if (!dense) surface.line(at, y1, at, y2, inks.background, 3);
     surface.line(at, y1, at, y2, color, dense ? 0.8 : 1.2);

@@ -127,6 +127,24 @@ export class TimelineModel {
     );
   }
 
+  /** Where each worker of a path stands among the visible rows: -1 above them, behind the last below them. */
+  readonly places = computed<ReadonlyMap<number, number>>(() => {
+    const visible = this.visible.value;
+    const places = new Map<number, number>();
+    const first = visible.findIndex((row) => !row.pinned);
+    const top = first < 0 ? undefined : visible[first]?.node.id;
+    let isBelow = false;
+    for (const { node, pinned } of this.rows.value) {
+      if (pinned || node.steps === undefined) continue;
+      isBelow ||= node.id === top;
+      places.set(node.entity, isBelow ? visible.length : -1);
+    }
+    visible.forEach(({ node }, index) => {
+      if (node.steps !== undefined) places.set(node.entity, index);
+    });
+    return places;
+  });
+
   readonly capacity = computed(() => Math.max(1, Math.ceil(this.size.value.height / ROW_HEIGHT)));
   readonly sorting = computed<Sorting>(() => {
     const wanted = this.options.value["sort"];

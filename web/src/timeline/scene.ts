@@ -41,5 +41,7 @@ export interface Scene {
   edges: readonly Edge[];
   /** The path whose wake-ups are drawn. */
   path: CriticalPath | null;
+  /** At which of the rows each of its workers is; those out of sight are before the first or after the last. */
+  places: ReadonlyMap<number, number>;
   current: string;
 }

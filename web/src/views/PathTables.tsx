@@ -330,4 +330,3 @@ function MoreBar({ more, most }: { more: number; most: number }) {
     </span>
   );
 }
-
