@@ -1,10 +1,10 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isClose, launch, NESTED, open, pixel, range, rowBox, settled, sourceOf } from "./page";
+import { BASE, isClose, launch, open, pixel, range, rowBox, settled, sourceOf } from "./page";
 import { skipped } from "./root";
 
-const found = await sourceOf(...NESTED);
-if (found === null) skipped("critical paths: no source with nested VMs");
+const found = await sourceOf("seed-nested");
+if (found === null) skipped("critical paths: no source seed-nested");
 const seed = found ?? { id: "", name: "", begin: 0n, end: 0n };
 const SEED = `source=${seed.name}`;
 /** The thread that started all others: it waits for many. */
@@ -71,7 +71,7 @@ describe.skipIf(found === null)("critical path", () => {
 
   it("is told by the server without a nanosecond missing", async () => {
     const reply = (await (
-      await fetch(`${process.env["VIRTFLOW_URL"] ?? "http://127.0.0.1:7711"}/api/v1/sources/${seed.id}/critical-path`, {
+      await fetch(`${BASE}/api/v1/sources/${seed.id}/critical-path`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ entity: 0, begin_ns: seed.begin.toString(), end_ns: seed.end.toString() }),
@@ -226,6 +226,48 @@ describe.skipIf(found === null)("two paths", () => {
     expect(await page.locator(".compare-titles").count()).toBe(0);
     expect(complaints).toEqual([]);
     await page.context().close();
+  });
+});
+
+describe.skipIf(found === null)("a source that grows", () => {
+  it("has a path that grows with it", async () => {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+    const page = await context.newPage();
+    const half = { state: "analysing", end_ns: (seed.begin + 3_000_000_000n).toString() };
+    const early = { ...half, complete_to_ns: half.end_ns };
+    // As it is at first; the server then says how far it really is.
+    let growing = true;
+    await page.route("**/api/v1/sources", async (route) => {
+      const reply = await route.fetch();
+      const told = (await reply.json()) as { sources: { id: string }[] };
+      const sources = told.sources.map((known) => (known.id === seed.id ? { ...known, ...early } : known));
+      await route.fulfill({ json: { ...told, sources } });
+    });
+    await page.route(`**/api/v1/sources/${seed.id}`, async (route) => {
+      const reply = await route.fetch();
+      const told = (await reply.json()) as object;
+      await route.fulfill({ json: growing ? { ...told, ...early } : told });
+    });
+    let goOn = (): void => undefined;
+    const until = new Promise<void>((done) => (goOn = done));
+    await page.route("**/api/v1/progress", async (route) => {
+      await until;
+      await route.continue();
+    });
+    await page.goto(`${BASE}/#${SEED}&views=${of(SHELL)}`);
+    await settled(page);
+    const summary = page.locator(".path-summary");
+    expect(await summary.innerText()).toMatch(/^bash:1\s+3\.00 s[\s\S]*still being analysed/);
+    const rows = await page.locator("[data-view=path] .data-table").getAttribute("aria-rowcount");
+    growing = false;
+    goOn();
+    await page.waitForFunction(() => /6\.00 s/.test(document.querySelector(".path-summary")?.textContent ?? ""));
+    await settled(page);
+    expect(await summary.innerText()).not.toContain("still being analysed");
+    expect(Number(await page.locator("[data-view=path] .data-table").getAttribute("aria-rowcount"))).toBeGreaterThan(
+      Number(rows),
+    );
+    await context.close();
   });
 });
 
