@@ -37,6 +37,7 @@ const VIEWS = [
   "exits",
   "events",
   "explorer",
+  "path",
 ];
 
 let browser: Browser;
@@ -134,6 +135,25 @@ describe.skipIf(!possible)("hostile names", () => {
       expect(await page.locator(".minimap").count()).toBe(1);
       if (view === "taken") {
         await page.locator("[data-view=taken] select").selectOption({ index: 1 });
+        await settled(page);
+      }
+      if (view === "path") {
+        await page.getByRole("combobox", { name: "Whose critical path" }).click();
+        expect(await faults(page)).toEqual([]);
+        await page.locator(".worker-list button").first().click();
+        await settled(page);
+        await page.getByRole("button", { name: "Compare with…" }).click();
+        await page.getByRole("combobox", { name: "Whose critical path" }).fill("img");
+        await page.keyboard.press("Enter");
+        await settled(page);
+        expect(await page.locator("[data-view=path] .data-row").count()).toBeGreaterThan(0);
+        expect(await faults(page)).toEqual([]);
+        await page.getByRole("tab", { name: "Steps" }).click();
+        await settled(page);
+        const picture = await page.locator("[data-view=path] .timeline-canvas").boundingBox();
+        if (picture === null) throw new Error("no picture");
+        await page.mouse.click(picture.x + picture.width / 2, picture.y + 10, { button: "right" });
+        await page.mouse.move(picture.x + picture.width / 2, picture.y + 12);
         await settled(page);
       }
       expect(await faults(page)).toEqual([]);

@@ -21,6 +21,15 @@ const begin = BigInt(source.begin_ns);
 const part = (from, to) => [begin + BigInt(from) * 1_000_000n, begin + BigInt(to) * 1_000_000n];
 const WHOLE = null;
 
+/** The thread that started all others. */
+const SHELL = `thread:1@${begin}`;
+
+/** The view of its critical path, of all or from and to in milliseconds. */
+function path(from, to) {
+  const range = from === undefined ? "" : `,from=${part(from, to)[0]},to=${part(from, to)[1]}`;
+  return `path,of=${encodeURIComponent(SHELL)}${range}`;
+}
+
 /** Name, views, what is visible, what is selected, theme, what is done before the picture is taken, and of which source. */
 const SHOTS = [
   ["overview", "overview", WHOLE, null, "dark"],
@@ -35,6 +44,8 @@ const SHOTS = [
   ["exits", "exits", WHOLE, null, "dark"],
   ["events", "vms*0.50;events", part(3000, 3020), part(3010, 3010), "dark"],
   ["explorer", "explorer", part(3000, 3020), part(3010, 3010), "dark"],
+  ["path", path(), WHOLE, null, "dark"],
+  ["path-compare", `${path(0, 1000)},vs=${encodeURIComponent(`${part(1000, 6000).join("..")}  ${SHELL}`)},tab=compare`, WHOLE, null, "light"],
   ["light", "vms*0.80;processes", part(3000, 3120), null, "light"],
 ];
 

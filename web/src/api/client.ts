@@ -66,7 +66,12 @@ export async function getJson<T>(path: string, query?: Query, signal?: AbortSign
   return parseJson(await reply.text()) as T;
 }
 
-export async function postJson<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+export async function postJson<T>(
+  path: string,
+  body: unknown,
+  signal?: AbortSignal,
+  parse: (text: string) => unknown = parseJson,
+): Promise<T> {
   const reply = await checked(
     await fetch(url(path), {
       method: "POST",
@@ -75,7 +80,7 @@ export async function postJson<T>(path: string, body: unknown, signal?: AbortSig
       signal: signal ?? null,
     }),
   );
-  return parseJson(await reply.text()) as T;
+  return parse(await reply.text()) as T;
 }
 
 export interface ArrowReply {

@@ -1,4 +1,5 @@
 import { distances, getArrow, getJson, lengths, numbers, postArrow, postJson } from "./client";
+import { pathOf, type CriticalPath, type Grain, type PathReply } from "./critical";
 import { curvesOf, type Curve } from "./curves";
 import { Entities, entitiesOf } from "./entities";
 import { intervalAt, lanesOf, type Interval, type LaneSegments } from "./segments";
@@ -289,6 +290,13 @@ export class Source {
     signal?: AbortSignal,
   ): Promise<ExitReply[]> {
     return (await postJson<{ exits: ExitReply[] }>(this.path("exits"), body(range, { entities, by }), signal)).exits;
+  }
+
+  /** Whose time it was while a worker waited; without a grain, the coarsest that has workers of its kind. */
+  async criticalPath(entity: number, range: Range, grain: Grain | null, signal?: AbortSignal): Promise<CriticalPath> {
+    const question = body(range, { entity, grain });
+    // Its numbers all fit in a double, and there may be many.
+    return pathOf(await postJson<PathReply>(this.path("critical-path"), question, signal, JSON.parse), this);
   }
 
   async findings(signal?: AbortSignal): Promise<Finding[]> {

@@ -8,8 +8,10 @@ import { MatrixView } from "../views/Matrix";
 import { OverviewView } from "../views/Overview";
 import { MachinesView, ProcessesView, ResourcesView } from "../views/Timelines";
 import { TakenView } from "../views/Taken";
+import { PathView } from "../views/Path";
 import { WaitsView } from "../views/Waits";
 import { Bookmarks } from "./Bookmarks";
+import { ContextMenu } from "./ContextMenu";
 import { Help } from "./Help";
 import { isTimeline, panelsOf, type Column, type Layout, type Panel } from "./layout";
 import { Legend } from "./Legend";
@@ -46,6 +48,7 @@ export function App() {
       {timelines && opened !== null && <Legend />}
       <StatusBar />
       <Help />
+      <ContextMenu />
     </div>
   );
 }
@@ -113,6 +116,8 @@ function View({ panel, source: opened }: { panel: Panel; source: Source }) {
       return <EventsView panel={panel} source={opened} />;
     case "explorer":
       return <ExplorerView panel={panel} source={opened} />;
+    case "path":
+      return <PathView panel={panel} source={opened} />;
   }
 }
 

@@ -27,6 +27,7 @@ const KEYS: readonly [string, readonly [string, string][]][] = [
       ["↑ ↓, Page", "rows"],
       ["Enter, Space", "open or close a row"],
       ["P, H", "pin, hide a row"],
+      ["C", "why this is waiting: its critical path (also with the other mouse button)"],
       ["M", "select the state at the cursor"],
       ["E", "arrows on and off"],
       ["G", "grid on and off"],

@@ -140,6 +140,18 @@ async function extend(to: "next" | "previous"): Promise<void> {
   );
 }
 
+/** Why the state at the cursor took so long. */
+function whyHere(): void {
+  const timeline = activeTimeline();
+  const row = timeline?.current;
+  const time = cursor.peek() ?? mouseTime.peek();
+  if (timeline === undefined || row === undefined || time === null) {
+    say("Click a state first.");
+    return;
+  }
+  act(timeline.why(row, time));
+}
+
 function escape(): void {
   if (bookmarksOpen.peek()) bookmarksOpen.value = false;
   else if (maximised.peek() !== 0) maximised.value = 0;
@@ -255,6 +267,9 @@ function plain(event: KeyboardEvent): boolean {
       return true;
     case "m":
       markState();
+      return true;
+    case "c":
+      whyHere();
       return true;
     case "b":
       addBookmark();

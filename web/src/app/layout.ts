@@ -12,6 +12,7 @@ export const VIEWS = [
   "exits",
   "events",
   "explorer",
+  "path",
 ] as const;
 
 export type ViewName = (typeof VIEWS)[number];
@@ -28,6 +29,7 @@ export const VIEW_TITLES: Record<ViewName, string> = {
   exits: "Exits",
   events: "Events",
   explorer: "State explorer",
+  path: "Critical path",
 };
 
 /** Shorter names for where there is little room. */
@@ -38,11 +40,12 @@ export const VIEW_NAMES: Record<ViewName, string> = {
   taken: "Taken",
   matrix: "Pre-emption",
   explorer: "States",
+  path: "Path",
 };
 
 /** Views that draw rows over time. */
 export function isTimeline(view: ViewName): boolean {
-  return view === "vms" || view === "processes" || view === "resources";
+  return view === "vms" || view === "processes" || view === "resources" || view === "path";
 }
 
 export interface Panel {

@@ -1,4 +1,5 @@
 import { batch, computed, effect, signal } from "@preact/signals";
+import { isWorker } from "../api/critical";
 import type { Source } from "../api/source";
 import type { SourceSummary } from "../api/types";
 import { FilterError } from "../filter/lexer";
@@ -7,12 +8,19 @@ import type { PaletteName } from "../timeline/palette";
 import { ZoomHistory } from "../time/history";
 import { around, clamp, pan, reveal, sameRange, zoom, type Range } from "../time/range";
 import { TIME_FORMATS, type TimeFormat } from "../time/time";
+import { withAsk, type PathAsk } from "../views/path-ask";
 import { bookmarksFromText, bookmarksToText, type Bookmark } from "./bookmarks";
 import { changePanel, firstLayout, newColumn, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
 
 /** What the whole page shares: the opened source, what is looked at, and how. */
 
 export type Theme = "system" | "light" | "dark";
+
+export interface MenuItem {
+  text: string;
+  keys?: string;
+  act: () => void;
+}
 
 const NOTHING: Range = { begin: 0n, end: 1_000n };
 
@@ -43,6 +51,8 @@ export const arrows = signal(false);
 export const grid = signal(true);
 export const helpOpen = signal(false);
 export const bookmarksOpen = signal(false);
+/** What can be done with what was clicked with the other button, and where it was. */
+export const contextMenu = signal<{ x: number; y: number; items: readonly MenuItem[] } | null>(null);
 /** What was just said to the user, also read aloud. */
 export const notice = signal("");
 
@@ -222,8 +232,8 @@ export function openPanel(name: ViewName, options?: Record<string, string>): voi
 }
 
 /** Opens a view even if it is open: the same thing twice, with other options. */
-export function addPanel(name: ViewName, options?: Record<string, string>): void {
-  const panel = newPanel(name, options);
+export function addPanel(name: ViewName, options?: Record<string, string>, weight?: number): void {
+  const panel = newPanel(name, options, weight);
   batch(() => {
     layout.value = openView(layout.peek(), panel);
     activePanel.value = panel.id;
@@ -241,6 +251,39 @@ export function openTaken(key: string): void {
   batch(() => {
     layout.value = changePanel(layout.peek(), open.id, { options: { ...open.options, of: key } });
     activePanel.value = open.id;
+  });
+}
+
+/** Shows the critical path of a worker, in the open view of that kind if there is one. */
+export function openPath(ask: PathAsk, tab = ""): void {
+  const open = panelsOf(layout.peek()).find((panel) => panel.view === "path");
+  const { tab: _, ...others } = withAsk(open?.options ?? {}, ask);
+  const options = tab === "" ? others : { ...others, tab };
+  if (open === undefined) {
+    addPanel("path", options, 1.5);
+    return;
+  }
+  batch(() => {
+    layout.value = changePanel(layout.peek(), open.id, { options });
+    activePanel.value = open.id;
+    if (maximised.peek() !== 0) maximised.value = open.id;
+  });
+}
+
+/** Says why an interval took as long as it did: the critical path of whose it is, while it lasted. */
+export function openWhy(interval: { entity: number; start: number; end: number }): void {
+  const opened = source.peek();
+  const entity = opened?.entities.get(interval.entity);
+  if (opened === null || entity === undefined) return;
+  if (!isWorker(entity)) {
+    say("Only threads, vCPUs and guest processes wait for somebody.");
+    return;
+  }
+  const range = { begin: opened.moment(interval.start), end: opened.moment(interval.end) };
+  batch(() => {
+    currentRow.value = { id: entity.key, entity: entity.id, vcpu: -1 };
+    select(range, { focus: true });
+    openPath({ of: entity.key, range, grain: null }, "steps");
   });
 }
 

@@ -8,7 +8,7 @@ import { PAPER, treeWidth } from "../timeline/inks";
 import { seen } from "../timeline/legend-items";
 import type { TimelineModel } from "../timeline/model";
 import { scaleText } from "../timeline/curve-store";
-import { paintEdges } from "../timeline/arrows";
+import { paintEdges, paintWakes } from "../timeline/arrows";
 import { axisDay, paintAxis } from "../timeline/axis";
 import { paintRows } from "../timeline/bars";
 import { AXIS_HEIGHT, ROW_HEIGHT, type Scene } from "../timeline/scene";
@@ -92,6 +92,7 @@ function paintPicture(surface: Surface, scene: Scene): void {
   });
   paintRows(surface, scene, tree, rowsTop);
   paintEdges(surface, scene, tree, rowsTop);
+  paintWakes(surface, scene, tree, rowsTop);
   paintAxis(surface, scene, tree, HEAD);
   scene.rows.forEach((row, index) => {
     const indent = 8 + row.depth * 12;

@@ -6,6 +6,7 @@ import { PanelFrame } from "../app/PanelFrame";
 import type { Panel } from "../app/layout";
 import {
   activePanel,
+  contextMenu,
   currentRow,
   dark,
   filterHides,
@@ -13,6 +14,7 @@ import {
   hidden,
   layout,
   palette,
+  say,
   showAll,
   timeFormat,
   view,
@@ -25,7 +27,7 @@ import { installGestures } from "./gestures";
 import { readInks, treeWidth } from "./inks";
 import { TimelineModel, timelines } from "./model";
 import { matcher } from "./row-requests";
-import { paintEdges } from "./arrows";
+import { paintEdges, paintWakes } from "./arrows";
 import { axisDay, paintAxis } from "./axis";
 import { paintRows } from "./bars";
 import { AXIS_HEIGHT, ROW_HEIGHT, type Scene } from "./scene";
@@ -44,8 +46,8 @@ interface Props {
   empty: string;
 }
 
-/** A tree of rows over time: the page's main instrument. */
-export function Timeline({ panel, source, tree, controls, empty }: Props) {
+/** What a panel's rows over time show and do, kept while the panel is open. */
+export function useTimeline(panel: Panel, source: Source, tree: readonly TreeNode[]): TimelineModel {
   const options = useComputed(
     () => panelsOf(layout.value).find((other) => other.id === panel.id)?.options ?? panel.options,
   );
@@ -63,9 +65,15 @@ export function Timeline({ panel, source, tree, controls, empty }: Props) {
   useLayoutEffect(() => {
     model.tree.value = tree;
   }, [model, tree]);
+  return model;
+}
+
+/** A tree of rows over time: the page's main instrument. */
+export function Timeline({ panel, source, tree, controls, empty }: Props) {
+  const model = useTimeline(panel, source, tree);
   return (
     <PanelFrame panel={panel} controls={<TimelineControls model={model} controls={controls} />} busy={model.loading}>
-      <Body model={model} panel={panel} empty={empty} />
+      <TimelineBody model={model} panel={panel} empty={empty} />
     </PanelFrame>
   );
 }
@@ -120,7 +128,8 @@ function TimelineControls({ model, controls }: { model: TimelineModel; controls:
   );
 }
 
-function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; empty: string }) {
+/** The rows with their names and their axis. */
+export function TimelineBody({ model, panel, empty }: { model: TimelineModel; panel: Panel; empty: string }) {
   const scroller = useRef<HTMLDivElement>(null);
   const host = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLDivElement>(null);
@@ -182,6 +191,7 @@ function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; emp
         surface.begin(scene.width, height, scene.inks.background);
         paintRows(surface, scene, 0, 0);
         paintEdges(surface, scene, 0, 0);
+        if (scene.path !== null) model.edgesLeftOut.value = paintWakes(surface, scene, 0, 0);
       });
       ticks.draw((surface) => {
         surface.begin(scene.width, AXIS_HEIGHT, scene.inks.background);
@@ -191,7 +201,7 @@ function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; emp
     const stop = effect(() => {
       // Named so that a change of any of them asks for a new picture.
       void [view.value, model.visible.value, model.size.value, model.stamp.value, model.edges.value, matcher.value];
-      void [dark.value, palette.value, timeFormat.value, grid.value, filterHides.value, currentRow.value];
+      void [model.path.value, dark.value, palette.value, timeFormat.value, grid.value, filterHides.value, currentRow.value];
       if (frame === 0) frame = requestAnimationFrame(paint);
     });
     return () => {
@@ -215,6 +225,17 @@ function Body({ model, panel, empty }: { model: TimelineModel; panel: Panel; emp
         doubleClick: (_, y, time) => {
           const row = rowAt(y);
           if (row !== undefined) void model.zoomToState(row, time);
+        },
+        menu: (_, y, time, pageX, pageY) => {
+          const row = rowAt(y);
+          if (row === undefined) return;
+          activePanel.value = panel.id;
+          model.setCurrent(row);
+          model.hover.value = null;
+          void model.menu(row, time).then(
+            (items) => (contextMenu.value = items.length > 0 ? { x: pageX, y: pageY, items } : null),
+            (error: unknown) => say((error as Error).message),
+          );
         },
         hover: (at) => {
           const row = at === null ? undefined : rowAt(at.y);
@@ -285,6 +306,8 @@ export function sceneOf(model: TimelineModel): Scene | null {
     format: timeFormat.peek(),
     grid: grid.peek(),
     edges: model.edges.peek(),
+    path: model.path.peek(),
+    places: model.places.peek(),
     current: currentRow.peek()?.id ?? "",
   };
 }

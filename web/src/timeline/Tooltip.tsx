@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { isWorker } from "../api/critical";
 import type { Interval } from "../api/segments";
 import { shorten } from "../api/entities";
 import { CAUSE_WORDS, EVIDENCE_WORDS, STATE_WORDS } from "../app/words";
@@ -7,7 +8,8 @@ import { formatDuration, formatExact, formatShare, formatTime } from "../time/ti
 import type { TimelineModel } from "./model";
 import type { Row } from "./rows";
 import { stateText } from "./looks";
-import { lookOf } from "./palette";
+import { isWait, lookOf } from "./palette";
+import { PathTip } from "./PathTip";
 import { Swatch } from "./Swatch";
 
 /** What is under the mouse: the exact interval with its evidence, or the parts of a bucket and the exact interval in it. */
@@ -38,6 +40,10 @@ export function Tooltip({ model }: { model: TimelineModel }) {
   if (hover === null || (parts.length === 0 && !isCurve)) return null;
   const [first] = parts;
   const shown = first?.exact === true ? first : exact?.key === key ? exact.interval : null;
+  const path = model.path.value;
+  const at = model.source.distance(hover.time);
+  const nsPerPixel = Number(view.value.end - view.value.begin) / Math.max(1, model.size.value.width);
+  const step = hover.row.node.steps?.stepAt(at, nsPerPixel) ?? -1;
   const { pageX: x, pageY: y } = hover;
   const toLeft = x > innerWidth - 420;
   const above = y > innerHeight - 280;
@@ -52,7 +58,16 @@ export function Tooltip({ model }: { model: TimelineModel }) {
       <div class="tooltip-title">{shorten(titleOf(model, hover.row), 120)}</div>
       {isCurve && <div>{model.describeCurve(hover.row, hover.time)}</div>}
       {isBucket && <Bucket model={model} parts={parts} of={isGroup ? hover.row.node.lanes.length : 0} />}
-      {first !== undefined && shown !== null && <Exact model={model} interval={shown} more={lanes.slice(1)} />}
+      {path !== null && step >= 0 && hover.row.node.steps !== undefined ? (
+        <PathTip
+          source={model.source}
+          path={path}
+          at={step}
+          sharing={hover.row.node.steps.sharing(at, nsPerPixel)}
+        />
+      ) : (
+        first !== undefined && shown !== null && <Exact model={model} interval={shown} more={lanes.slice(1)} />
+      )}
     </div>
   );
 }
@@ -137,6 +152,9 @@ function Exact({ model, interval, more }: { model: TimelineModel; interval: Inte
           {EVIDENCE_WORDS[evidence] !== undefined && <span class="faint">({EVIDENCE_WORDS[evidence]})</span>}
         </dd>
       </dl>
+      {isWait(state) && isWorker(source.entities.get(interval.entity)) && (
+        <div class="faint tooltip-hint">Click, then C: why it waits</div>
+      )}
       {more.slice(0, 3).map((parts) => {
         const [first] = parts;
         if (first === undefined || !first.exact) return null;

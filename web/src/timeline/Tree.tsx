@@ -134,6 +134,7 @@ function TreeRow({
           <span class="twist" />
         )}
         <span class="tree-title">{row.pinned && parent !== "" && node.vcpu < 0 ? parent : node.title}</span>
+        {node.note !== undefined && <span class="faint tree-scale">{node.note}</span>}
         {node.drawing === "curve" && <Scale model={model} row={row} />}
         {expandable && !row.open && node.drawing !== "merge" && (
           <span class="faint tree-count">{node.children.length}</span>

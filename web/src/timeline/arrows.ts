@@ -1,5 +1,6 @@
 import { blend, type Rgb, type Surface } from "../surface/surface";
 import { span } from "../time/range";
+import { wakesOf } from "./path-steps";
 import { ROW_HEIGHT, type Inks, type Scene } from "./scene";
 
 /** Arrows between rows that are both visible; the kinds differ in dashes too. */
@@ -40,6 +41,26 @@ export function paintEdges(surface: Surface, scene: Scene, left: number, top: nu
       inks.background,
     );
   }
+}
+
+/** Arrows of a path, from who woke another to who was woken; answers how many there was no room for. */
+export function paintWakes(surface: Surface, scene: Scene, left: number, top: number): number {
+  const { source, range, width, rows, inks, path, places } = scene;
+  if (path === null) return 0;
+  const { wakes, leftOut } = wakesOf(path, places, source.distance(range.begin), Number(span(range)) / width, width);
+  // Many arrows are thinner, so that bars are seen between them.
+  const dense = wakes.length > 160;
+  const color = dense ? blend(inks.text, inks.background, 0.7) : inks.text;
+  for (const { x, from, to } of wakes) {
+    const down = to > from ? 1 : -1;
+    const y1 = top + Math.min(rows.length, Math.max(0, from + 0.5)) * ROW_HEIGHT + down * 4;
+    const y2 = top + Math.min(rows.length, Math.max(0, to + 0.5)) * ROW_HEIGHT - down * 3;
+    const at = left + Math.round(x) + 0.5;
+    if (!dense) surface.line(at, y1, at, y2, inks.background, 3);
+    surface.line(at, y1, at, y2, color, dense ? 0.8 : 1.2);
+    surface.shape([at, y2 + down, at - 3, y2 - down * 6, at + 3, y2 - down * 6], color);
+  }
+  return leftOut;
 }
 
 function edgeLook(kind: string, inks: Inks): { color: Rgb; dash: number[] } {

@@ -6,6 +6,8 @@ export interface GestureTarget {
   /** A click without movement. */
   click?: (x: number, y: number, time: bigint) => void;
   doubleClick?: (x: number, y: number, time: bigint) => void;
+  /** A click of the other button without movement. */
+  menu?: (x: number, y: number, time: bigint, pageX: number, pageY: number) => void;
   hover?: (at: { x: number; y: number; time: bigint; pageX: number; pageY: number } | null) => void;
   /** Whether a plain drag zooms, as on an axis, instead of selecting. */
   dragZooms?: boolean;
@@ -80,6 +82,7 @@ export function installGestures(
     mode = null;
     if (ended === null) return;
     if (!moved && event.button === 0) target.click?.(x, y, time);
+    if (!moved && event.button === 2) target.menu?.(x, y, time, event.clientX, event.clientY);
     if (ended === "zoom" && box !== null && span(box) > 0n) show(box);
     box = null;
     onZoomBox(null);

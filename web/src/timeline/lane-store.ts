@@ -53,6 +53,7 @@ export class LaneStore {
     const end = this.source.distance(range.end);
     const nsPerPixel = (end - begin) / Math.max(1, pixels);
     if (node.drawing === "none") return null;
+    if (node.drawing === "steps") return node.steps?.picture(begin, end, nsPerPixel) ?? null;
     if (node.drawing === "lane") return this.lanesFor(node.entity, node.vcpu, range, pixels)[0]?.segments ?? null;
     if (node.drawing === "merge") {
       const best = this.cache.best(node.entity, begin, end, nsPerPixel);
@@ -85,6 +86,10 @@ export class LaneStore {
   /** What a row's lanes say at a moment, the most active lane first: one exact interval each, or parts of a bucket. */
   at(node: TreeNode, time: number, range: Range, pixels: number): Interval[][] {
     if (node.drawing === "none") return [];
+    if (node.drawing === "steps") {
+      const step = node.steps?.at(time, Number(range.end - range.begin) / Math.max(1, pixels)) ?? [];
+      return step.length > 0 ? [step] : [];
+    }
     if (node.drawing === "average") {
       const segments = this.picture(node, range, pixels);
       if (segments === null) return [];

@@ -1,4 +1,5 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
+import { isWorker, type CriticalPath } from "../api/critical";
 import type { Interval } from "../api/segments";
 import type { Edge, Source } from "../api/source";
 import { changePanel, type Panel } from "../app/layout";
@@ -9,11 +10,14 @@ import {
   hidden,
   layout as pageLayout,
   mouseTime,
+  openPath,
+  openWhy,
   pins,
   say,
   select,
   selection,
   view,
+  type MenuItem,
 } from "../app/session";
 import { sameRange } from "../time/range";
 import { formatDuration } from "../time/time";
@@ -23,7 +27,7 @@ import { CurveStore } from "./curve-store";
 import { LaneStore } from "./lane-store";
 import { seeLanes } from "./legend-items";
 import { stateText } from "./looks";
-import { rankOf } from "./palette";
+import { isWait, rankOf } from "./palette";
 import { followBusy, followEdges, followMatches, matcher } from "./row-requests";
 import { allNodes, pathTo, rowsOf, type Row, type Sorting, type TreeNode } from "./rows";
 import { ROW_HEIGHT } from "./scene";
@@ -54,6 +58,8 @@ export class TimelineModel {
   readonly hover = signal<Hover | null>(null);
   readonly edges = signal<readonly Edge[]>([]);
   readonly edgesLeftOut = signal(0);
+  /** The path that the rows are of, if they are of one. */
+  readonly path = signal<CriticalPath | null>(null);
   readonly store: LaneStore;
   readonly curves: CurveStore;
   /** Brings a row into view; set by the element that scrolls. */
@@ -120,6 +126,24 @@ export class TimelineModel {
       effect(() => this.forgetHover()),
     );
   }
+
+  /** Where each worker of a path stands among the visible rows: -1 above them, behind the last below them. */
+  readonly places = computed<ReadonlyMap<number, number>>(() => {
+    const visible = this.visible.value;
+    const places = new Map<number, number>();
+    const first = visible.findIndex((row) => !row.pinned);
+    const top = first < 0 ? undefined : visible[first]?.node.id;
+    let isBelow = false;
+    for (const { node, pinned } of this.rows.value) {
+      if (pinned || node.steps === undefined) continue;
+      isBelow ||= node.id === top;
+      places.set(node.entity, isBelow ? visible.length : -1);
+    }
+    visible.forEach(({ node }, index) => {
+      if (node.steps !== undefined) places.set(node.entity, index);
+    });
+    return places;
+  });
 
   readonly capacity = computed(() => Math.max(1, Math.ceil(this.size.value.height / ROW_HEIGHT)));
   readonly sorting = computed<Sorting>(() => {
@@ -230,7 +254,11 @@ export class TimelineModel {
 
   /** The exact intervals of a row's lanes, asked of the server. */
   private async changes(row: Row, time: bigint, to: "next" | "previous" | "here"): Promise<Interval[]> {
-    const { entity, vcpu, drawing } = row.node;
+    const { entity, vcpu, drawing, steps } = row.node;
+    if (steps !== undefined) {
+      const step = steps.change(this.source.distance(time), to);
+      return step === null ? [] : [step];
+    }
     if (drawing !== "lane" && drawing !== "merge") return [];
     const lanes = vcpu >= 0 ? [vcpu] : this.store.vcpusOf(entity);
     const answers = await Promise.all(
@@ -248,7 +276,7 @@ export class TimelineModel {
 
   /** Selects the next or previous interval of the current row; with a filter, the next that passes it. */
   async step(to: "next" | "previous"): Promise<void> {
-    const row = this.current ?? this.rows.peek().find((other) => other.node.drawing === "lane");
+    const row = this.current ?? this.rows.peek().find((other) => other.node.drawing === "lane" || other.node.drawing === "steps");
     if (row === undefined) return;
     this.setCurrent(row);
     const judge = matcher.peek();
@@ -331,7 +359,7 @@ export class TimelineModel {
     const lanes = this.store.at(row.node, this.source.distance(time), view.peek(), this.size.peek().width);
     const parts = lanes[0];
     if (parts === undefined || parts.length === 0)
-      return `${row.node.title}: ${row.node.drawing === "none" ? "a group" : "not there"}`;
+      return `${row.node.title}: ${row.node.drawing === "none" ? "a group" : row.node.drawing === "steps" ? "no part in it" : "not there"}`;
     const [first] = parts;
     if (first !== undefined && first.exact) {
       const by = this.source.entities.who(first.by);
@@ -359,12 +387,47 @@ export class TimelineModel {
       : `${title}: ${columnText(picture.look, column)}`;
   }
 
-  /** Sets the cursor and the current row where somebody clicked. */
+  /** Sets the cursor and the current row where somebody clicked; a step of a path is selected as a whole. */
   point(row: Row | undefined, time: bigint): void {
+    const nsPerPixel = Number(view.peek().end - view.peek().begin) / Math.max(1, this.size.peek().width);
+    const step = row?.node.steps?.at(this.source.distance(time), 2 * nsPerPixel)[0];
+    if (row !== undefined && step !== undefined) {
+      this.setCurrent(row);
+      this.selectInterval(step);
+      return;
+    }
     batch(() => {
       if (row !== undefined) this.setCurrent(row);
       select({ begin: time, end: time });
     });
+  }
+
+  /** Opens the critical path of the state at a moment. */
+  async why(row: Row, time: bigint): Promise<void> {
+    const interval = await this.intervalAt(row, time);
+    if (interval === null) say(row.node.drawing === "average" ? "Choose a row of its own." : "Nothing is known there.");
+    else openWhy(interval);
+  }
+
+  /** What can be done with the state at a moment. */
+  async menu(row: Row, time: bigint): Promise<readonly MenuItem[]> {
+    const interval = await this.intervalAt(row, time);
+    const entity = this.source.entities.get(row.node.entity);
+    const items: MenuItem[] = [];
+    if (interval !== null && isWorker(this.source.entities.get(interval.entity))) {
+      const waits = isWait(this.source.vocabulary.state(interval.state));
+      const text = waits ? "Why is this waiting?" : "Critical path of this state";
+      items.push({ text, keys: "C", act: () => openWhy(interval) });
+    }
+    if (entity !== undefined && isWorker(entity)) {
+      const range = view.peek();
+      items.push({
+        text: "Critical path of this row, in what is visible",
+        act: () => openPath({ of: entity.key, range, grain: null }),
+      });
+    }
+    if (interval !== null) items.push({ text: "Zoom to this state", keys: "F", act: () => this.selectInterval(interval, true) });
+    return items;
   }
 
   async zoomToState(row: Row, time: bigint): Promise<void> {

@@ -39,7 +39,9 @@ const MOST_EDGES = 1500;
 export function followEdges(model: TimelineModel): () => void {
   return asking(150, () => {
     const range = view.value;
-    const rows = model.visible.value.filter((row) => row.node.entity >= 0 && row.node.drawing !== "average");
+    const rows = model.visible.value.filter(
+      ({ node }) => node.entity >= 0 && node.drawing !== "average" && node.drawing !== "steps",
+    );
     if (!arrows.value || rows.length === 0) {
       model.edges.value = [];
       model.edgesLeftOut.value = 0;
@@ -79,13 +81,20 @@ export function followMatches(model: TimelineModel): () => void {
   return asking(200, () => {
     const judge = matcher.value;
     const range = view.value;
-    const nodes = allNodes(model.tree.value).filter((node) => node.drawing === "lane" || node.drawing === "merge");
+    const all = allNodes(model.tree.value);
+    const nodes = all.filter((node) => node.drawing === "lane" || node.drawing === "merge");
+    const paths = all.filter((node) => node.drawing === "steps");
     if (!filterHides.value || judge === null || !judge.active || filter.value.error !== null) {
       model.matching.value = null;
       return null;
     }
     return async (signal) => {
-      model.matching.value = await findMatches(model, nodes, judge, range, signal);
+      const found = await findMatches(model, nodes, judge, range, signal);
+      for (const node of paths) {
+        const steps = model.store.picture(node, range, PROBE_PIXELS);
+        if (steps !== null && judge.rows(steps, node.entity, -1).includes(1)) found.add(node.id);
+      }
+      model.matching.value = found;
     };
   });
 }
@@ -100,7 +109,7 @@ async function findMatches(
   judge: Matcher,
   range: Range,
   signal: AbortSignal,
-): Promise<ReadonlySet<string>> {
+): Promise<Set<string>> {
   const found = new Set<string>();
   const entities = [...new Set(nodes.map((node) => node.entity))];
   const hits = new Set<string>();

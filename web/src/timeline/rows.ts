@@ -1,9 +1,10 @@
 import { Entities, shortName, shorten, type Entity } from "../api/entities";
 import type { Source } from "../api/source";
 import { counterLook } from "./counters";
+import type { WorkerSteps } from "./path-steps";
 
-/** How a row's picture comes: from one lane, lanes over one another, their average, or a counter's values. */
-export type Drawing = "lane" | "merge" | "average" | "curve" | "none";
+/** How a row's picture comes: from one lane, lanes over one another, their average, a counter's values, or a path's steps. */
+export type Drawing = "lane" | "merge" | "average" | "curve" | "steps" | "none";
 
 /** A node of a view's tree. */
 export interface TreeNode {
@@ -27,6 +28,10 @@ export interface TreeNode {
   end: number;
   /** How much is known of it, for sorting. */
   weight: number;
+  /** The steps that a row of a path is made of. */
+  steps?: WorkerSteps | undefined;
+  /** What stands at the right of its name. */
+  note?: string;
 }
 
 export interface Row {

@@ -1,3 +1,4 @@
+import type { CriticalPath } from "../api/critical";
 import type { Segments } from "../api/segments";
 import type { Edge, Source } from "../api/source";
 import type { Rgb } from "../surface/surface";
@@ -38,5 +39,9 @@ export interface Scene {
   format: TimeFormat;
   grid: boolean;
   edges: readonly Edge[];
+  /** The path whose wake-ups are drawn. */
+  path: CriticalPath | null;
+  /** At which of the rows each of its workers is; those out of sight are before the first or after the last. */
+  places: ReadonlyMap<number, number>;
   current: string;
 }

@@ -131,9 +131,12 @@ export function DataTable<Row>({ panel, name, columns, rows, rowKey, onOpen, isC
                 type="button"
                 tabIndex={-1}
                 title={column.tip ?? `Sort by ${column.title}`}
-                onClick={() =>
-                  (sort.value = { column: index, down: chosen === null ? column.numeric === true : !chosen.down })
-                }
+                onClick={() => {
+                  const first = column.numeric === true;
+                  // Where rows have an order of their own, the third click is back at it.
+                  const back = chosen !== null && chosen.down !== first && sortBy === undefined;
+                  sort.value = back ? null : { column: index, down: chosen === null ? first : !chosen.down };
+                }}
               >
                 {column.title}
                 <span class="sort-mark">{chosen === null ? "" : chosen.down ? "▾" : "▴"}</span>

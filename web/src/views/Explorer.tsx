@@ -1,16 +1,17 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { Entities, shorten } from "../api/entities";
+import { isWorker } from "../api/critical";
 import type { Interval } from "../api/segments";
 import type { Source } from "../api/source";
 import { PanelFrame } from "../app/PanelFrame";
 import { IconButton } from "../app/icons";
 import type { Panel } from "../app/layout";
-import { currentRow, cursor, palette, say, select, timeFormat, view } from "../app/session";
+import { currentRow, cursor, openWhy, palette, say, select, timeFormat, view } from "../app/session";
 import { useReply } from "../app/use-reply";
 import { counterLook } from "../timeline/counters";
 import { matcher } from "../timeline/row-requests";
-import { lookOf } from "../timeline/palette";
+import { isWait, lookOf } from "../timeline/palette";
 import { stateText } from "../timeline/looks";
 import { Swatch } from "../timeline/Swatch";
 import { formatDuration, formatTime } from "../time/time";
@@ -177,11 +178,14 @@ function columnsOf(
     {
       title: "Change",
       value: () => "",
-      width: 9,
+      width: 12,
       render: (row) => (
         <span class="jumps" onClick={(event) => event.stopPropagation()}>
           <IconButton icon="left" name="Previous change" onClick={() => jump(row, "previous")} />
           <IconButton icon="right" name="Next change" onClick={() => jump(row, "next")} />
+          {isWait(words.state(row.state)) && isWorker(source.entities.get(row.entity)) && (
+            <IconButton icon="why" name="Why is this waiting?" onClick={() => openWhy(row)} />
+          )}
         </span>
       ),
     },

@@ -6,10 +6,12 @@
 
 mod look;
 mod paper;
+mod path;
 mod png;
 mod tables;
 mod timeline;
 
+use path::PathPicture;
 use tables::Answer;
 use timeline::Timeline;
 use virtflow_query::store::{Store, StoreError};
@@ -59,6 +61,8 @@ pub enum View {
     Exits,
     /// What everything does at the beginning of the range.
     States,
+    /// Whose time it was while a worker waited.
+    CriticalPath,
 }
 
 impl View {
@@ -73,6 +77,7 @@ impl View {
             Self::Waits => "wait",
             Self::Matrix => "pre-emption",
             Self::Exits => "exit",
+            Self::CriticalPath => "worker",
         }
     }
 
@@ -87,6 +92,7 @@ impl View {
             Self::Matrix => "who kept whom from running",
             Self::Exits => "exits, by VM",
             Self::States => "what everything does at the beginning",
+            Self::CriticalPath => "critical path",
         }
     }
 }
@@ -98,6 +104,8 @@ pub struct Request {
     pub view: View,
     /// Only of the VM whose label or key contains this, or whose VMM has this number.
     pub vm: Option<String>,
+    /// Of which worker, for critical paths: a number of a host thread, a key, or a part of a name.
+    pub of: Option<String>,
     /// From, in nanoseconds since the epoch; the beginning of the store without it.
     pub begin: Option<i64>,
     /// To.
@@ -118,6 +126,7 @@ pub struct Picture<'a>(Content<'a>);
 enum Content<'a> {
     Timeline(Timeline<'a>),
     Answer(Answer),
+    Path(Box<PathPicture<'a>>),
 }
 
 impl<'a> Picture<'a> {
@@ -141,6 +150,7 @@ impl<'a> Picture<'a> {
             View::Vms | View::Processes | View::Resources => {
                 Content::Timeline(Timeline::new(store, request, range)?)
             }
+            View::CriticalPath => Content::Path(Box::new(PathPicture::new(store, request, range)?)),
             _ => Content::Answer(Answer::new(store, request, range)?),
         }))
     }
@@ -150,6 +160,7 @@ impl<'a> Picture<'a> {
         match &self.0 {
             Content::Timeline(timeline) => timeline.svg(),
             Content::Answer(answer) => answer.svg(),
+            Content::Path(path) => path.svg(),
         }
     }
 
@@ -169,6 +180,7 @@ impl<'a> Picture<'a> {
         match &self.0 {
             Content::Timeline(timeline) => timeline.csv(),
             Content::Answer(answer) => answer.csv(),
+            Content::Path(path) => path.csv(),
         }
     }
 }

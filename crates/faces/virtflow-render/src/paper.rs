@@ -116,6 +116,17 @@ impl Svg {
         ));
     }
 
+    /// An upright arrow from one height to another.
+    pub(crate) fn arrow(&mut self, x: f64, from: f64, to: f64, color: &str) {
+        let back = if to > from { -6.0 } else { 6.0 };
+        let neck = to + back;
+        let (left, right) = (x - 3.0, x + 3.0);
+        self.push(format_args!(
+            "<path d=\"M{x:.2},{from:.2} L{x:.2},{neck:.2}\" stroke=\"{color}\"/>\
+             <path d=\"M{x:.2},{to:.2} L{left:.2},{neck:.2} L{right:.2},{neck:.2} Z\" fill=\"{color}\"/>"
+        ));
+    }
+
     /// Text that ends at `x`.
     pub(crate) fn text_to(&mut self, x: f64, y: f64, size: f64, color: &str, text: &str) {
         let text = escaped(text);

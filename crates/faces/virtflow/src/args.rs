@@ -206,6 +206,8 @@ pub(crate) enum RenderView {
     Exits,
     /// What everything does at the beginning of the range
     States,
+    /// Whose time it was while a worker waited, with who woke whom (needs --of)
+    CriticalPath,
 }
 
 /// `virtflow render`.
@@ -222,6 +224,9 @@ pub(crate) struct RenderArgs {
     /// Only the VMs whose label or key contains this, or whose VMM has this pid
     #[arg(long, value_name = "NAME")]
     pub(crate) vm: Option<String>,
+    /// For critical-path, of whom: the number of a host thread, a key, or a part of a name
+    #[arg(long, value_name = "WHO")]
+    pub(crate) of: Option<String>,
     /// Only this stretch of time (as for report)
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub(crate) range: Option<String>,

@@ -13,8 +13,8 @@ use std::io::Write;
 use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{
-    Branch, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold, State, Who,
-    is_worker, workers,
+    Branch, Cause, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold,
+    Resource, Shared, State, Who, is_worker, together, workers,
 };
 
 /// Names that are offered when several fit.
@@ -63,11 +63,15 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
             origin: origin.unwrap_or(begin),
         });
     }
+    let shared = Together::of(&store, &all, args.of.len())?;
     match (args.format, &all[..]) {
         (PathFormat::Json, [only]) if !args.of.is_empty() => output::json(&only.json())?,
-        (PathFormat::Json, all) => {
-            output::json(&all.iter().map(Shown::json).collect::<Vec<_>>())?;
-        }
+        (PathFormat::Json, all) => output::json(&JsonPaths {
+            format: "virtflow-critical-paths",
+            version: VERSION,
+            together: shared.iter().map(|s| s.json(&store, all)).collect(),
+            paths: all.iter().map(Shown::json).collect(),
+        })?,
         (PathFormat::Dot, all) => {
             let mut out = std::io::stdout().lock();
             for shown in all {
@@ -82,6 +86,9 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
                     page.gap();
                 }
                 shown.page(args, &mut page);
+            }
+            if all.len() > 1 {
+                together_page(&store, &who, all, &shared, &mut page);
             }
             page.print()?;
         }
@@ -204,6 +211,132 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     page
 }
 
+/// A thing that several of those asked for waited for at the same time.
+struct Together(Shared, i64);
+
+impl Together {
+    fn of(store: &Store, all: &[Shown<'_>], asked: usize) -> anyhow::Result<Vec<Self>> {
+        if asked < 2 {
+            return Ok(Vec::new());
+        }
+        let begin = all.iter().map(|shown| shown.told.begin).min().unwrap_or(0);
+        let end = all.iter().map(|shown| shown.told.end).max().unwrap_or(0);
+        let workers: Vec<u32> = all.iter().map(|shown| shown.told.worker).collect();
+        let found = together(store, &workers, begin, end)?;
+        Ok(found.into_iter().map(|s| Self(s, end - begin)).collect())
+    }
+
+    fn json<'a>(&self, store: &'a Store, all: &[Shown<'a>]) -> JsonTogether<'a> {
+        let Self(shared, whole) = self;
+        let entity = match shared.resource {
+            Resource::Entity(e) | Resource::DisksOf(e) => e,
+        };
+        let key = store.entities().get(entity as usize);
+        let workers = shared.workers.iter().zip(all);
+        JsonTogether {
+            resource: match shared.resource {
+                Resource::Entity(_) => "entity",
+                Resource::DisksOf(_) => "disks-of",
+            },
+            key: key.map_or("", |e| e.key.as_str()),
+            elapsed_ns: *whole,
+            together_ns: shared.together_ns,
+            at_least_without_ns: shared.without(*whole),
+            workers: workers
+                .map(|((waited_ns, queued_ns), shown)| JsonQueued {
+                    key: shown.key(shown.told.worker),
+                    waited_ns: *waited_ns,
+                    queued_ns: *queued_ns,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// How one worker stood behind others, for programs.
+#[derive(Serialize)]
+struct JsonQueued<'a> {
+    key: &'a str,
+    waited_ns: i64,
+    queued_ns: i64,
+}
+
+/// What was waited for together, for programs.
+#[derive(Serialize)]
+struct JsonTogether<'a> {
+    resource: &'static str,
+    key: &'a str,
+    elapsed_ns: i64,
+    together_ns: i64,
+    at_least_without_ns: i64,
+    workers: Vec<JsonQueued<'a>>,
+}
+
+/// Several paths, for programs.
+#[derive(Serialize)]
+struct JsonPaths<'a> {
+    format: &'static str,
+    version: u32,
+    together: Vec<JsonTogether<'a>>,
+    paths: Vec<Json<'a>>,
+}
+
+/// What those asked for waited for at the same time: of that, work in parallel wins nothing.
+fn together_page(
+    store: &Store,
+    who: &Who<'_>,
+    all: &[Shown<'_>],
+    shared: &[Together],
+    page: &mut Page,
+) {
+    page.heading(Tone::Strong, "WAITING FOR THE SAME");
+    if shared.is_empty() {
+        let text = "Never two of them at once for one disk, device or thread.";
+        page.paragraph(Tone::Plain, text);
+        return;
+    }
+    for Together(shared, whole) in shared.iter().take(OFFERED) {
+        let what = match shared.resource {
+            Resource::Entity(e) => who.name(e),
+            Resource::DisksOf(vm) => format!("the disks of {}", who.name(vm)),
+        };
+        let text = format!(
+            "{what}: {} of {} ({}) two or more wait. Had it served each at once, all of it would have taken {} at least: {:.2} times as fast at most.",
+            duration(shared.together_ns),
+            duration(*whole),
+            share(shared.together_ns, *whole),
+            duration(shared.without(*whole)),
+            *whole as f64 / shared.without(*whole).max(1) as f64,
+        );
+        page.paragraph(Tone::Plain, &text);
+        if !is_disk(store, shared.resource) {
+            let text = "A lock that it held, or work that it hands out: no event tells which.";
+            page.paragraph(Tone::Faint, text);
+        }
+        let mut table = Table::new(1, ["who", "waited for it", "of that behind another"]);
+        for ((waited, queued), shown) in shared.workers.iter().zip(all) {
+            if *waited > 0 {
+                let name = Who::new(store).name(shown.told.worker);
+                table.row(
+                    Tone::Plain,
+                    [name, duration_cell(*waited), duration_cell(*queued)],
+                );
+            }
+        }
+        page.table(&table);
+    }
+}
+
+fn is_disk(store: &Store, resource: Resource) -> bool {
+    match resource {
+        Resource::DisksOf(_) => true,
+        Resource::Entity(e) => {
+            let entity = store.entities().get(e as usize);
+            entity.is_some_and(|e| e.kind == Kind::Device.code())
+        }
+    }
+}
+
 /// A path and what is needed to tell of it.
 struct Shown<'a> {
     store: &'a Store,
@@ -316,6 +449,17 @@ impl<'a> Shown<'a> {
             // Somebody on the same machine.
             Some(by) => format!("{text} by {}", self.who.own_name(by)),
             None => text,
+        }
+    }
+
+    /// The same of a worker: a device does not wait, it serves.
+    fn did_by(&self, worker: u32, did: Option<Did>) -> String {
+        let device = self.store.entities().get(worker as usize);
+        let device = device.is_some_and(|e| e.kind == Kind::Device.code());
+        match did.and_then(|did| Cause::from_code(did.cause)) {
+            Some(Cause::Disk) if device => "serves a request".to_owned(),
+            Some(Cause::Net) if device => "packet on its way".to_owned(),
+            _ => self.did(did),
         }
     }
 
@@ -515,8 +659,11 @@ impl<'a> Shown<'a> {
     }
 
     fn node(&self, node: &PathNode) -> String {
-        let did = self.did(PathTold::what(node));
         let whose = PathTold::whose(node);
+        let did = match node.branch {
+            Branch::Wait(..) => self.did(PathTold::what(node)),
+            Branch::Step(..) => self.did_by(whose, PathTold::what(node)),
+        };
         // Whose time it is stands above, unless it is another's.
         let above = node.parent.and_then(|at| self.told.tree.get(at));
         let expected = above.map_or(self.told.worker, PathTold::whose);
@@ -537,7 +684,7 @@ impl<'a> Shown<'a> {
                 tone,
                 [
                     self.who.name(sum.worker),
-                    self.did(sum.what),
+                    self.did_by(sum.worker, sum.what),
                     duration_cell(sum.ns),
                     share(sum.ns, self.whole()),
                     number(sum.steps),
@@ -560,7 +707,7 @@ impl<'a> Shown<'a> {
                 [
                     self.at(step.begin),
                     self.who.name(step.worker),
-                    self.did(self.did_of(step.what)),
+                    self.did_by(step.worker, self.did_of(step.what)),
                     woke,
                     duration_cell(step.end - step.begin),
                 ],
@@ -578,7 +725,7 @@ impl<'a> Shown<'a> {
             let cells = [
                 self.at(step.begin),
                 self.who.name(step.worker),
-                self.did(self.did_of(step.what)),
+                self.did_by(step.worker, self.did_of(step.what)),
                 duration_cell(step.end - step.begin),
             ];
             table.row(Tone::Plain, cells);

@@ -12,6 +12,10 @@ use virtflow_render::{Picture, Request, View};
 
 pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<Finish> {
     let kind = Form::of(&args.output)?;
+    if args.view == RenderView::CriticalPath && args.of.is_none() {
+        let what = "--view critical-path needs --of WHO: a thread's number, a key or a name";
+        return Err(UsageError(what.to_owned()).into());
+    }
     // What is not kept goes when all is drawn.
     let scratch = tempfile::tempdir().context("no place for the analysis")?;
     let store = analysed(&args.trace, args.no_cache, scratch.path())?;
@@ -29,8 +33,10 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<Finish> {
             RenderView::Matrix => View::Matrix,
             RenderView::Exits => View::Exits,
             RenderView::States => View::States,
+            RenderView::CriticalPath => View::CriticalPath,
         },
         vm: args.vm.clone(),
+        of: args.of.clone(),
         begin: (!whole).then(|| span.start.as_nanos()),
         end: (!whole).then(|| span.end.as_nanos()),
         width: args.width,

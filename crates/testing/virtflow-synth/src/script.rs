@@ -144,6 +144,7 @@ fn put(p: &mut Payload, field: &str, line: &Line<'_>) {
         "text" => p.text(text.as_bytes(), 16),
         "str" => p.string(text.as_bytes()),
         "insn" => p.raw(&[0; 15]),
+        "tids" => p.u8(0),
         "value" => p.u32(0),
         "skb" if given.is_some() => segment(p, value as u32),
         "skb" => p.u8(0),

@@ -34,7 +34,7 @@ pub(super) fn of(
         View::Matrix => teller.matrix()?,
         View::Exits => teller.exits()?,
         View::States => teller.states()?,
-        View::Overview | View::Vms | View::Processes | View::Resources => {
+        View::Overview | View::Vms | View::Processes | View::Resources | View::CriticalPath => {
             // What its column has room for.
             let letters = request.width as usize / 9;
             let (drawn, rows) = teller.findings(letters)?;

@@ -7,6 +7,7 @@ mod legend;
 mod rows;
 mod svg;
 
+pub(crate) use axis::{Axis, MARGIN, NAMES, plot_width};
 pub(crate) use rows::{is, named};
 
 use crate::{RenderError, Request};

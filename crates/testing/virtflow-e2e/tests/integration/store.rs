@@ -382,6 +382,74 @@ fn a_view_is_drawn_without_a_browser() {
 }
 
 #[test]
+fn a_critical_path_is_drawn_without_a_browser() {
+    let place = Place::new();
+    let draw = |file: &str, more: &[&str]| {
+        let path = place.at(file);
+        let first = [
+            "render",
+            "fixtures/seed-nested",
+            "--view",
+            "critical-path",
+            "-o",
+            path.to_str().unwrap(),
+        ];
+        place.said(&[&first, more].concat());
+        fs::read(path).unwrap()
+    };
+    let of = ["--of", "1"];
+    let svg = String::from_utf8(draw("path.svg", &of)).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    for shown in [
+        "critical path of bash:1",
+        "of it unknown",
+        "sleeping: timer",
+        "What it came to",
+        "for sleep:6",
+        // An arrow's head.
+        " Z\" fill=",
+    ] {
+        assert!(svg.contains(shown), "{shown}");
+    }
+    assert!(draw("path.png", &of).starts_with(b"\x89PNG"));
+
+    // The steps tile the range, and each that woke another is followed by that one.
+    let csv = String::from_utf8(draw("path.csv", &of)).unwrap();
+    let steps: Vec<Vec<&str>> = csv
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect())
+        .collect();
+    let ns = |field: &str| field.parse::<i64>().unwrap();
+    assert!(steps.len() > 100 && steps.iter().all(|step| step.len() == 14));
+    for pair in steps.windows(2) {
+        assert_eq!(pair[0][1], pair[1][0]);
+        assert!(
+            pair[0][13].is_empty() || pair[0][13] == pair[1][4],
+            "{pair:?}"
+        );
+    }
+    let whole: i64 = steps.iter().map(|step| ns(step[2])).sum();
+    assert_eq!(whole, 6_000_000_000);
+
+    // Without a worker there is none, and nobody is not one.
+    let path = place.at("none.svg");
+    let ask = |more: &[&str]| {
+        let file = path.to_str().unwrap();
+        let first = ["render", "fixtures/seed-nested", "-o", file];
+        place.run(&[&first[..], &["--view", "critical-path"], more].concat())
+    };
+    assert_eq!(ask(&[]).status.code(), Some(2));
+    let nobody = ask(&["--of", "no such worker"]);
+    let errors = String::from_utf8(nobody.stderr).unwrap();
+    assert_eq!(nobody.status.code(), Some(3));
+    assert!(
+        errors.contains("no thread, vCPU or guest process"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn exits_are_of_whoever_had_the_virtual_processor() {
     let place = Place::new();
     let path = place.at("store");

@@ -5,7 +5,7 @@
 //! and arch/x86/kvm/trace.h, arch/x86/kvm/mmu/mmutrace.h, arch/x86/include/asm/trace/irq_vectors.h).
 //! A field is written `type:name`; types are `i32` (signed), `u32` (unsigned), `x32` (unsigned,
 //! hexadecimal), `text` (16 characters), `str`, `insn` (15 bytes),
-//! `value` (the sequence of KVM's MMIO) and `skb` (a parsed network header).
+//! `tids` (thread numbers), `value` (the sequence of KVM's MMIO) and `skb` (a parsed network header).
 
 use virtflow_ctf::writer::{EventClass, Field, FieldType, IntegerType};
 
@@ -27,6 +27,8 @@ events! {
     Waking "sched_waking" "text:comm i32:tid i32:prio i32:target_cpu"
     Wakeup "sched_wakeup" "text:comm i32:tid i32:prio i32:target_cpu"
     Migrate "sched_migrate_task" "text:comm i32:tid i32:prio i32:orig_cpu i32:dest_cpu"
+    WakeupNew "sched_wakeup_new" "text:comm i32:tid i32:prio i32:target_cpu"
+    Fork "sched_process_fork" "text:parent_comm i32:parent_tid i32:parent_pid u32:parent_ns_inum text:child_comm i32:child_tid tids:vtids i32:child_pid u32:child_ns_inum"
     IrqEntry "irq_handler_entry" "i32:irq str:name"
     IrqExit "irq_handler_exit" "i32:irq i32:ret"
     SoftirqRaise "irq_softirq_raise" "u32:vec"
@@ -169,6 +171,15 @@ fn field(text: &str, tcp: bool) -> Vec<Field> {
         "insn" => {
             let byte = FieldType::Integer(IntegerType::unsigned(8));
             one(FieldType::Array(Box::new(byte), 15))
+        }
+        "tids" => {
+            let length = format!("_{name}_length");
+            let element = Box::new(FieldType::Integer(IntegerType::signed(32)));
+            let sequence = FieldType::Sequence {
+                length: length.clone(),
+                element,
+            };
+            vec![Field::unsigned(length, 8), Field::new(name, sequence)]
         }
         "value" => {
             let length = format!("_{name}_length");

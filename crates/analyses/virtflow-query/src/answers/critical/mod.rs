@@ -1,9 +1,11 @@
 //! The critical path of a worker: whose time it was while it waited.
 
 mod lines;
+mod together;
 mod told;
 mod windows;
 
+pub use together::{Resource, Shared, together};
 pub use told::{Did, PathNode, PathTold};
 
 use super::who::Who;

@@ -92,6 +92,11 @@ impl<'a> Windows<'a> {
         (begin, end)
     }
 
+    /// The ends of the stretches of time, of which the last one is `end`.
+    pub(super) fn ends(&self, end: i64) -> Vec<i64> {
+        self.cuts.iter().skip(1).copied().chain([end]).collect()
+    }
+
     /// The line of an entity about `t`.
     pub(super) fn line(&mut self, entity: u32, t: i64) -> Result<Rc<[Stretch]>, StoreError> {
         let (begin, end) = self.window(t);
