@@ -463,6 +463,15 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// A table of which the first `names` columns are names, with a further one at `place` for where
+    /// they are if there are several machines.
+    fn table_of<const N: usize>(&self, names: usize, headings: [&str; N], place: usize) -> Table {
+        let several = self.who.machine(self.told.worker).is_some();
+        let headings = headings.map(ToOwned::to_owned);
+        let headings = with_machine(headings, place, several.then_some("on"));
+        Table::new(names + usize::from(several), headings)
+    }
+
     fn whole(&self) -> i64 {
         self.told.whole()
     }
@@ -676,21 +685,20 @@ impl<'a> Shown<'a> {
 
     fn sums(&self, args: &CriticalPathArgs, page: &mut Page) {
         page.heading(Tone::Strong, "WHOSE TIME IT WAS");
-        let mut table = Table::new(2, ["who", "did what", "time", "share", "times", "longest"]);
+        let headings = ["who", "did what", "time", "share", "times", "longest"];
+        let mut table = self.table_of(2, headings, 1);
         for sum in self.told.sums.iter().take(args.top) {
             let own = sum.worker == self.told.worker;
             let tone = if own { Tone::Strong } else { Tone::Plain };
-            table.row(
-                tone,
-                [
-                    self.who.name(sum.worker),
-                    self.did_by(sum.worker, sum.what),
-                    duration_cell(sum.ns),
-                    share(sum.ns, self.whole()),
-                    number(sum.steps),
-                    duration_cell(sum.longest_ns),
-                ],
-            );
+            let cells = [
+                self.who.own_name(sum.worker),
+                self.did_by(sum.worker, sum.what),
+                duration_cell(sum.ns),
+                share(sum.ns, self.whole()),
+                number(sum.steps),
+                duration_cell(sum.longest_ns),
+            ];
+            table.row(tone, with_machine(cells, 1, self.who.machine(sum.worker)));
         }
         page.table(&table);
         Self::left_out(page, self.told.sums.len(), args.top);
@@ -699,35 +707,36 @@ impl<'a> Shown<'a> {
     /// Every step, in time order.
     fn steps(&self, page: &mut Page) {
         page.heading(Tone::Strong, "THE PATH");
-        let mut table = Table::new(4, ["at", "who", "did what", "and woke", "for"]);
+        let mut table = self.table_of(4, ["at", "who", "did what", "and woke", "for"], 2);
         for step in &self.told.path.steps {
-            let woke = step.woke.map_or_else(String::new, |w| self.who.name(w));
-            table.row(
-                Tone::Plain,
-                [
-                    self.at(step.begin),
-                    self.who.name(step.worker),
-                    self.did_by(step.worker, self.did_of(step.what)),
-                    woke,
-                    duration_cell(step.end - step.begin),
-                ],
-            );
+            // Where that is, the next step says.
+            let woke = step.woke.map_or_else(String::new, |w| self.who.own_name(w));
+            let cells = [
+                self.at(step.begin),
+                self.who.own_name(step.worker),
+                self.did_by(step.worker, self.did_of(step.what)),
+                woke,
+                duration_cell(step.end - step.begin),
+            ];
+            let cells = with_machine(cells, 2, self.who.machine(step.worker));
+            table.row(Tone::Plain, cells);
         }
         page.table(&table);
     }
 
     fn longest(&self, args: &CriticalPathArgs, page: &mut Page) {
         page.heading(Tone::Strong, "THE LONGEST STEPS");
-        let mut table = Table::new(3, ["at", "who", "did what", "for"]);
+        let mut table = self.table_of(3, ["at", "who", "did what", "for"], 2);
         let mut steps: Vec<_> = self.told.path.steps.iter().collect();
         steps.sort_by_key(|step| (std::cmp::Reverse(step.end - step.begin), step.begin));
         for step in steps.iter().take(args.top.min(10)) {
             let cells = [
                 self.at(step.begin),
-                self.who.name(step.worker),
+                self.who.own_name(step.worker),
                 self.did_by(step.worker, self.did_of(step.what)),
                 duration_cell(step.end - step.begin),
             ];
+            let cells = with_machine(cells, 2, self.who.machine(step.worker));
             table.row(Tone::Plain, cells);
         }
         page.table(&table);
@@ -775,4 +784,17 @@ impl<'a> Shown<'a> {
 
 fn is_vcpu(kind: u8) -> bool {
     matches!(Kind::from_code(kind), Some(Kind::Vcpu | Kind::NestedVcpu))
+}
+
+/// Cells with the name of a machine among them, if there is one.
+fn with_machine<const N: usize>(
+    cells: [String; N],
+    place: usize,
+    machine: Option<&str>,
+) -> Vec<String> {
+    let mut cells = Vec::from(cells);
+    if let Some(machine) = machine {
+        cells.insert(place, machine.to_owned());
+    }
+    cells
 }

@@ -27,6 +27,9 @@ const ENTRY_PROBED: u8 = 1 << 6;
 /// is may change with every event, but nothing may grow faster than that.
 const FOUND_PER_EVENT_AND_LANE: u64 = 8;
 
+/// Segments that are noted.
+const SEGMENTS: usize = 8;
+
 /// Events written, opened, merged, and run through the model twice: as the pipeline does it, and
 /// with clocks and coverage that no trace should have.
 pub fn pipeline(input: &[u8]) {
@@ -38,6 +41,8 @@ pub fn pipeline(input: &[u8]) {
         interrupts: true,
         counters: true,
         proved_only: options.flags & PROVED_ONLY != 0,
+        // Few, so that there is soon no room.
+        segments: SEGMENTS,
         entry_probed: options.flags & ENTRY_PROBED != 0,
     };
     for machine in machines(&recording) {
@@ -47,6 +52,8 @@ pub fn pipeline(input: &[u8]) {
         let progress = Progress::default();
         let (sink, outcome) = analyze(&recording, machine, &choices, sink, &progress);
         assert!(!outcome.stopped);
+        let segments = &outcome.segments;
+        assert!(segments.queued.len() + segments.woke.len() <= SEGMENTS);
         assert!(outcome.counts.events <= events.len() as u64);
         budgets(&sink, options.range == 0);
         bounded(sink.found, outcome.counts.events, sink.kinds().len());
