@@ -38,7 +38,7 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
     let origin = told.iter().filter_map(|f| f.begin_ns).min();
     let whole = range::of(args.range.as_deref(), &told, args.local)?;
     let wanted = if args.of.is_empty() {
-        busiest(&store, whole, args.top)?
+        busiest(&store, &who, whole, args.top)?
     } else {
         args.of
             .iter()
@@ -131,10 +131,12 @@ fn life(store: &Store, worker: u32, range: Span) -> anyhow::Result<Span> {
 }
 
 /// The workers that did most, one line of them each: where to begin when nobody is asked for.
-fn busiest(store: &Store, range: Span, top: usize) -> anyhow::Result<Vec<Wanted>> {
+fn busiest(store: &Store, who: &Who<'_>, range: Span, top: usize) -> anyhow::Result<Vec<Wanted>> {
     let all = (0..).zip(store.entities());
     let some: Vec<u32> = all
         .filter(|(at, e)| is_worker(store, *at) && e.vcpu.is_none() || is_vcpu(e.kind))
+        // A thread that is a vCPU stands there as that.
+        .filter(|(at, _)| i32::try_from(*at).is_ok_and(|at| who.resolve(at) == at))
         .map(|(at, _)| at)
         .collect();
     let costs = store.budget(&some, range.start.as_nanos(), range.end.as_nanos())?;
@@ -677,7 +679,11 @@ impl<'a> Shown<'a> {
         let above = node.parent.and_then(|at| self.told.tree.get(at));
         let expected = above.map_or(self.told.worker, PathTold::whose);
         match node.branch {
-            Branch::Wait(..) => format!("{did}, for {}", self.who.name(whose)),
+            // That it was a task is said by naming it.
+            Branch::Wait(..) => {
+                let did = did.strip_suffix(": task").unwrap_or(&did);
+                format!("{did}, for {}", self.who.name(whose))
+            }
             Branch::Step(..) if whose == expected => did,
             Branch::Step(..) => format!("{}: {did}", self.who.name(whose)),
         }
