@@ -31,15 +31,17 @@ impl Sim<'_> {
         let g = &mut self.guests[p.guest];
         let ready = Status::new("ready-in-guest", g.level);
         if g.context != Context::Proc(proc) {
+            // The clock of the processor that wakes it may be a little behind that of the one on which
+            // it went to sleep: then it does not sleep at all.
             if let Some(lane) = &mut p.thread {
                 Truth::blame(lane, cause, key);
-                self.truth.set(lane, at, ready);
+                self.truth.set(lane, at.max(lane.start), ready);
             }
             // Its process waits as long as none of its threads runs or wants to.
             let lane = &mut self.procs[leader].lane;
             if lane.state() == "waiting" {
                 Truth::blame(lane, cause, key);
-                self.truth.set(lane, at, ready);
+                self.truth.set(lane, at.max(lane.start), ready);
             }
         }
         g.queue.push_back(proc);

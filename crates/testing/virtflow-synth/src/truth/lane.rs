@@ -50,7 +50,7 @@ impl Status {
 /// The state that is on in a lane, and since when (nanoseconds into the trace).
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
-    pub(super) start: i64,
+    pub(crate) start: i64,
     pub(super) status: Status,
     /// `kind,key,label,vm_key,vcpu,tid,pid,cr3` of its rows.
     pub(super) columns: String,

@@ -93,3 +93,22 @@ fn one_thread_runs_per_processor() {
     };
     assert_eq!(time("cpu"), time("thread"));
 }
+
+/// A process of two processors is woken on the one a moment before it went to sleep on the other.
+#[test]
+fn clocks_of_processors_a_moment_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = crate::Scenario {
+        seed: 973_379,
+        seconds: 0.2,
+        cpus: 3,
+        vms: 1,
+        vcpus: 2,
+        nested: 1,
+        hidden_switches: 0.0,
+        packet_bytes_max: 16 << 10,
+        dialect: "shadow".parse().unwrap(),
+        ..crate::Scenario::default()
+    };
+    assert!(crate::generate(&scenario, dir.path()).is_ok());
+}
