@@ -8,7 +8,9 @@ each path the share of the time is printed in which both name the same thread an
 from running, timer, disk, network, task, other interrupt), then what the rest is.
 
 Trace Compass takes threads of the kernel that sleep idly for pre-empted: their prev_state is 128 (TASK_REPORT_IDLE,
-include/linux/sched.h), which is no sleep to it. Paths in which it says so are counted apart.
+include/linux/sched.h), which is no sleep to it. Paths in which it says so are counted apart. What a hard interrupt ends
+it tells as blocked, whatever the interrupt was about: where a disk's request was completed in it (virtio), that is a
+wait for the disk here, and counts as the same.
 """
 
 import collections, glob, json, os, subprocess, sys
@@ -39,7 +41,8 @@ def compare(theirs, steps):
         begin = max(theirs[i][0], steps[k][0])
         end = min(theirs[i][1], steps[k][1])
         if end > begin:
-            if theirs[i][2:] == steps[k][2:]:
+            disk = theirs[i][2] == "blocked" and steps[k][2] == "disk" and theirs[i][3] == steps[k][3]
+            if theirs[i][2:] == steps[k][2:] or disk:
                 agree += end - begin
             else:
                 same = "same thread" if theirs[i][3] == steps[k][3] else "another thread"
@@ -63,7 +66,11 @@ for name in sorted(glob.glob(os.path.join(folder, "*.tsv"))):
         continue
     command = [program, "critical-path", store, "--of", tid, "--range", f"{begin}..{end}", "--format", "json"]
     told = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    thread = lambda step: int(step["key"].split(":")[1].split("@")[0])
+    number = lambda key: int(key.split(":")[1].split("@")[0])
+    # A device's time is, to it, that of whoever waited for the device.
+    device = lambda key: key.startswith(("disk:", "net:"))
+    waiter = lambda step: told["waits"][step["inside"]]["key"] if device(step["key"]) else step["key"]
+    thread = lambda step: number(waiter(step))
     steps = [(s["begin_ns"], s["end_ns"], ours(s), thread(s)) for s in told["steps"]]
     agree, apart = compare(theirs, steps)
     idle = sum(ns for (a, b, same), ns in apart.items() if a == "kept" and b in ("timer", "interrupt", "disk", "blocked"))
