@@ -166,3 +166,20 @@ fn compare(case: &Case, worker: &str, ours: &[PathStep], truth: &[PathStep], tal
 fn label(step: &PathStep) -> &'static str {
     step.what.unwrap_or("unknown")
 }
+
+/// Whose time it was is never another's; what it did may differ where the lanes leave it open
+/// (`floors`).
+#[test]
+fn paths_are_those_of_the_truth() {
+    let mut tally = Tally::default();
+    let scenario = super::case::scenario("testbed", 3);
+    check(&Case::new("paths".into(), &scenario), &mut tally);
+    // More than a second was compared: so many threads are there.
+    assert!(tally.ppm("path", 1_000_000_000) < 1_000_000);
+    let another = tally
+        .rows()
+        .filter(|((_, ours, _), _)| ours == "another worker");
+    assert_eq!(another.count(), 0);
+    let differs: i64 = tally.rows().map(|(_, differing)| differing.ns).sum();
+    assert!(tally.ppm("path", differs) < 1_000, "{differs} ns differ");
+}
