@@ -9,6 +9,9 @@ const DEPTH_MAX: usize = 1 << 12;
 /// carrier.
 const HANDED_MAX: usize = 64;
 
+/// Steps that a path may have: half a gigabyte.
+const STEPS_MAX: usize = 1 << 23;
+
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy<W, T> {
@@ -126,6 +129,9 @@ pub struct Path<W, T> {
     pub against_causality: u64,
     /// Waits that were not followed because they lay too deep.
     pub too_deep: u64,
+    /// Whether it has more steps than are told: the first one then says nothing of all the time
+    /// before the others.
+    pub cut: bool,
 }
 
 impl<W, T> Path<W, T> {
@@ -163,12 +169,24 @@ pub fn critical_path<L: Lines>(
     begin: i64,
     end: i64,
 ) -> Result<Path<L::Worker, L::What>, L::Error> {
+    walk_back(lines, worker, begin, end, STEPS_MAX)
+}
+
+/// The path, of about so many steps at most.
+pub(crate) fn walk_back<L: Lines>(
+    lines: &mut L,
+    worker: L::Worker,
+    begin: i64,
+    end: i64,
+    steps_max: usize,
+) -> Result<Path<L::Worker, L::What>, L::Error> {
     let mut walk = Walk {
         path: Path {
             steps: Vec::new(),
             waits: Vec::new(),
             against_causality: 0,
             too_deep: 0,
+            cut: false,
         },
         frames: vec![Frame {
             worker,
@@ -182,6 +200,18 @@ pub fn critical_path<L: Lines>(
         t: end,
     };
     while let Some(frame) = walk.frames.pop() {
+        if walk.path.steps.len() >= steps_max && walk.t > begin {
+            walk.path.cut = true;
+            walk.path.steps.push(Step {
+                worker,
+                begin,
+                end: walk.t,
+                what: None,
+                inside: None,
+                woke: None,
+            });
+            break;
+        }
         if walk.t > frame.bound {
             walk.back(lines, frame)?;
         }

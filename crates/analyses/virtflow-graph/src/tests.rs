@@ -244,6 +244,23 @@ fn a_step_knows_the_waits_it_lies_in() {
 }
 
 #[test]
+fn a_path_with_too_many_steps_is_cut_and_says_so() {
+    let mut made = lines(&[('a', "R10 P12 R20 T30 R40")]);
+    let path = crate::path::walk_back(&mut made, 'a', 0, 40, 2).unwrap();
+    assert!(path.cut);
+    let told: Vec<_> = path
+        .steps
+        .iter()
+        .map(|s| (s.what, s.begin, s.end))
+        .collect();
+    assert_eq!(
+        told,
+        [(None, 0, 20), (Some('T'), 20, 30), (Some('R'), 30, 40)]
+    );
+    assert!(!critical_path(&mut made, 'a', 0, 40).unwrap().cut);
+}
+
+#[test]
 fn a_path_has_sums() {
     let mut made = lines(&[('a', "R10 B30b R40"), ('b', "R15 P20 R50")]);
     let path = critical_path(&mut made, 'a', 0, 40).unwrap();

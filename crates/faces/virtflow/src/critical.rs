@@ -425,6 +425,7 @@ struct Json<'a> {
     likely_ns: i64,
     against_causality: u64,
     too_deep: u64,
+    cut: bool,
     tree: Vec<JsonNode<'a>>,
     sums: Vec<JsonSum<'a>>,
     waits: Vec<JsonWait<'a>>,
@@ -570,6 +571,7 @@ impl<'a> Shown<'a> {
             likely_ns: told.likely_ns,
             against_causality: told.path.against_causality,
             too_deep: told.path.too_deep,
+            cut: told.path.cut,
             tree: tree.collect(),
             sums: sums.collect(),
             waits: waits.collect(),
@@ -627,6 +629,10 @@ impl<'a> Shown<'a> {
             if count > 0 {
                 page.paragraph(Tone::Warning, &format!("{} {why}", number(count)));
             }
+        }
+        if path.cut {
+            let text = "It has more steps than are told: what lies before them is unknown. Ask for a shorter --range.";
+            page.paragraph(Tone::Warning, text);
         }
         self.tree(args, page);
         self.sums(args, page);

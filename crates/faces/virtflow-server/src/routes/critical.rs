@@ -76,6 +76,7 @@ fn path_json(store: &Store, told: &PathTold) -> Value {
         "likely_ns": told.likely_ns,
         "against_causality": path.against_causality,
         "too_deep": path.too_deep,
+        "cut": path.cut,
         "step_count": path.steps.len(),
         "steps": {
             "entity": steps.iter().map(|s| s.worker).collect::<Vec<_>>(),
