@@ -26,7 +26,7 @@ pub use answers::{
     findings, is_worker, taken, together, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
-pub use clocks::{ClockAlignment, align};
+pub use clocks::{ClockAlignment, GuestCpu, GuestOf, align};
 pub use event_json::{Numbers, event_json, push_integer, push_number};
 pub use facts::Facts;
 pub use filter::{Filter, FilterError, search};

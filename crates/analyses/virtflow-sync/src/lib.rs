@@ -21,12 +21,14 @@
 
 mod fleet;
 mod hull;
+mod inside;
 mod lines;
 mod link;
 mod map;
 mod matcher;
 
 pub use fleet::{Alignment, Fleet, Message};
+pub use inside::{Bounded, Fit, narrow, search};
 pub use link::State;
 pub use map::ClockMap;
 pub use matcher::{Matcher, PASSING_NS, Seen, Side};

@@ -3,7 +3,7 @@
 use crate::open::Recording;
 use std::fmt;
 use std::sync::Arc;
-use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
+use virtflow_base::{CpuId, Fill, Problems, RecordSource, Stamped, StreamCoverage, Tid, Timestamp};
 
 /// A map from the times of a machine's clock to those of the clock that all are shown on. It never
 /// runs backwards.
@@ -64,6 +64,23 @@ pub struct MachineClock {
     pub sent: u64,
     /// Messages to it that others sent.
     pub received: u64,
+    /// Whose guest it is, where that is known.
+    pub guest: Option<GuestClock>,
+}
+
+/// Whose guest a machine is.
+#[derive(Clone, Debug)]
+pub struct GuestClock {
+    /// The host.
+    pub host: usize,
+    /// A word for what told where its clock was.
+    pub how: &'static str,
+    /// Its processors, each with the host's thread that is its vCPU.
+    pub vcpus: Vec<(CpuId, Tid)>,
+    /// Events on its processors that were compared with when their vCPUs were in guest mode.
+    pub moments: u64,
+    /// Those that happened then.
+    pub inside: u64,
 }
 
 impl Recording {

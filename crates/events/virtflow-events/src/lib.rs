@@ -15,7 +15,7 @@ mod text;
 
 pub use any::AnyEvent;
 pub use bind::{KernelBinding, KernelExtract, kind};
-pub use clocks::{Corrected, Correction, MachineClock};
+pub use clocks::{Corrected, Correction, GuestClock, MachineClock};
 pub use kernel::{
     ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
     NetPacket,

@@ -147,6 +147,8 @@ pub struct Dialect {
     pub byte_order: ByteOrder,
     /// The event header.
     pub header: HeaderKind,
+    /// Whether the clock is the processors' time stamp counter, `x86_tsc` (a TSDL identifier has no hyphen).
+    pub tsc: bool,
     /// The clock's frequency in Hz.
     pub clock_freq: u64,
     /// The clock's offset from the epoch: whole seconds.
@@ -176,6 +178,7 @@ impl Default for Dialect {
             tcp: false,
             byte_order: ByteOrder::Little,
             header: HeaderKind::Large,
+            tsc: false,
             clock_freq: 1_000_000_000,
             clock_offset_s: 0,
             clock_offset: 1_795_377_968_586_483_918,

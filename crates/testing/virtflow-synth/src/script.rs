@@ -8,6 +8,12 @@
 //! 20 cpu0 sched_waking comm=a tid=10 target_cpu=0
 //! ```
 //!
+//! A first line may tell whose trace it is, and the words of its dialect ([`Dialect`]):
+//!
+//! ```text
+//! trace machine=vm1 freq=2000000000 tsc
+//! ```
+//!
 //! `segment=N` gives a packet the headers of a TCP segment with that sequence number.
 
 use std::path::Path;
@@ -32,16 +38,18 @@ struct Line<'a> {
 /// # Errors
 /// When a line cannot be understood, or the files cannot be written.
 pub fn generate_script(text: &str, out_dir: impl AsRef<Path>) -> Result<u64, SynthError> {
+    let (head, text) = match text.split_once('\n') {
+        Some((line, rest)) if line.starts_with("trace ") => (line, rest),
+        _ => ("", text),
+    };
+    let (machine, dialect) = parse_head(head)?;
     let lines = parse(text)?;
     let cpus = lines.iter().map(|line| line.cpu + 1).max().unwrap_or(1);
     let end = lines.iter().map(|line| line.at).max().unwrap_or(0);
     let scenario = Scenario {
         cpus: cpus as u32,
-        machine: "script".into(),
-        dialect: Dialect {
-            tcp: true,
-            ..Dialect::default()
-        },
+        machine,
+        dialect,
         ..Scenario::default()
     };
     let mut shaped = Vec::with_capacity(lines.len());
@@ -74,6 +82,20 @@ pub fn generate_script(text: &str, out_dir: impl AsRef<Path>) -> Result<u64, Syn
     let events = out.events;
     out.finish(end + 1)?;
     Ok(events)
+}
+
+/// The machine's name and the dialect.
+fn parse_head(line: &str) -> Result<(String, Dialect), SynthError> {
+    let words = || line.split_whitespace().skip(1);
+    let name = |word: &str| word.strip_prefix("machine=").map(str::to_owned);
+    let machine = words().find_map(name);
+    let others: Vec<_> = words().filter(|word| name(word).is_none()).collect();
+    let dialect: Dialect = others.join(",").parse()?;
+    let dialect = Dialect {
+        tcp: true,
+        ..dialect
+    };
+    Ok((machine.unwrap_or_else(|| "script".to_owned()), dialect))
 }
 
 fn wrong(what: &str, why: &'static str) -> SynthError {

@@ -6,7 +6,8 @@ use crate::table::{Table, Tone};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use virtflow_query::{
-    Checks, ClockAlignment, MachineReport, Missing, ProblemsReport, SourceReport, StreamReport,
+    Checks, ClockAlignment, GuestOf, MachineReport, Missing, ProblemsReport, SourceReport,
+    StreamReport,
 };
 
 /// A stream that begins or ends this much of the recording apart from the others is worth a word.
@@ -140,7 +141,7 @@ pub(crate) fn clocks(page: &mut Page, machines: &[(&str, Option<&ClockAlignment>
             "ahead by",
             "drift",
             "wrong by at most",
-            "segments out",
+            "messages out",
             "in",
         ],
     );
@@ -165,11 +166,19 @@ pub(crate) fn clocks(page: &mut Page, machines: &[(&str, Option<&ClockAlignment>
         );
     }
     page.table(&table);
+    for (name, clock) in &known {
+        if let Some(of) = &clock.guest {
+            guest(page, name, of);
+        }
+    }
     for (name, clock) in &lost {
         let why = match clock.state.as_str() {
-            "one-direction" => "segments go one way only, which bounds its clock from one side",
-            "contradictory" => "segments contradict one another: some arrive before they were sent",
-            _ => "no TCP segment was seen both there and on a machine whose clock is known",
+            "one-direction" => "messages go one way only, which bounds its clock from one side",
+            "contradictory" => "messages contradict one another: some arrive before they were sent",
+            _ => {
+                "no TCP segment was seen both there and on a machine whose clock is known, and what it did \
+                 fits the stays in guest mode of no vCPU there, or of several"
+            }
         };
         page.paragraph(
             Tone::Warning,
@@ -183,11 +192,40 @@ pub(crate) fn clocks(page: &mut Page, machines: &[(&str, Option<&ClockAlignment>
             Tone::Plain,
             &format!(
                 "All times are shown on the clock of {}. Ahead by: in the middle of the recording, before it was \
-                 moved; segments: TCP segments whose queueing and receipt were both recorded.",
-                first.reference
+                 moved; messages: TCP segments whose queueing and receipt were both recorded{}.",
+                first.reference,
+                if known.iter().any(|(_, clock)| clock.guest.is_some()) {
+                    "; of a guest, entries before what it did and exits after it"
+                } else {
+                    ""
+                }
             ),
         );
     }
+}
+
+/// Whose guest a machine is, and what shows it.
+fn guest(page: &mut Page, name: &str, guest: &GuestOf) {
+    let cpus = guest
+        .vcpus
+        .iter()
+        .map(|vcpu| format!("CPU {} is thread {}", vcpu.cpu, vcpu.tid));
+    let cpus: Vec<_> = cpus.collect();
+    let tone = if guest.inside == guest.events {
+        Tone::Plain
+    } else {
+        Tone::Warning
+    };
+    page.paragraph(
+        tone,
+        &format!(
+            "{name} is a guest of {}: its {}. Of {} of its events, {} happened while their vCPU was in guest mode.",
+            guest.host,
+            cpus.join(", "),
+            number(guest.events),
+            number(guest.inside),
+        ),
+    );
 }
 
 /// A duration with its sign.

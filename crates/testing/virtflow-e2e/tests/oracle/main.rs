@@ -18,6 +18,7 @@ mod copy;
 mod dialects;
 mod fleet;
 mod floors;
+mod guests;
 mod host;
 mod lanes;
 mod metamorphic;

@@ -12,7 +12,7 @@ impl FromStr for Dialect {
 
     /// Words apart by commas, each changing one thing of the test bed's dialect: `testbed`, `vmx`,
     /// `svm`, `old-names`, `posted`, `pti`, `pcid`, `shadow`, `no-probe`, `original-probe`, `stacks`,
-    /// `no-nested-events`, `no-waking`, `stock`, `no-noise`, `contexts`, `big-endian`, `compact`,
+    /// `no-nested-events`, `no-waking`, `stock`, `no-noise`, `contexts`, `big-endian`, `compact`, `tsc`,
     /// `freq=HZ`, `offset-s=SECONDS`, `offset=CYCLES`, `start=CYCLES`.
     fn from_str(text: &str) -> Result<Self, SynthError> {
         let mut dialect = Self::default();
@@ -49,6 +49,7 @@ impl Dialect {
             "no-noise" => self.noise = false,
             "contexts" => self.contexts = true,
             "big-endian" => self.byte_order = ByteOrder::Big,
+            "tsc" => self.tsc = true,
             "compact" => self.header = HeaderKind::Compact,
             _ => {
                 let (name, value) = word.split_once('=')?;

@@ -248,7 +248,12 @@ fn trace_config(scenario: &Scenario) -> TraceConfig {
         packet_bytes_max: scenario.packet_bytes_max,
         ..StreamConfig::default()
     };
+    let monotonic = writer::Clock::default();
     let clock = writer::Clock {
+        name: match dialect.tsc {
+            true => "x86_tsc".to_owned(),
+            false => monotonic.name,
+        },
         freq: dialect.clock_freq,
         offset_s: dialect.clock_offset_s,
         offset: dialect.clock_offset,

@@ -1,31 +1,35 @@
 //! The clocks of several machines, shown as one.
 //!
 //! Traces of several machines have a clock each. A first pass reads only what passed the machines'
-//! networks, finds the segments that one machine queued and another received, and lets
-//! `virtflow-sync` make of them how each clock runs beside that of the first machine. From then on
-//! every time of the recording is shown on that clock. Where the segments do not tell a clock, its
-//! times stay as they are, and that is said.
+//! networks ([`packets`]) and when vCPUs were in guest mode ([`guests`]), finds the segments that one
+//! machine queued and another received and the entries before and the exits after what a guest did,
+//! and lets `virtflow-sync` make of them how each clock runs beside that of the first machine. From
+//! then on every time of the recording is shown on that clock. Where nothing tells a clock, its times
+//! stay as they are, and that is said.
 
-use crate::pipeline::{machines, threads};
+mod guest_mode;
+mod guests;
+mod marks;
+mod packets;
+
+use crate::pipeline::machines;
 use serde::{Deserialize, Serialize};
 use virtflow_base::{Span, Timestamp};
-use virtflow_events::{Correction, KernelEvent, KernelRecord, MachineClock, Merge, Recording};
-use virtflow_sync::{Alignment, Fleet, Matcher, Seen, Side, State};
-
-/// The kinds of events that the first pass reads.
-const PACKETS: [&str; 3] = ["net_dev_queue", "net_if_receive_skb", "net_if_rx"];
+use virtflow_events::{Correction, MachineClock, Recording};
+use virtflow_sync::{Alignment, Fleet, State};
 
 /// How a machine's clock is known beside the one that all times are shown on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockAlignment {
     /// `reference`: all times are shown on this clock. `accurate`, `approximate`: its times were
-    /// moved to the reference. `absent` (no segment tells it), `one-direction` (segments go one way
-    /// only), `contradictory` (segments contradict one another): its times are shown as they are.
+    /// moved to the reference. `absent` (no message tells it), `one-direction` (messages go one way
+    /// only), `contradictory` (messages contradict one another): its times are shown as they are.
+    /// Messages are TCP segments; and of a guest, entries before what it did and exits after it.
     pub state: String,
     /// The machine whose clock is the reference.
     pub reference: String,
-    /// By segments with which machine it is known.
+    /// By messages with which machine it is known.
     pub by: Option<String>,
     /// How far it was ahead of the reference in the middle of its recording, in nanoseconds.
     pub ahead_ns: Option<i64>,
@@ -33,10 +37,39 @@ pub struct ClockAlignment {
     pub drift_ppm: Option<f64>,
     /// How far from the truth its times can be anywhere, either way, in nanoseconds.
     pub error_ns: Option<i64>,
-    /// Segments from it that the others received.
+    /// Messages from it that the others received.
     pub sent: u64,
-    /// Segments to it that the others sent.
+    /// Messages to it that the others sent.
     pub received: u64,
+    /// Whose guest it is, where its host's trace is there too.
+    pub guest: Option<GuestOf>,
+}
+
+/// Whose guest a machine is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GuestOf {
+    /// The host.
+    pub host: String,
+    /// What told where its clock was to be looked for: `tsc-offset`, `marks`, or nothing but
+    /// `guest-mode`.
+    pub how: String,
+    /// The vCPU threads of the host that are its processors.
+    pub vcpus: Vec<GuestCpu>,
+    /// How many events on its processors were compared with the stays of their vCPUs in guest mode.
+    pub events: u64,
+    /// How many of them fell into one.
+    pub inside: u64,
+}
+
+/// A processor of a guest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GuestCpu {
+    /// Its number in the guest.
+    pub cpu: u32,
+    /// The vCPU thread.
+    pub tid: i32,
 }
 
 impl ClockAlignment {
@@ -56,6 +89,20 @@ impl ClockAlignment {
             error_ns: clock.error_ns,
             sent: clock.sent,
             received: clock.received,
+            guest: clock.guest.as_ref().map(|guest| GuestOf {
+                host: name(guest.host),
+                how: guest.how.to_owned(),
+                vcpus: guest
+                    .vcpus
+                    .iter()
+                    .map(|&(cpu, tid)| GuestCpu {
+                        cpu: cpu.0,
+                        tid: tid.0,
+                    })
+                    .collect(),
+                events: guest.moments,
+                inside: guest.inside,
+            }),
         })
     }
 
@@ -77,10 +124,23 @@ pub fn align(recording: &Recording) {
         return;
     }
     let mut fleet = Fleet::new(groups.spans(recording));
-    read(recording, &groups, &mut fleet);
-    let alignments = fleet.align(0);
+    packets::read(recording, &groups, &mut fleet);
+    let mut guests = guests::read(recording, &groups, &mut fleet);
+    // A guest is shown on its host's clock.
+    let of_guest =
+        |machines: &Vec<usize>| machines.iter().all(|machine| guests.contains_key(machine));
+    let reference = groups
+        .of_clock
+        .iter()
+        .position(|machines| !of_guest(machines));
+    let reference = reference.unwrap_or(0);
+    let alignments = fleet.align(reference as u32);
     let clocks = (0..recording.machines().len())
-        .map(|machine| groups.clock(recording, machine, &alignments))
+        .map(|machine| {
+            let guest = guests.remove(&machine);
+            let clock = groups.clock(recording, machine, reference, &alignments);
+            MachineClock { guest, ..clock }
+        })
         .collect();
     recording.set_clocks(clocks);
 }
@@ -138,12 +198,13 @@ impl Groups {
         &self,
         recording: &Recording,
         machine: usize,
+        reference: usize,
         alignments: &[Alignment],
     ) -> MachineClock {
         let clock = self.clock_of.get(machine).copied().flatten();
         let found = clock.and_then(|clock| alignments.get(clock as usize));
         let first = |clock: u32| self.of_clock.get(clock as usize)?.first().copied();
-        let reference = first(0).unwrap_or(0);
+        let reference = first(reference as u32).unwrap_or(0);
         let unknown = MachineClock {
             correction: None,
             state: State::Absent.as_str(),
@@ -154,6 +215,7 @@ impl Groups {
             error_ns: None,
             sent: 0,
             received: 0,
+            guest: None,
         };
         let Some(found) = found else {
             return unknown;
@@ -187,72 +249,4 @@ impl Groups {
             ..unknown
         }
     }
-}
-
-/// One machine's packets, and how far they have been read.
-struct Stream {
-    clock: u32,
-    events: Merge<virtflow_events::KernelReader>,
-    /// The time of the packet read last, less what makes the machines' beginnings one.
-    reached: Option<Timestamp>,
-    begin: i64,
-}
-
-/// Reads all machines' packets side by side, by their clocks as they are, and gives what was sent
-/// and received to the fleet.
-fn read(recording: &Recording, groups: &Groups, fleet: &mut Fleet) {
-    let kinds = |kind: &str| PACKETS.contains(&kind);
-    let share = (threads() / recording.machines().len()).max(1);
-    let mut streams: Vec<Stream> = Vec::new();
-    let spans = groups.spans(recording);
-    let apart = spans.iter().any(|a| {
-        let mut others = spans.iter();
-        others.any(|b| a.intersect(*b).is_none())
-    });
-    for (machine, clock) in groups.clock_of.iter().enumerate() {
-        let Some(clock) = *clock else { continue };
-        let begin = spans.get(clock as usize).map_or(0, |s| s.start.as_nanos());
-        streams.push(Stream {
-            clock,
-            events: recording.kernel_events_as_told(machine, kinds, share),
-            reached: Some(Timestamp::MIN),
-            // Clocks so far apart that recordings do not meet tell nothing of each other.
-            begin: if apart { begin } else { 0 },
-        });
-    }
-    let mut matcher = Matcher::default();
-    let mut settled = |message| fleet.message(&message);
-    while let Some(stream) = streams
-        .iter_mut()
-        .filter(|stream| stream.reached.is_some())
-        .min_by_key(|stream| stream.reached)
-    {
-        let Some((_, run)) = stream.events.next_run() else {
-            stream.reached = None;
-            continue;
-        };
-        for event in run {
-            if let Some((flow, side)) = packet(&event.record) {
-                let seen = Seen {
-                    machine: stream.clock,
-                    side,
-                    time: event.time,
-                };
-                matcher.see(flow, seen, &mut settled);
-            }
-        }
-        let last = run.last().map(|event| event.time);
-        stream.reached = last.map(|last| last.plus(stream.begin.saturating_neg()));
-    }
-    matcher.finish(&mut settled);
-}
-
-/// The segment that an event is about.
-fn packet(record: &KernelRecord) -> Option<(u64, Side)> {
-    let (packet, side) = match record.event {
-        KernelEvent::NetQueue(packet) => (packet, Side::Sent),
-        KernelEvent::NetReceive(packet) | KernelEvent::NetRx(packet) => (packet, Side::Received),
-        _ => return None,
-    };
-    (packet.flow != 0).then_some((packet.flow, side))
 }
