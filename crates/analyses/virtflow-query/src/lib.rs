@@ -21,9 +21,10 @@ pub mod store;
 mod sums;
 
 pub use answers::{
-    CriticalPath, Did, Done, ExitCosts, ExitsBy, Finding, FindingKind, Grain, Listed, PathNode,
-    PathStep, PathTold, Resource, Shared, Taken, WaitCosts, Who, critical_path, events, exit_costs,
-    findings, is_worker, taken, together, waits, workers,
+    Agreement, BesideProcess, CriticalPath, Did, Difference, Done, ExitCosts, ExitsBy, Finding,
+    FindingKind, Grain, Guest, Listed, PathNode, PathStep, PathTold, Resource, Shared, Taken,
+    WaitCosts, Who, beside, critical_path, events, exit_costs, findings, is_worker, taken,
+    together, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use clocks::{ClockAlignment, GuestCpu, GuestOf, align};

@@ -103,7 +103,7 @@ fn tell_clock(facts: &Facts) {
             output::complain(&format!("virtflow: all times are on the clock of {name}"));
         }
         (Some(error), Some(ahead), drift) => output::complain(&format!(
-            "virtflow: the clock of {name} was {:.6} s ahead and drifts by {:+.3} ppm; aligned to within {} by {} segments",
+            "virtflow: the clock of {name} was {:.6} s ahead and drifts by {:+.3} ppm; aligned to within {} by {} messages",
             ahead as f64 / 1e9,
             drift.unwrap_or_default(),
             output::duration(error),
@@ -158,11 +158,17 @@ pub(crate) fn stop_on_interrupt(progress: &Arc<Progress>) -> anyhow::Result<()> 
 }
 
 /// The store at hand, the one that was kept, or a new one.
-pub(crate) fn analysed(trace: &Path, no_cache: bool, scratch: &Path) -> anyhow::Result<Store> {
-    if Manifest::is_store(trace) {
-        return Ok(Store::open(trace)?);
+pub(crate) fn analysed(
+    traces: &[PathBuf],
+    no_cache: bool,
+    scratch: &Path,
+) -> anyhow::Result<Store> {
+    if let [store] = traces
+        && Manifest::is_store(store)
+    {
+        return Ok(Store::open(store)?);
     }
-    let recording = Recording::open(trace)?;
+    let recording = Recording::open_all(traces)?;
     let options = Options::default();
     let cache = if no_cache { None } else { cache::here() };
     if let Some(store) = cache.as_ref().and_then(|c| c.find(&recording, &options)) {

@@ -36,6 +36,7 @@ impl Cli {
             Command::Analyze(a) => a.strict,
             Command::Serve(_)
             | Command::CriticalPath(_)
+            | Command::Compare(_)
             | Command::Render(_)
             | Command::Cache { .. }
             | Command::Completions { .. }
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     Counters(CountersArgs),
     /// Say why a piece of work took as long as it did: whose time it was while it waited
     CriticalPath(CriticalPathArgs),
+    /// Say how far the host's trace alone agrees with a guest's own trace: who ran when, and why a
+    /// piece of work took as long as it did
+    Compare(CompareArgs),
     /// List or remove analyses that were kept
     Cache {
         /// What to do with them
@@ -370,6 +374,32 @@ pub(crate) struct CountersArgs {
     /// CSV or JSON lines
     #[arg(long, value_enum, default_value_t = RowsFormat::Csv)]
     pub(crate) format: RowsFormat,
+}
+
+/// `virtflow compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The traces of a host and of its guests, or a store that was made of them
+    #[arg(required = true, value_name = "TRACE")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Only the guest's processes whose name contains this
+    #[arg(long, value_name = "NAME")]
+    pub(crate) of: Option<String>,
+    /// How many processes of each guest, of those that ran longest
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) top: usize,
+    /// Only this stretch of time, as of `report`
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) range: Option<String>,
+    /// Times of the day are local, not UTC
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Read the traces even if they were analysed before
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 }
 
 /// `virtflow critical-path`.

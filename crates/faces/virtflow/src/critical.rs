@@ -26,7 +26,11 @@ const INDENT_MAX: usize = 12;
 
 pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
     let scratch = tempfile::tempdir().context("no place for the analysis")?;
-    let store = analysed(&args.trace, args.no_cache, scratch.path())?;
+    let store = analysed(
+        std::slice::from_ref(&args.trace),
+        args.no_cache,
+        scratch.path(),
+    )?;
     let told = facts(&store)?;
     let who = Who::new(&store);
     let finish = if told.iter().all(Facts::is_complete) {

@@ -4,6 +4,7 @@
 mod analyze;
 mod args;
 mod cache;
+mod compare;
 mod critical;
 mod events;
 mod info;
@@ -69,6 +70,7 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
         Command::Intervals(args) => rows::intervals(args),
         Command::Edges(args) => rows::edges(args),
         Command::CriticalPath(args) => critical::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Counters(args) => rows::counters(args),
         Command::Completions { shell } => {
             clap_complete::generate(

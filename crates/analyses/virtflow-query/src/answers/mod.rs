@@ -1,6 +1,7 @@
 //! Named answers out of a store: who took the processor from whom, what was waited for, what
-//! exits cost, the events themselves, and what stands out.
+//! exits cost, the events themselves, what stands out, and what a guest itself says.
 
+mod beside;
 mod critical;
 mod events;
 mod exits;
@@ -9,6 +10,7 @@ mod matrix;
 mod waits;
 mod who;
 
+pub use beside::{Agreement, BesideProcess, Difference, Guest, beside};
 pub use critical::{
     CriticalPath, Did, Done, Grain, PathNode, PathStep, PathTold, Resource, Shared, critical_path,
     is_worker, together, workers,
