@@ -177,7 +177,7 @@ fn of_guest(page: &mut Page, guest: &Compared) {
         Tone::Plain,
         "Same: the same process did, or waited for, the same; hidden: of it, its vCPU had no processor; kernel: \
          the guest's path goes through a thread that the host does not tell apart, ours says what was waited \
-         for; unknown: ours says that it does not know.",
+         for; unknown, untold: ours, the guest's says that it does not know.",
     );
     let rows = differences(&compared);
     if !rows.is_empty() {
@@ -224,7 +224,7 @@ fn cpu_time(guest: &Compared) -> Table {
 
 fn paths(compared: &[(&Process, &Agreement)]) -> Table {
     let columns = [
-        "path of", "length", "same", "hidden", "kernel", "unknown", "differ",
+        "path of", "length", "same", "hidden", "kernel", "unknown", "untold", "differ",
     ];
     let mut table = Table::new(1, columns);
     let row = |table: &mut Table, name: String, all: &[&Agreement]| {
@@ -240,6 +240,7 @@ fn paths(compared: &[(&Process, &Agreement)]) -> Table {
                 part(|path| path.hidden_ns),
                 part(|path| path.kernel_ns),
                 part(|path| path.unknown_ns),
+                part(|path| path.untold_ns),
                 part(Agreement::differ_ns),
             ],
         );

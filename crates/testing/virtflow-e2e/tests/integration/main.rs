@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use virtflow_e2e::{check, check_file, programs, root, run};
 
-const FIXTURES: [&str; 5] = [
+const FIXTURES: [&str; 6] = [
     "seed-nested",
     "single-vm-lossy",
     "two-vms-network",
     "host-containers",
     "three-levels",
+    "host-and-guest",
 ];
 
 fn golden_files() -> std::io::Result<Vec<PathBuf>> {
@@ -141,7 +142,7 @@ fn events_are_printed_as_babeltrace2_prints_them() {
     let programs = programs().unwrap();
     for fixture in FIXTURES {
         let ours = run(
-            &format!("virtflow events fixtures/{fixture} 2>/dev/null"),
+            &format!("virtflow events fixtures/{fixture}/trace 2>/dev/null"),
             &programs,
         )
         .unwrap();

@@ -66,6 +66,8 @@ pub struct Agreement {
     pub kernel_ns: i64,
     /// Ours says that it does not know.
     pub unknown_ns: i64,
+    /// The guest's own says that it does not know.
+    pub untold_ns: i64,
     /// What the guest says and what we say, where they differ.
     pub differences: Vec<Difference>,
 }
@@ -173,13 +175,16 @@ pub fn beside(
         .into_iter()
         .map(|(pid, ran)| (pid, ran, who.own_name(ran.thread)))
         .filter(|(_, _, name)| of.is_none_or(|of| name.contains(of)));
+    let compared = Compared {
+        store,
+        guest,
+        pairs: &pairs,
+    };
     let mut found = Vec::new();
     for (pid, ran, name) in named.take(most) {
         let process = pairs.process_of.get(&pid).copied();
         let path = match process {
-            Some(process) => {
-                Compared::new(store, guest, &pairs).paths(ran.thread, process, (begin, end))?
-            }
+            Some(process) => compared.paths(ran.thread, process, (begin, end))?,
             None => None,
         };
         found.push(BesideProcess {
@@ -223,28 +228,17 @@ const NOTHING: Said = Said {
 };
 
 /// Compares paths.
+#[derive(Clone, Copy)]
 struct Compared<'a> {
     store: &'a Store,
     guest: &'a Guest,
     pairs: &'a Pairs,
-    sums: Agreement,
-    differences: BTreeMap<(String, String), i64>,
 }
 
-impl<'a> Compared<'a> {
-    fn new(store: &'a Store, guest: &'a Guest, pairs: &'a Pairs) -> Self {
-        Self {
-            store,
-            guest,
-            pairs,
-            sums: Agreement::default(),
-            differences: BTreeMap::new(),
-        }
-    }
-
+impl Compared<'_> {
     /// The path of a thread by the guest's trace, and of its process by the host's.
     fn paths(
-        mut self,
+        self,
         thread: u32,
         process: u32,
         (begin, end): (i64, i64),
@@ -258,6 +252,7 @@ impl<'a> Compared<'a> {
         }
         let own = critical_path(self.store, thread, begin, end, Grain::Thread)?;
         let ours = critical_path(self.store, process, begin, end, Grain::Process)?;
+        let mut sums = Sums::default();
         let mut at = ours.steps.iter().peekable();
         for step in &own.steps {
             let said = self.by_guest(&own, step);
@@ -265,7 +260,7 @@ impl<'a> Compared<'a> {
                 let ns = other.end.min(step.end) - other.begin.max(step.begin);
                 if ns > 0 {
                     let ours = self.by_host(&ours, other);
-                    self.add(said, ours, ns);
+                    sums.add(said, ours, ns);
                 }
                 if other.end > step.end {
                     break;
@@ -273,15 +268,7 @@ impl<'a> Compared<'a> {
                 at.next();
             }
         }
-        (self.sums.begin_ns, self.sums.end_ns) = (begin, end);
-        let mut differences: Vec<Difference> = self
-            .differences
-            .into_iter()
-            .map(|((guest, ours), ns)| Difference { guest, ours, ns })
-            .collect();
-        differences.sort_by(|a, b| b.ns.cmp(&a.ns).then_with(|| a.guest.cmp(&b.guest)));
-        self.sums.differences = differences;
-        Ok(Some(self.sums))
+        Ok(Some(sums.finish(begin, end)))
     }
 
     fn kind(&self, entity: u32) -> Option<Kind> {
@@ -302,12 +289,11 @@ impl<'a> Compared<'a> {
         path: &CriticalPath,
         step: &PathStep,
         take: impl Fn(u32) -> Option<T>,
-    ) -> Option<(T, Does)> {
+    ) -> Option<(T, Option<Does>)> {
         let mut at = step.inside;
         while let Some(wait) = at.and_then(|at| path.waits.get(at)) {
             if let Some(taken) = take(wait.worker) {
-                let cause = Cause::from_code(self.store.doing(wait.what.doing).cause)?;
-                return Some((taken, Does::Waits(cause)));
+                return Some((taken, waits(self.store.doing(wait.what.doing).cause)));
             }
             at = wait.inside;
         }
@@ -326,9 +312,7 @@ impl<'a> Compared<'a> {
             let does = match state {
                 Some(State::Runnable | State::Preempted) => Some(Does::Ready),
                 Some(state) if state.is_run() => Some(Does::Runs),
-                Some(state) if state.is_wait() => doing
-                    .and_then(|doing| Cause::from_code(doing.cause))
-                    .map(Does::Waits),
+                Some(state) if state.is_wait() => doing.and_then(|doing| waits(doing.cause)),
                 _ => None,
             };
             return Said {
@@ -340,7 +324,7 @@ impl<'a> Compared<'a> {
         let around = self.wait_around(path, step, own);
         around.map_or(NOTHING, |(process, does)| Said {
             process,
-            does: Some(does),
+            does,
             hidden: false,
         })
     }
@@ -368,9 +352,7 @@ impl<'a> Compared<'a> {
             let does = match state {
                 Some(State::ReadyInGuest) => Some(Does::Ready),
                 Some(state) if state.is_run() || hidden => Some(Does::Runs),
-                Some(State::Waiting) => doing
-                    .and_then(|doing| Cause::from_code(doing.cause))
-                    .map(Does::Waits),
+                Some(State::Waiting) => doing.and_then(|doing| waits(doing.cause)),
                 _ => None,
             };
             return Said {
@@ -382,45 +364,150 @@ impl<'a> Compared<'a> {
         let around = self.wait_around(path, step, own);
         around.map_or(NOTHING, |(process, does)| Said {
             process: Some(process),
-            does: Some(does),
+            does,
             hidden: false,
         })
     }
+}
+
+/// For how long both say the same.
+#[derive(Default)]
+struct Sums {
+    sums: Agreement,
+    differences: BTreeMap<(String, String), i64>,
+}
+
+impl Sums {
+    fn finish(mut self, begin: i64, end: i64) -> Agreement {
+        (self.sums.begin_ns, self.sums.end_ns) = (begin, end);
+        let differences = self.differences.into_iter();
+        self.sums.differences = differences
+            .map(|((guest, ours), ns)| Difference { guest, ours, ns })
+            .collect();
+        let differences = &mut self.sums.differences;
+        differences.sort_by(|a, b| b.ns.cmp(&a.ns).then_with(|| a.guest.cmp(&b.guest)));
+        self.sums
+    }
 
     fn add(&mut self, guest: Said, ours: Said, ns: i64) {
+        let Some(truly) = guest.does else {
+            self.sums.untold_ns += ns;
+            return;
+        };
         let Some(does) = ours.does else {
             self.sums.unknown_ns += ns;
             return;
         };
-        if guest.process.is_some() && guest.process == ours.process && guest.does == Some(does) {
+        if guest.process.is_some() && guest.process == ours.process && truly == does {
             self.sums.same_ns += ns;
             self.sums.hidden_ns += if ours.hidden { ns } else { 0 };
             return;
         }
-        if guest.process.is_none() && guest.does.is_some() && matches!(does, Does::Waits(_)) {
+        if guest.process.is_none() && matches!(does, Does::Waits(_)) {
             self.sums.kernel_ns += ns;
             return;
         }
-        let whose = match (guest.process, guest.does) {
-            (_, None) => "nothing".to_owned(),
-            (None, Some(does)) => format!("a kernel thread: {}", words(does)),
-            (Some(_), Some(does)) => words(does),
+        let whose = if guest.process.is_some() {
+            ""
+        } else {
+            "a kernel thread: "
         };
         let other = if guest.process == ours.process {
             ""
         } else {
             "another process: "
         };
-        let key = (whose, format!("{other}{}", words(does)));
+        let key = (
+            format!("{whose}{}", words(truly)),
+            format!("{other}{}", words(does)),
+        );
         *self.differences.entry(key).or_default() += ns;
     }
+}
+
+/// A wait whose cause is known.
+fn waits(cause: u8) -> Option<Does> {
+    let unknown = [
+        Cause::None,
+        Cause::Lost,
+        Cause::NotRecorded,
+        Cause::NoEvidence,
+        Cause::Ambiguous,
+    ];
+    let cause = Cause::from_code(cause).filter(|cause| !unknown.contains(cause));
+    cause.map(Does::Waits)
 }
 
 fn words(does: Does) -> String {
     match does {
         Does::Runs => "runs".to_owned(),
         Does::Ready => "ready".to_owned(),
-        Does::Waits(Cause::None) => "waits: unknown".to_owned(),
         Does::Waits(cause) => format!("waits: {}", cause.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(process: Option<u32>, does: Option<Does>) -> Said {
+        Said {
+            process,
+            does,
+            hidden: false,
+        }
+    }
+
+    #[test]
+    fn every_moment_is_counted_once() {
+        let mut compared = Sums::default();
+        let (runs, disk) = (Some(Does::Runs), waits(Cause::Disk.code()));
+        let hidden = Said {
+            hidden: true,
+            ..said(Some(1), runs)
+        };
+        compared.add(said(Some(1), runs), hidden, 1);
+        compared.add(said(Some(1), runs), said(Some(1), runs), 2);
+        compared.add(said(None, runs), said(Some(1), disk), 4);
+        compared.add(said(Some(1), runs), said(Some(1), None), 8);
+        compared.add(said(Some(1), None), said(Some(1), disk), 16);
+        compared.add(said(Some(1), runs), said(Some(2), disk), 32);
+        compared.add(said(None, runs), said(Some(1), runs), 64);
+        let sums = compared.finish(0, 127);
+        assert_eq!((sums.same_ns, sums.hidden_ns, sums.kernel_ns), (3, 1, 4));
+        assert_eq!(
+            (sums.unknown_ns, sums.untold_ns, sums.differ_ns()),
+            (8, 16, 96)
+        );
+        let difference = |guest: &str, ours: &str, ns| Difference {
+            guest: guest.to_owned(),
+            ours: ours.to_owned(),
+            ns,
+        };
+        assert_eq!(
+            sums.differences,
+            [
+                difference("a kernel thread: runs", "another process: runs", 64),
+                difference("runs", "another process: waits: disk", 32),
+            ]
+        );
+        let parts = [
+            sums.same_ns,
+            sums.kernel_ns,
+            sums.unknown_ns,
+            sums.untold_ns,
+        ];
+        assert_eq!(
+            parts.iter().sum::<i64>() + sums.differ_ns(),
+            sums.whole_ns()
+        );
+    }
+
+    #[test]
+    fn a_wait_without_a_known_cause_is_not_known() {
+        assert_eq!(waits(Cause::None.code()), None);
+        assert_eq!(waits(Cause::Ambiguous.code()), None);
+        assert_eq!(waits(Cause::Net.code()), Some(Does::Waits(Cause::Net)));
+        assert_eq!(waits(255), None);
     }
 }
