@@ -21,9 +21,9 @@ pub mod store;
 mod sums;
 
 pub use answers::{
-    CriticalPath, Did, Done, ExitCosts, ExitsBy, Finding, FindingKind, Grain, Listed, PathNode,
-    PathStep, PathTold, Resource, Shared, Taken, WaitCosts, Who, critical_path, events, exit_costs,
-    findings, is_worker, taken, together, waits, workers,
+    CriticalPath, Did, Done, ExitCosts, ExitsBy, Finding, FindingKind, Grain, Group, GroupSum,
+    Listed, PathNode, PathStep, PathTold, Resource, Shared, Taken, WaitCosts, Who, critical_path,
+    events, exit_costs, findings, is_worker, life, members, taken, together, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use clocks::{ClockAlignment, align};
