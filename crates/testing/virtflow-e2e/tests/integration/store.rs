@@ -444,7 +444,7 @@ fn a_critical_path_is_drawn_without_a_browser() {
     let errors = String::from_utf8(nobody.stderr).unwrap();
     assert_eq!(nobody.status.code(), Some(3));
     assert!(
-        errors.contains("no thread, vCPU or guest process"),
+        errors.contains("no thread, vCPU, guest process or container"),
         "{errors}"
     );
 }
