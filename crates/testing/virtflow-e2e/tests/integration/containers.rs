@@ -10,8 +10,12 @@ const TRACE: &str = "fixtures/host-containers";
 const HOST: u64 = 4_026_531_836;
 
 fn store(place: &Place) -> Store {
+    store_of(place, TRACE)
+}
+
+fn store_of(place: &Place, trace: &str) -> Store {
     let path = place.at("store");
-    place.said(&["analyze", TRACE, "-o", path.to_str().unwrap()]);
+    place.said(&["analyze", trace, "-o", path.to_str().unwrap()]);
     Store::open(&path).unwrap()
 }
 
@@ -101,6 +105,37 @@ fn times_by_container_add_up_to_what_elapsed() {
     }
     // Threads, and both containers; some wait for a container that they are not in.
     assert!(paths > 50 && others > 2, "{paths} {others}");
+}
+
+#[test]
+fn threads_of_a_vmm_are_part_of_its_vm_and_times_by_vm_add_up() {
+    let place = Place::new();
+    let store = store_of(&place, "fixtures/two-vms-network");
+    let who = Who::new(&store);
+    let all = store.entities();
+    let is = |kind: Kind| all.iter().filter(move |e| e.kind == kind.code());
+    let vms: HashMap<_, _> = is(Kind::Vm).map(|vm| (vm.pid, vm.entity)).collect();
+    assert_eq!(vms.len(), 2);
+    let mut helpers = 0;
+    for thread in is(Kind::Thread).filter(|thread| !thread.label.starts_with("vhost-")) {
+        let vm = vms.get(&thread.pid).filter(|_| thread.pid.is_some());
+        let expected = vm.map_or(Group::Own(thread.machine), |vm| Group::Vm(*vm));
+        assert_eq!(who.group(thread.entity), expected, "{}", thread.key);
+        helpers += usize::from(vm.is_some());
+    }
+    assert!(helpers > 6, "{helpers}");
+    let mut others = 0;
+    for vcpu in is(Kind::Vcpu) {
+        assert_eq!(who.group(vcpu.entity), Group::Vm(vcpu.vm.unwrap()));
+        let (begin, end) = (vcpu.begin_ns, vcpu.end_ns);
+        let told = PathTold::new(&store, vcpu.entity, begin, end, Grain::Vcpu).unwrap();
+        let sum: i64 = told.groups.iter().map(|group| group.ns).sum();
+        assert_eq!(sum, end - begin, "{}", vcpu.key);
+        let another = |group: Group| vcpu.vm != group.entity() && group.entity().is_some();
+        let of_another = told.groups.iter().filter(|sum| another(sum.group));
+        others += of_another.map(|sum| sum.ns.max(sum.had_ns)).sum::<i64>();
+    }
+    assert!(others > 0, "the VMs wait for each other");
 }
 
 /// How much a thread does: it runs, wants a processor, waits, or none of it is known.
