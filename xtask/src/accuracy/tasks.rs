@@ -189,6 +189,7 @@ impl Lines for TaskLines<'_> {
         let at = line.partition_point(|s| s.span.start < t);
         let last = at.checked_sub(1).and_then(|at| line.get(at));
         Ok(last.filter(|s| s.span.end >= t).map(|s| Segment {
+            worker: pid,
             begin: s.span.start,
             end: s.span.end,
             what: s.did,

@@ -42,6 +42,8 @@ pub struct Transit<W, T> {
 /// A stretch of a worker's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<W, T> {
+    /// Whose: the worker's, or that of one of a group that is followed as one worker.
+    pub worker: W,
     /// From, in nanoseconds.
     pub begin: i64,
     /// To: the first nanosecond after it.
@@ -259,6 +261,7 @@ impl<W: Copy + Eq + Debug, T: Copy> Walk<W, T> {
             return Ok(());
         };
         let from = segment.begin.max(frame.bound).min(t.saturating_sub(1));
+        let whose = segment.worker;
         // What ended the wait is to blame only if the wait did end here.
         let ended_by = if segment.blocked && segment.end == t {
             segment.ended_by
@@ -274,18 +277,18 @@ impl<W: Copy + Eq + Debug, T: Copy> Walk<W, T> {
         | EndedBy::Carrier(to)
         | EndedBy::Transit(Transit { through: to, .. })) = ended_by
         else {
-            self.step(&mut frame, from, worker, Some(segment.what));
+            self.step(&mut frame, from, whose, Some(segment.what));
             self.frames.push(frame);
             return Ok(());
         };
-        let is_followed = self.is_followed(lines, worker, ended_by)?;
+        let is_followed = self.is_followed(lines, whose, ended_by)?;
         if !is_followed {
-            self.step(&mut frame, from, worker, Some(segment.what));
+            self.step(&mut frame, from, whose, Some(segment.what));
             self.frames.push(frame);
             return Ok(());
         }
         self.path.waits.push(Wait {
-            worker,
+            worker: whose,
             begin: from,
             end: t,
             what: segment.what,
@@ -293,11 +296,11 @@ impl<W: Copy + Eq + Debug, T: Copy> Walk<W, T> {
             inside: frame.inside,
         });
         let inner = Frame {
-            worker,
+            worker: whose,
             bound: from,
             woke: None,
             inside: Some(self.path.waits.len() - 1),
-            waits: Some((worker, segment.what)),
+            waits: Some((whose, segment.what)),
             carries: false,
             handed: 0,
         };

@@ -65,6 +65,7 @@ fn lines(text: &[(char, &str)]) -> Made {
             };
             if what != '-' {
                 made.lines.entry(*worker).or_default().push(Segment {
+                    worker: *worker,
                     begin: at,
                     end,
                     what,
@@ -315,7 +316,62 @@ fn a_path_is_a_tree_of_waits() {
     assert_eq!((tree[0].longest_ns, tree[0].longest_begin), (40, 10));
 }
 
-/// Any lines: segments of any kind, with any wakers.
+/// The line of a group: at each moment that of the member that does most, of two that wait of the
+/// one that goes on first.
+fn group(made: &Made) -> Vec<Segment<char, char>> {
+    let all = || made.lines.values().flatten();
+    let mut cuts: Vec<i64> = all().flat_map(|s| [s.begin, s.end]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut line: Vec<Segment<char, char>> = Vec::new();
+    for pair in cuts.windows(2) {
+        let here = all().filter(|s| s.begin <= pair[0] && s.end >= pair[1]);
+        let Some(best) = here.min_by_key(|s| (!s.runs, s.blocked, s.end, s.worker)) else {
+            continue;
+        };
+        let ended_by = match best.ended_by {
+            by if best.end == pair[1] => by,
+            _ => EndedBy::Nothing,
+        };
+        match line.last_mut() {
+            Some(last)
+                if last.end == pair[0] && best.begin < pair[0] && last.worker == best.worker =>
+            {
+                (last.end, last.ended_by) = (pair[1], ended_by);
+            }
+            _ => line.push(Segment {
+                begin: pair[0],
+                end: pair[1],
+                ended_by,
+                ..*best
+            }),
+        }
+    }
+    line
+}
+
+#[test]
+fn a_group_waits_while_all_of_it_waits_for_what_the_first_to_go_on_waited_for() {
+    let mut made = lines(&[
+        ('a', "R10 B30b R40 T90 R95"),
+        ('b', "T20 R35 B60c P65 R80"),
+        ('c', "R100"),
+    ]);
+    let mut both = made.clone();
+    both.lines.remove(&'c');
+    made.lines.insert('G', group(&both));
+    assert_eq!(
+        path(&mut made, 'G', 0, 95),
+        "a:R0-10 b:T10-20 b:R20-35 a:R35-40 c:R40-60>b b:P60-65 b:R65-80 a:T80-90 a:R90-95"
+    );
+    // What a member alone waits for is what it would be without the group.
+    assert_eq!(
+        path(&mut made, 'a', 0, 40),
+        "a:R0-10 b:T10-20 b:R20-30>a a:R30-40"
+    );
+}
+
+/// Any lines: segments of any kind, with any wakers; `G` is all of them as one.
 fn any_lines() -> impl Strategy<Value = Made> {
     let segment = (1_i64..40, 0_usize..8, 0_u8..4);
     let line = prop::collection::vec(segment, 1..60);
@@ -344,6 +400,7 @@ fn any_lines() -> impl Strategy<Value = Made> {
                 };
                 if what != '-' {
                     made.lines.entry(name(worker)).or_default().push(Segment {
+                        worker: name(worker),
                         begin: at,
                         end: at + length,
                         what,
@@ -355,6 +412,7 @@ fn any_lines() -> impl Strategy<Value = Made> {
                 at += length;
             }
         }
+        made.lines.insert('G', group(&made));
         made
     })
 }
@@ -363,17 +421,24 @@ proptest! {
     #[test]
     fn steps_tile_the_range(
         mut made in any_lines(),
+        of in prop::sample::select(vec!['a', 'G']),
         begin in 0_i64..500,
         length in 1_i64..800,
     ) {
         let end = begin + length;
         let segments: usize = made.lines.values().map(Vec::len).sum();
-        let path = critical_path(&mut made, 'a', begin, end).unwrap();
+        let path = critical_path(&mut made, of, begin, end).unwrap();
         let mut at = begin;
         for step in &path.steps {
             prop_assert_eq!(step.begin, at, "no gap, no overlap");
             prop_assert!(step.end > step.begin);
             at = step.end;
+            if of == 'G' && step.what != Some('R') {
+                // A group waits, or is nowhere, only while none of it runs.
+                let runs = |s: &Segment<char, char>| s.runs && s.begin < step.end && s.end > step.begin;
+                let outside = step.inside.is_none();
+                prop_assert!(!outside || !made.lines.values().flatten().any(runs));
+            }
             if let Some(woke) = step.woke {
                 // It ran when it woke somebody, or made it, or carried it or something for it.
                 let carried = made.lines.get(&woke).is_some_and(|line| {

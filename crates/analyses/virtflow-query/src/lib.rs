@@ -22,9 +22,9 @@ mod sums;
 
 pub use answers::{
     Agreement, BesideProcess, CriticalPath, Did, Difference, Done, ExitCosts, ExitsBy, Finding,
-    FindingKind, Grain, Guest, Listed, PathNode, PathStep, PathTold, Resource, Shared, Taken,
-    WaitCosts, Who, beside, critical_path, events, exit_costs, findings, is_worker, taken,
-    together, waits, workers,
+    FindingKind, Grain, Group, GroupSum, Guest, Listed, PathNode, PathStep, PathTold, Resource,
+    Shared, Taken, WaitCosts, Who, beside, critical_path, events, exit_costs, findings, is_worker,
+    life, members, taken, together, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use clocks::{ClockAlignment, GuestCpu, GuestOf, align};

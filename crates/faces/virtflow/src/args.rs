@@ -408,7 +408,10 @@ pub(crate) struct CriticalPathArgs {
     /// The trace's directory, or a store
     pub(crate) trace: PathBuf,
     /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name;
-    /// may be given several times. Without it: the workers that did most, one line each
+    /// may be given several times. A container (container:NUMBER, or its name in `report`) is
+    /// followed as one worker: it runs while any of its threads does, wants a CPU while one does and
+    /// none runs, and waits while all wait, for what the first of them to go on waited for. Without
+    /// it: the workers that did most, one line each
     #[arg(long, value_name = "WHO")]
     pub(crate) of: Vec<String>,
     /// What the path is made of; if not given, the coarsest that has workers like WHO

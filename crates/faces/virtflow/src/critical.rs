@@ -1,5 +1,7 @@
 //! `virtflow critical-path`: whose time it was while a piece of work waited.
 
+mod groups;
+
 use crate::analyze::analysed;
 use crate::args::{CriticalPathArgs, GrainArg, PathFormat, UsageError};
 use crate::output::{self, duration, duration_cell, number, share};
@@ -7,6 +9,7 @@ use crate::page::Page;
 use crate::table::{Table, Tone};
 use crate::{Finish, range};
 use anyhow::Context;
+use groups::JsonGroup;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,7 +17,7 @@ use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{
     Branch, Cause, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold,
-    Resource, Shared, State, Who, is_worker, together, workers,
+    Resource, Shared, State, Who, is_worker, life, members, together, workers,
 };
 
 /// Names that are offered when several fit.
@@ -51,7 +54,7 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
     };
     let mut all = Vec::new();
     for wanted in &wanted {
-        let span = life(&store, wanted.worker, whole)?;
+        let span = within(&store, wanted.worker, whole)?;
         let grain = match args.grain {
             Some(GrainArg::Thread) => Grain::Thread,
             Some(GrainArg::Vcpu) => Grain::Vcpu,
@@ -64,6 +67,7 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
             who: &who,
             told: PathTold::new(&store, wanted.worker, begin, end, grain)?,
             others: &wanted.others,
+            members: members(&store, wanted.worker),
             origin: origin.unwrap_or(begin),
         });
     }
@@ -111,7 +115,7 @@ impl Wanted {
     fn new(store: &Store, of: &str) -> anyhow::Result<Self> {
         let mut found = workers(store, of).into_iter();
         let Some(worker) = found.next() else {
-            let what = "no thread, vCPU or guest process has that number, key or name";
+            let what = "no thread, vCPU, guest process or container has that number, key or name";
             return Err(UsageError(format!("--of {of}: {what}")).into());
         };
         Ok(Self {
@@ -122,16 +126,15 @@ impl Wanted {
 }
 
 /// The part of a worker's life that lies in a range.
-fn life(store: &Store, worker: u32, range: Span) -> anyhow::Result<Span> {
-    let Some(entity) = store.entities().get(worker as usize) else {
+fn within(store: &Store, worker: u32, range: Span) -> anyhow::Result<Span> {
+    let Some((begin, end)) = life(store, worker) else {
         return Ok(range);
     };
-    let life = Span::new(
-        Timestamp::from_nanos(entity.begin_ns),
-        Timestamp::from_nanos(entity.end_ns),
-    );
+    let life = Span::new(Timestamp::from_nanos(begin), Timestamp::from_nanos(end));
     let both = range.intersect(life);
-    Ok(both.ok_or_else(|| UsageError(format!("{} does not live in that range", entity.key)))?)
+    let key = store.entities().get(worker as usize).map(|e| &e.key);
+    let key = key.map_or("", String::as_str);
+    Ok(both.ok_or_else(|| UsageError(format!("{key} does not live in that range")))?)
 }
 
 /// The workers that did most, one line of them each: where to begin when nobody is asked for.
@@ -172,18 +175,20 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
         Tone::Strong,
         "THE BUSIEST WORKERS, AND WHAT ELSE THEIR TIME WAS",
     );
-    let mut table = Table::new(
-        2,
-        [
-            "worker",
-            "most of the rest",
-            "for",
-            "elapsed",
-            "its own",
-            "others'",
-            "unknown",
-        ],
-    );
+    let headings = [
+        "worker",
+        "rest, mostly",
+        "for",
+        "elapsed",
+        "its own",
+        "others'",
+        "unknown",
+    ];
+    let contained = |shown: &Shown<'_>| shown.who.container(shown.told.worker).is_some();
+    let has_containers = all.iter().any(contained);
+    let part_of = has_containers.then(|| "part of".to_owned());
+    let headings = with_places(headings.map(ToOwned::to_owned), 1, part_of);
+    let mut table = Table::new(headings.len() - 5, headings);
     for shown in all {
         let told = &shown.told;
         let own = |sum: &&virtflow_query::Sum<u32, Did>| sum.worker == told.worker;
@@ -191,18 +196,17 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
         let rest = told.sums.iter().find(|sum| !own(sum));
         let most = rest.map_or_else(String::new, |sum| shown.who.name(sum.worker));
         let took = rest.map_or(0, |sum| sum.ns);
-        table.row(
-            Tone::Plain,
-            [
-                shown.who.name(told.worker),
-                most,
-                share(took, told.whole()),
-                duration_cell(told.whole()),
-                share(mine, told.whole()),
-                share(told.whole() - mine, told.whole()),
-                share(told.unknown_ns, told.whole()),
-            ],
-        );
+        let cells = [
+            shown.who.name(told.worker),
+            most,
+            share(took, told.whole()),
+            duration_cell(told.whole()),
+            share(mine, told.whole()),
+            share(told.whole() - mine, told.whole()),
+            share(told.unknown_ns, told.whole()),
+        ];
+        let part_of = has_containers.then(|| shown.part_of(told.worker));
+        table.row(Tone::Plain, with_places(cells, 1, part_of));
     }
     page.table(&table);
     if let Some(first) = all.first() {
@@ -349,6 +353,8 @@ struct Shown<'a> {
     who: &'a Who<'a>,
     told: PathTold,
     others: &'a [u32],
+    /// Those whose lines make up the worker's.
+    members: Vec<u32>,
     origin: i64,
 }
 
@@ -359,6 +365,7 @@ struct JsonStep<'a> {
     end_ns: i64,
     key: &'a str,
     name: String,
+    container_key: &'a str,
     state: &'a str,
     cause: &'a str,
     by_key: &'a str,
@@ -387,6 +394,7 @@ struct JsonWait<'a> {
 struct JsonSum<'a> {
     key: &'a str,
     name: String,
+    container_key: &'a str,
     state: &'a str,
     cause: &'a str,
     by_key: &'a str,
@@ -405,6 +413,7 @@ struct JsonNode<'a> {
     waits_for: bool,
     key: &'a str,
     name: String,
+    container_key: &'a str,
     state: &'a str,
     cause: &'a str,
     by_key: &'a str,
@@ -422,6 +431,7 @@ struct Json<'a> {
     version: u32,
     key: &'a str,
     name: String,
+    container_key: &'a str,
     grain: Grain,
     begin_ns: i64,
     end_ns: i64,
@@ -432,6 +442,7 @@ struct Json<'a> {
     cut: bool,
     tree: Vec<JsonNode<'a>>,
     sums: Vec<JsonSum<'a>>,
+    groups: Vec<JsonGroup<'a>>,
     waits: Vec<JsonWait<'a>>,
     steps: Vec<JsonStep<'a>>,
 }
@@ -440,6 +451,11 @@ impl<'a> Shown<'a> {
     fn key(&self, entity: u32) -> &'a str {
         let entity = self.store.entities().get(entity as usize);
         entity.map_or("", |e| e.key.as_str())
+    }
+
+    fn container_key(&self, worker: u32) -> &'a str {
+        let container = self.who.container(worker);
+        container.map_or("", |container| self.key(container))
     }
 
     fn key_of(&self, by: i32) -> &'a str {
@@ -470,13 +486,34 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// A table of which the first `names` columns are names, with a further one at `place` for where
-    /// they are if there are several machines.
+    /// A table of which the first `names` columns are names, with further ones at `place`: see
+    /// [`Self::placed`].
     fn table_of<const N: usize>(&self, names: usize, headings: [&str; N], place: usize) -> Table {
-        let several = self.who.machine(self.told.worker).is_some();
         let headings = headings.map(ToOwned::to_owned);
-        let headings = with_machine(headings, place, several.then_some("on"));
-        Table::new(names + usize::from(several), headings)
+        let headings = with_places(
+            headings,
+            place,
+            self.places(|| "part of".into(), || "on".into()),
+        );
+        Table::new(names + headings.len() - N, headings)
+    }
+
+    /// Cells with, at `place`, what a worker is part of if containers take part, and where it is if
+    /// there are several machines.
+    fn placed<const N: usize>(&self, cells: [String; N], place: usize, worker: u32) -> Vec<String> {
+        let part_of = || self.part_of(worker);
+        let on = || self.who.machine(worker).unwrap_or_default().to_owned();
+        with_places(cells, place, self.places(part_of, on))
+    }
+
+    fn places(
+        &self,
+        part_of: impl Fn() -> String,
+        on: impl Fn() -> String,
+    ) -> impl Iterator<Item = String> {
+        let several = self.who.machine(self.told.worker).is_some();
+        let part_of = self.has_containers().then(part_of);
+        part_of.into_iter().chain(several.then(on))
     }
 
     fn whole(&self) -> i64 {
@@ -506,6 +543,7 @@ impl<'a> Shown<'a> {
                 end_ns: step.end,
                 key: self.key(step.worker),
                 name: self.who.name(step.worker),
+                container_key: self.container_key(step.worker),
                 state,
                 cause,
                 by_key: step.what.map_or("", |done| self.key_of(done.by)),
@@ -534,6 +572,7 @@ impl<'a> Shown<'a> {
             JsonSum {
                 key: self.key(sum.worker),
                 name: self.who.name(sum.worker),
+                container_key: self.container_key(sum.worker),
                 state,
                 cause,
                 by_key: sum.what.map_or("", |did| self.key_of(did.by)),
@@ -553,6 +592,7 @@ impl<'a> Shown<'a> {
                 waits_for: matches!(node.branch, Branch::Wait(..)),
                 key: self.key(PathTold::whose(node)),
                 name: self.who.name(PathTold::whose(node)),
+                container_key: self.container_key(PathTold::whose(node)),
                 state,
                 cause,
                 by_key: did.map_or("", |did| self.key_of(did.by)),
@@ -568,6 +608,7 @@ impl<'a> Shown<'a> {
             version: VERSION,
             key: self.key(told.worker),
             name: self.who.name(told.worker),
+            container_key: self.container_key(told.worker),
             grain: told.grain,
             begin_ns: told.begin,
             end_ns: told.end,
@@ -578,6 +619,7 @@ impl<'a> Shown<'a> {
             cut: told.path.cut,
             tree: tree.collect(),
             sums: sums.collect(),
+            groups: self.json_groups(),
             waits: waits.collect(),
             steps: steps.collect(),
         }
@@ -612,6 +654,7 @@ impl<'a> Shown<'a> {
         let name = self.who.name(told.worker);
         page.line(Tone::Strong, &format!("virtflow critical-path: {name}"));
         page.fact("key", self.key(told.worker));
+        self.made_of(page);
         page.fact("elapsed", &self.elapsed());
         if !self.others.is_empty() {
             let on = |entity| match self.who.machine(entity) {
@@ -640,6 +683,7 @@ impl<'a> Shown<'a> {
         }
         self.tree(args, page);
         self.sums(args, page);
+        self.groups(page);
         if args.steps {
             self.steps(page);
         } else {
@@ -692,10 +736,10 @@ impl<'a> Shown<'a> {
             // That it was a task is said by naming it.
             Branch::Wait(..) => {
                 let did = did.strip_suffix(": task").unwrap_or(&did);
-                format!("{did}, for {}", self.who.name(whose))
+                format!("{did}, for {}", self.name_beside(whose, expected))
             }
             Branch::Step(..) if whose == expected => did,
-            Branch::Step(..) => format!("{}: {did}", self.who.name(whose)),
+            Branch::Step(..) => format!("{}: {did}", self.name_beside(whose, expected)),
         }
     }
 
@@ -704,7 +748,7 @@ impl<'a> Shown<'a> {
         let headings = ["who", "did what", "time", "share", "times", "longest"];
         let mut table = self.table_of(2, headings, 1);
         for sum in self.told.sums.iter().take(args.top) {
-            let own = sum.worker == self.told.worker;
+            let own = self.is_of(sum.worker);
             let tone = if own { Tone::Strong } else { Tone::Plain };
             let cells = [
                 self.who.own_name(sum.worker),
@@ -714,7 +758,7 @@ impl<'a> Shown<'a> {
                 number(sum.steps),
                 duration_cell(sum.longest_ns),
             ];
-            table.row(tone, with_machine(cells, 1, self.who.machine(sum.worker)));
+            table.row(tone, self.placed(cells, 1, sum.worker));
         }
         page.table(&table);
         Self::left_out(page, self.told.sums.len(), args.top);
@@ -734,7 +778,7 @@ impl<'a> Shown<'a> {
                 woke,
                 duration_cell(step.end - step.begin),
             ];
-            let cells = with_machine(cells, 2, self.who.machine(step.worker));
+            let cells = self.placed(cells, 2, step.worker);
             table.row(Tone::Plain, cells);
         }
         page.table(&table);
@@ -752,7 +796,7 @@ impl<'a> Shown<'a> {
                 self.did_by(step.worker, self.did_of(step.what)),
                 duration_cell(step.end - step.begin),
             ];
-            let cells = with_machine(cells, 2, self.who.machine(step.worker));
+            let cells = self.placed(cells, 2, step.worker);
             table.row(Tone::Plain, cells);
         }
         page.table(&table);
@@ -802,15 +846,13 @@ fn is_vcpu(kind: u8) -> bool {
     matches!(Kind::from_code(kind), Some(Kind::Vcpu | Kind::NestedVcpu))
 }
 
-/// Cells with the name of a machine among them, if there is one.
-fn with_machine<const N: usize>(
+/// Cells with others among them.
+fn with_places<const N: usize>(
     cells: [String; N],
     place: usize,
-    machine: Option<&str>,
+    others: impl IntoIterator<Item = String>,
 ) -> Vec<String> {
     let mut cells = Vec::from(cells);
-    if let Some(machine) = machine {
-        cells.insert(place, machine.to_owned());
-    }
+    cells.splice(place..place, others);
     cells
 }

@@ -5,7 +5,7 @@ use crate::guest::stacks::GuestThread;
 use crate::guest::{Guest, GuestCpu, Process};
 use crate::host::counters::Devices;
 use crate::host::segments::Segments;
-use crate::host::{Cpu, CpuIx, Current, Thread, ThreadIx};
+use crate::host::{Container, Cpu, CpuIx, Current, HOST_NAMESPACE, Thread, ThreadIx};
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vocab::{Cause, Evidence};
 use rustc_hash::FxHashMap;
@@ -89,8 +89,8 @@ pub struct Model<S: Sink> {
     pub(crate) threads: Vec<Thread>,
     pub(crate) thread_by_tid: FxHashMap<Tid, ThreadIx>,
     /// Containers by the number of their pid namespace, and the host's own number.
-    pub(crate) containers: FxHashMap<u32, EntityId>,
-    pub(crate) host_namespace: Option<u32>,
+    pub(crate) containers: FxHashMap<u32, Container>,
+    pub(crate) host_namespace: u32,
     pub(crate) vms: Vec<Vm>,
     pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
     pub(crate) vcpus: Vec<Vcpu>,
@@ -147,7 +147,7 @@ impl<S: Sink> Model<S> {
             threads: Vec::new(),
             thread_by_tid: FxHashMap::default(),
             containers: FxHashMap::default(),
-            host_namespace: None,
+            host_namespace: HOST_NAMESPACE,
             vms: Vec::new(),
             vm_by_pid: FxHashMap::default(),
             vcpus: Vec::new(),

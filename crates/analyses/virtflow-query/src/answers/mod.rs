@@ -12,15 +12,15 @@ mod who;
 
 pub use beside::{Agreement, BesideProcess, Difference, Guest, beside};
 pub use critical::{
-    CriticalPath, Did, Done, Grain, PathNode, PathStep, PathTold, Resource, Shared, critical_path,
-    is_worker, together, workers,
+    CriticalPath, Did, Done, Grain, GroupSum, PathNode, PathStep, PathTold, Resource, Shared,
+    critical_path, is_worker, life, members, together, workers,
 };
 pub use events::{Listed, events};
 pub use exits::{ExitCosts, ExitsBy, exit_costs};
 pub use findings::{Finding, FindingKind, findings};
 pub use matrix::{Taken, taken};
 pub use waits::{WaitCosts, waits};
-pub use who::Who;
+pub use who::{Group, Who};
 
 use virtflow_history::{Piece, Store};
 use virtflow_model::{Kind, State};

@@ -19,6 +19,8 @@ mod words;
 
 pub use exits::ExitReport;
 pub use guest::{GuestReport, GuestThreadReport, ProcessReport};
+pub(crate) use names::works_for;
+
 pub use host::{ContainerReport, CpuReport, HostReport, ThreadReport};
 pub use lane::{Budget, StateTime};
 pub use loss::{LossReport, StreamReport};

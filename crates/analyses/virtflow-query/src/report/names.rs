@@ -9,6 +9,12 @@ use virtflow_model::Kind;
 /// Linux calls the threads that serve a VM's virtio devices after the VMM's process.
 const VHOST: &str = "vhost-";
 
+/// The process that a host thread works for: its own, or the VMM whose devices it serves.
+pub(crate) fn works_for(label: &str, pid: Option<i32>) -> Option<i32> {
+    let vhost = label.strip_prefix(VHOST).and_then(|pid| pid.parse().ok());
+    vhost.or(pid)
+}
+
 /// The entities of one machine and what is known about them together.
 pub(super) struct Names<'a> {
     pub(super) budgets: &'a Budgets,
@@ -64,9 +70,7 @@ impl<'a> Names<'a> {
 
     /// The VM that a host thread works for without being one of its virtual processors.
     fn helped_by(&self, thread: &Entity) -> Option<&'a Entity> {
-        let label = String::from_utf8_lossy(&thread.label);
-        let vhost = label.strip_prefix(VHOST).and_then(|pid| pid.parse().ok());
-        let pid = vhost.or(thread.pid)?;
+        let pid = works_for(&String::from_utf8_lossy(&thread.label), thread.pid)?;
         self.budgets.entity(*self.vm_by_pid.get(&pid)?)
     }
 

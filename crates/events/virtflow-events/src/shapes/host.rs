@@ -87,7 +87,9 @@ pub(super) const SCHED: &[Shape] = &[
                 parent_pid: s.tid_opt(2),
                 child_pid: s.tid_opt(3),
                 child_comm: s.text(4),
-                child_ns: s.u32_opt(5),
+                // 0 where the tracer found none (LTTng-modules
+                // include/instrumentation/events/sched.h).
+                child_ns: s.u32_opt(5).filter(|number| *number != 0),
             })
         }
     ),

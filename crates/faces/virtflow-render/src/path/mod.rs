@@ -6,7 +6,7 @@ use crate::{RenderError, Request};
 use std::collections::HashMap;
 use virtflow_query::store::Store;
 use virtflow_query::{
-    Branch, Confidence, Did, Evidence, Grain, PathNode, PathStep, PathTold, Who, workers,
+    Branch, Confidence, Did, Evidence, Grain, PathNode, PathStep, PathTold, Who, life, workers,
 };
 
 const COLUMNS: [&str; 14] = [
@@ -49,11 +49,10 @@ impl<'a> PathPicture<'a> {
             ));
         };
         let Some(&worker) = workers(store, of).first() else {
-            let what = "no thread, vCPU or guest process has that number, key or name";
+            let what = "no thread, vCPU, guest process or container has that number, key or name";
             return Err(RenderError::Nothing(format!("{of}: {what}")));
         };
-        let life = store.entities().get(worker as usize);
-        let (from, to) = life.map_or((begin, end), |e| (e.begin_ns, e.end_ns));
+        let (from, to) = life(store, worker).unwrap_or((begin, end));
         let (begin, end) = (begin.max(from), end.min(to));
         let who = Who::new(store);
         if begin >= end {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use virtflow_query::store::Store;
-use virtflow_query::{Branch, Did, Grain, PathNode, PathTold, is_worker};
+use virtflow_query::{Branch, Did, Grain, Group, GroupSum, PathNode, PathTold, is_worker, life};
 
 /// Steps that are told one by one.
 const STEPS_MAX: usize = 100_000;
@@ -34,11 +34,10 @@ pub(super) async fn path(
     let (begin, end) = range(asked.begin_ns, asked.end_ns);
     answer(&app, &id, move |store| {
         if !is_worker(store, asked.entity) {
-            let why = "no thread, vCPU or guest process has that number";
+            let why = "no thread, vCPU, guest process or container has that number";
             return Err(Failure::bad(format!("entity {}: {why}", asked.entity)));
         }
-        let life = store.entities().get(asked.entity as usize);
-        let (from, to) = life.map_or((begin, end), |e| (e.begin_ns, e.end_ns));
+        let (from, to) = life(store, asked.entity).unwrap_or((begin, end));
         let (begin, end) = (begin.clamp(from, to), end.clamp(from, to));
         let grain = asked
             .grain
@@ -107,6 +106,26 @@ fn path_json(store: &Store, told: &PathTold) -> Value {
             "longest_ns": sum.longest_ns,
             "longest_start": at(sum.longest_begin),
         })).collect::<Vec<_>>(),
+        "groups": told.groups.iter().take(NODES_MAX).map(group).collect::<Vec<_>>(),
+    })
+}
+
+/// What is part of one container, VM or machine.
+fn group(sum: &GroupSum) -> Value {
+    let machine = match sum.group {
+        Group::Devices(machine) | Group::Own(machine) => i64::from(machine),
+        Group::Container(_) | Group::Vm(_) => -1,
+    };
+    json!({
+        "group": sum.group.as_str(),
+        "entity": sum.group.entity().map_or(-1, i64::from),
+        "machine": machine,
+        "ns": sum.ns,
+        "ran_ns": sum.ran_ns,
+        "wanted_ns": sum.wanted_ns,
+        "waited_ns": sum.waited_ns,
+        "unknown_ns": sum.unknown_ns,
+        "had_ns": sum.had_ns,
     })
 }
 

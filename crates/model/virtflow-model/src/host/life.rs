@@ -1,10 +1,10 @@
 //! Threads of the host begin and end, and what the tracer's state dump says of them.
 
-use super::{STATEDUMP_WAIT, Sched, ThreadIx};
+use super::{Container, NAMESPACES_MAX, STATEDUMP_WAIT, Sched, ThreadIx};
 use crate::lane::Status;
 use crate::model::Model;
 use crate::vocab::{Evidence, Kind, State};
-use virtflow_base::{Sink, Tid, Timestamp};
+use virtflow_base::{EntityId, Sink, Tid, Timestamp};
 use virtflow_events::{Comm, NamespaceKind};
 
 impl<S: Sink> Model<S> {
@@ -33,20 +33,19 @@ impl<S: Sink> Model<S> {
         if let Some(pid) = child_pid {
             self.set_pid(x, pid);
         }
+        let mut container = ns.filter(|ns| *ns != self.host_namespace);
         if let Some(&p) = self.thread_by_tid.get(&parent) {
             if let Some(pid) = parent_pid.filter(|_| self.threads[p.0].pid.is_none()) {
                 self.set_pid(p, pid);
             }
             self.threads[x.0].vm = self.threads[p.0].vm;
-            // A thread outside all containers has the namespace of the one that forked it.
-            let container = match (ns, self.threads[p.0].container) {
-                (Some(ns), _) if Some(ns) != self.host_namespace => Some(ns),
-                (None, parent) => parent,
-                _ => None,
-            };
-            if let Some(inum) = container {
-                self.put_in_container(x, inum);
+            if ns.is_none() {
+                // It is where the one that forked it is.
+                container = self.threads[p.0].container;
             }
+        }
+        if let Some(inum) = container {
+            self.put_in_container(x, inum);
         }
     }
 
@@ -106,30 +105,73 @@ impl<S: Sink> Model<S> {
             return;
         }
         self.threads[x.0].container = Some(inum);
-        let entity = match self.containers.get(&inum) {
-            Some(&entity) => entity,
-            None => {
-                let mut entity = self.new_entity(Kind::Container, format!("container:{inum}"));
-                entity.label = self.threads[x.0].entity.label.clone();
-                self.sink.entity(&entity);
-                self.containers.insert(inum, entity.id);
-                entity.id
-            }
-        };
+        let container = self.container(inum, x);
         let thread = &mut self.threads[x.0];
-        thread.entity.parent = Some(entity);
+        thread.entity.parent = Some(container);
         self.sink.entity(&thread.entity);
     }
 
-    pub(crate) fn namespace(&mut self, tid: Tid, kind: NamespaceKind, inum: u32, level: u32) {
-        if kind == NamespaceKind::Pid && level == 0 {
-            self.host_namespace = Some(inum);
+    /// The container of a pid namespace; a new one is called what `first` is.
+    fn container(&mut self, inum: u32, first: ThreadIx) -> EntityId {
+        if let Some(container) = self.containers.get(&inum) {
+            return container.entity.id;
         }
-        if kind == NamespaceKind::Pid
-            && level > 0
-            && let Some(&x) = self.thread_by_tid.get(&tid)
-        {
-            self.put_in_container(x, inum);
+        let mut entity = self.new_entity(Kind::Container, format!("container:{inum}"));
+        entity.label = self.threads[first.0].entity.label.clone();
+        self.sink.entity(&entity);
+        let id = entity.id;
+        let container = Container {
+            entity,
+            level: None,
+            inside: None,
+        };
+        self.containers.insert(inum, container);
+        id
+    }
+
+    /// A namespace that a thread lives in. Of nested ones the state dump names all, from the
+    /// innermost out (LTTng-modules src/lttng-statedump-impl.c `lttng_statedump_process_ns`).
+    pub(crate) fn namespace(&mut self, tid: Tid, kind: NamespaceKind, inum: u32, level: u32) {
+        if kind != NamespaceKind::Pid {
+            return;
+        }
+        if level == 0 {
+            self.host_namespace = inum;
+            return;
+        }
+        let Some(&x) = self.thread_by_tid.get(&tid) else {
+            return;
+        };
+        let own = self.threads[x.0].container.filter(|&own| own != inum);
+        let own_level = own.and_then(|own| self.containers.get(&own)?.level);
+        match own {
+            // It was put there by its maker, who is further out.
+            Some(_) if own_level.is_some_and(|own| own < level) => self.put_in_container(x, inum),
+            Some(own) => self.nest(own, x, inum, level),
+            None => self.put_in_container(x, inum),
+        }
+        if let Some(container) = self.containers.get_mut(&inum) {
+            container.level = Some(level);
+        }
+    }
+
+    /// Notes that the namespace `inum` is around that of a container, or around the outermost
+    /// that is known to be around it.
+    fn nest(&mut self, inner: u32, x: ThreadIx, inum: u32, level: u32) {
+        let around = |at: &u32| self.containers.get(at)?.inside;
+        let known = std::iter::successors(Some(inner), around);
+        let Some(outermost) = known.take(NAMESPACES_MAX).last() else {
+            return;
+        };
+        let is_next = |c: &Container| c.level == Some(level.saturating_add(1));
+        if !self.containers.get(&outermost).is_some_and(is_next) {
+            return;
+        }
+        let outer = self.container(inum, x);
+        if let Some(container) = self.containers.get_mut(&outermost) {
+            container.inside = Some(inum);
+            container.entity.parent = Some(outer);
+            self.sink.entity(&container.entity);
         }
     }
 }

@@ -34,6 +34,13 @@ const WAITERS_MAX: usize = 512;
 /// How many stretches of a thread's past are kept in case it turns out to be a virtual processor.
 const HISTORY_MAX: usize = 128;
 
+/// The first pid namespace, of which the host's own threads are (include/linux/proc_ns.h
+/// `PROC_PID_INIT_INO`).
+pub(crate) const HOST_NAMESPACE: u32 = 0xefff_fffc;
+
+/// How deep pid namespaces may nest (include/linux/pid_namespace.h `MAX_PID_NS_LEVEL`).
+const NAMESPACES_MAX: usize = 32;
+
 /// The states of a thread's `prev_state` that mean it sleeps, by whatever kernel wrote it; the
 /// marks for "was pre-empted" and for reporting lie above (include/linux/sched.h `TASK_REPORT`).
 const SLEEPING_STATES: u32 = 0xff;
@@ -199,6 +206,16 @@ pub(crate) struct Thread {
     pub(crate) msi: Option<Msi>,
     /// It entered a guest, and of which process's is not told yet.
     pub(crate) entered: Option<(Timestamp, K)>,
+}
+
+/// Threads that share a pid namespace other than the host's.
+#[derive(Debug)]
+pub(crate) struct Container {
+    entity: Entity,
+    /// How many namespaces are around its own, as far as was told.
+    level: Option<u32>,
+    /// The next of these, if it is not the host's.
+    inside: Option<u32>,
 }
 
 impl<S: Sink> Model<S> {

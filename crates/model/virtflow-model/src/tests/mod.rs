@@ -1,5 +1,6 @@
 //! The machines on sequences a person can read: events in, states out.
 
+mod containers;
 mod counters;
 mod edges;
 mod nested;
@@ -7,9 +8,7 @@ mod sleeps;
 
 use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
 use virtflow_base::{CpuId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};
-use virtflow_events::{
-    ApicAccept, Comm, ExitInfo, GuestStack, KernelEvent as K, KernelRecord, NamespaceKind,
-};
+use virtflow_events::{ApicAccept, Comm, ExitInfo, GuestStack, KernelEvent as K, KernelRecord};
 
 const QEMU: Tid = Tid(100);
 const VCPU: Tid = Tid(101);
@@ -447,40 +446,6 @@ fn interrupts_are_lanes_where_they_are_wanted() {
     let none = run_with(Vec::new(), Options::default(), 150, &events);
     let interrupt = |e: &virtflow_base::Entity| e.kind == Kind::Interrupt.code();
     assert!(!none.entities.iter().any(interrupt));
-}
-
-#[test]
-fn threads_of_a_namespace_are_a_container() {
-    let mut model = Model::new(
-        &coverage(100, Vec::new()),
-        Options::default(),
-        Collected::default(),
-    );
-    model.know(&record(process(OTHER, OTHER)));
-    let namespace = K::StatedumpNamespace {
-        tid: OTHER,
-        kind: NamespaceKind::Pid,
-        inum: 77,
-        level: 1,
-    };
-    model.know(&record(namespace));
-    model.event(at(1), &record(switch(Tid(0), 0, OTHER)));
-    let found = model.finish().0;
-    let container = found
-        .entities
-        .iter()
-        .find(|e| e.kind == Kind::Container.code())
-        .unwrap();
-    assert_eq!(
-        (container.key.as_str(), container.label.as_slice()),
-        ("container:77", b"other".as_slice())
-    );
-    let thread = found
-        .entities
-        .iter()
-        .find(|e| e.tid == Some(OTHER.0))
-        .unwrap();
-    assert_eq!(thread.parent, Some(container.id));
 }
 
 #[test]

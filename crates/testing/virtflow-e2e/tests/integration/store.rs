@@ -11,20 +11,20 @@ use virtflow_query::store::{EntityRecord, Piece, Store};
 use virtflow_query::{ExitCosts, ExitsBy, Kind, State, exit_costs};
 
 /// A directory for one test, and the program with a cache in it.
-struct Place {
+pub(crate) struct Place {
     directory: tempfile::TempDir,
     programs: PathBuf,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
             programs: programs().unwrap(),
         }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -41,7 +41,7 @@ impl Place {
         self.virtflow().args(arguments).output().unwrap()
     }
 
-    fn said(&self, arguments: &[&str]) -> String {
+    pub(crate) fn said(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
@@ -444,7 +444,7 @@ fn a_critical_path_is_drawn_without_a_browser() {
     let errors = String::from_utf8(nobody.stderr).unwrap();
     assert_eq!(nobody.status.code(), Some(3));
     assert!(
-        errors.contains("no thread, vCPU or guest process"),
+        errors.contains("no thread, vCPU, guest process or container"),
         "{errors}"
     );
 }

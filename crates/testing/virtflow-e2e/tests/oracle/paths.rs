@@ -58,6 +58,7 @@ impl Lines for LaneLines {
         Ok(row.filter(|row| row.end >= t).map(|row| {
             let by = self.vcpus.get(row.by).copied().unwrap_or(row.by);
             Segment {
+                worker,
                 begin: row.start,
                 end: row.end,
                 what: row.state,

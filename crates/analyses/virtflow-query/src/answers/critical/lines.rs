@@ -175,13 +175,17 @@ impl Lines for StoreLines<'_> {
         let Some(stretch) = self.windows.before(worker, t)? else {
             return Ok(None);
         };
-        // Only of a wait that ended at `t` it matters what ended it.
-        let ended_by = if stretch.end == t {
-            self.ended_by(worker, &stretch)?
+        // Only of a wait that ended at `t` it matters what ended it. A group's may go on behind
+        // another of its members.
+        let whose = stretch.whose;
+        let goes_on = whose != worker && stretch.until > stretch.end;
+        let ended_by = if stretch.end == t && !goes_on {
+            self.ended_by(whose, &stretch)?
         } else {
             EndedBy::Nothing
         };
         Ok(Some(Segment {
+            worker: whose,
             begin: stretch.begin,
             end: stretch.end,
             what: stretch.done,

@@ -1,10 +1,12 @@
 //! The critical path of a worker: whose time it was while it waited.
 
+mod groups;
 mod lines;
 mod together;
 mod told;
 mod windows;
 
+pub use groups::GroupSum;
 pub use together::{Resource, Shared, together};
 pub use told::{Did, PathNode, PathTold};
 
@@ -13,6 +15,10 @@ use lines::StoreLines;
 use virtflow_graph::Path;
 use virtflow_history::{Store, StoreError};
 use virtflow_model::Kind;
+
+/// How many containers are looked for around a thread (include/linux/pid_namespace.h
+/// `MAX_PID_NS_LEVEL`).
+const CONTAINERS_MAX: usize = 32;
 
 /// What a worker did: the number of it in the store, and who had the processor meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +53,7 @@ impl Grain {
     pub fn of(store: &Store, entity: u32) -> Self {
         let record = store.entities().get(entity as usize);
         match record.and_then(|e| Kind::from_code(e.kind)) {
-            Some(Kind::Thread) => Self::Thread,
+            Some(Kind::Thread | Kind::Container) => Self::Thread,
             Some(Kind::Vcpu | Kind::NestedVcpu) => Self::Vcpu,
             _ => Self::Process,
         }
@@ -69,21 +75,50 @@ pub fn critical_path(
     virtflow_graph::critical_path(&mut lines, entity, begin, end)
 }
 
-/// Whether an entity has a line of its own to follow.
+/// Whether an entity has a line to follow: of its own, or of the threads that it is made of.
 pub fn is_worker(store: &Store, entity: u32) -> bool {
     let record = store.entities().get(entity as usize);
-    record.is_some_and(|e| {
-        let kind = Kind::from_code(e.kind);
-        let works = matches!(
-            kind,
-            Some(Kind::Thread | Kind::Vcpu | Kind::NestedVcpu | Kind::Process | Kind::GuestThread)
-        );
-        works && e.intervals > 0
+    record.is_some_and(|e| match Kind::from_code(e.kind) {
+        Some(Kind::Thread | Kind::Vcpu | Kind::NestedVcpu | Kind::Process | Kind::GuestThread) => {
+            e.intervals > 0
+        }
+        Some(Kind::Container) => !members(store, entity).is_empty(),
+        _ => false,
     })
 }
 
+/// Those whose lines make up a worker's: of a container its threads and those of containers in it,
+/// of any other itself.
+pub fn members(store: &Store, worker: u32) -> Vec<u32> {
+    let all = store.entities();
+    let record = all.get(worker as usize);
+    if record.is_none_or(|e| e.kind != Kind::Container.code()) {
+        return vec![worker];
+    }
+    let around = |at: &u32| all.get(*at as usize)?.parent;
+    let is_inside = |of: u32| {
+        let all_around = std::iter::successors(around(&of), around);
+        all_around.take(CONTAINERS_MAX).any(|at| at == worker)
+    };
+    all.iter()
+        .filter(|e| e.intervals > 0 && is_inside(e.entity))
+        .map(|e| e.entity)
+        .collect()
+}
+
+/// The beginning of a worker's first interval, and the end of its last; `None` without any.
+pub fn life(store: &Store, worker: u32) -> Option<(i64, i64)> {
+    let members = members(store, worker).into_iter();
+    let lives = members.filter_map(|at| store.entities().get(at as usize));
+    lives
+        .filter(|e| e.intervals > 0)
+        .map(|e| (e.begin_ns, e.end_ns))
+        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
 /// Entities that somebody may mean: a number is a host thread's, anything else a key, or a part of a
-/// name; ` on ` and its machine's name may follow. Those that did most come first.
+/// name; ` on ` and its machine's name may follow. One of that very name comes first, then those that
+/// did most.
 pub fn workers(store: &Store, wanted: &str) -> Vec<u32> {
     let who = Who::new(store);
     let machines = &store.manifest().machines;
@@ -104,6 +139,9 @@ pub fn workers(store: &Store, wanted: &str) -> Vec<u32> {
             None => e.key == wanted || who.own_name(e.entity).contains(wanted),
         })
         .collect();
-    found.sort_by_key(|e| (e.key != wanted, std::cmp::Reverse(e.intervals), e.entity));
+    found.sort_by_cached_key(|e| {
+        let is_called = e.key == wanted || who.own_name(e.entity) == wanted;
+        (!is_called, std::cmp::Reverse(e.intervals), e.entity)
+    });
     found.into_iter().map(|e| e.entity).collect()
 }

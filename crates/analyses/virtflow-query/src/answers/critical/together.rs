@@ -59,7 +59,7 @@ pub fn together(
         for at in windows.ends(end) {
             for stretch in windows.line(worker, at)?.iter() {
                 let (from, to) = (stretch.begin.max(begin), stretch.end.min(at));
-                let resource = resource(store, worker, stretch).filter(|_| from < to);
+                let resource = resource(store, stretch).filter(|_| from < to);
                 let Some(resource) = resource else { continue };
                 match wanted.last_mut() {
                     // The same wait, cut where what is read ends.
@@ -84,13 +84,13 @@ pub fn together(
     Ok(shared(wanted, workers.len()))
 }
 
-fn resource(store: &Store, worker: u32, stretch: &Stretch) -> Option<Resource> {
+fn resource(store: &Store, stretch: &Stretch) -> Option<Resource> {
     if !stretch.state.is_wait() {
         return None;
     }
     let cause = Cause::from_code(store.doing(stretch.done.doing).cause);
     let by = u32::try_from(stretch.done.by).ok();
-    let record = store.entities().get(worker as usize)?;
+    let record = store.entities().get(stretch.whose as usize)?;
     let kind = by
         .and_then(|by| store.entities().get(by as usize))
         .map(|e| e.kind);

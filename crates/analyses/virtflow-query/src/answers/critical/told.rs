@@ -1,6 +1,8 @@
 //! A critical path as data: what each step was, and what it comes to.
 
+use super::groups::{GroupSum, by_group};
 use super::{CriticalPath, Done, Grain, Who, critical_path};
+use crate::answers::matrix::is_taken;
 use virtflow_graph::{Branch, Node, Sum};
 use virtflow_history::{Store, StoreError};
 use virtflow_model::{Cause, Confidence, State};
@@ -36,6 +38,8 @@ pub struct PathTold {
     pub tree: Vec<PathNode>,
     /// What it comes to by worker.
     pub sums: Vec<Sum<u32, Did>>,
+    /// The same by container, VM and machine.
+    pub groups: Vec<GroupSum>,
     /// Nanoseconds that nobody knows anything of.
     pub unknown_ns: i64,
     /// Nanoseconds of which what is told is only likely.
@@ -59,6 +63,7 @@ impl PathTold {
         let did = |done: &Done| full(store, &who, done);
         let tree = virtflow_graph::tree(&path, did, |done| bare(store, done));
         let sums = virtflow_graph::sums(&path, did);
+        let groups = by_group(&who, &sums);
         let ns = |is: &dyn Fn(&Option<Done>) -> bool| {
             let steps = path.steps.iter().filter(|step| is(&step.what));
             steps.map(|step| step.end.saturating_sub(step.begin)).sum()
@@ -78,6 +83,7 @@ impl PathTold {
             grain,
             tree,
             sums,
+            groups,
             unknown_ns: ns(&unknown),
             likely_ns: ns(&likely),
             path,
@@ -125,7 +131,8 @@ impl PathTold {
 
 fn full(store: &Store, who: &Who<'_>, done: &Done) -> Did {
     let mut did = bare(store, done);
-    if lost_the_cpu(store, done) {
+    // Somebody else had the processor.
+    if State::from_code(did.state).is_some_and(is_taken) {
         did.by = who.resolve(done.by);
     }
     did
@@ -138,20 +145,4 @@ fn bare(store: &Store, done: &Done) -> Did {
         cause: doing.cause,
         by: -1,
     }
-}
-
-/// Whether somebody else had the processor.
-fn lost_the_cpu(store: &Store, done: &Done) -> bool {
-    matches!(
-        State::from_code(store.doing(done.doing).state),
-        Some(
-            State::Preempted
-                | State::Runnable
-                | State::PreemptedOnHost
-                | State::PreemptedL0
-                | State::PreemptedL1
-                | State::PreemptedL2
-                | State::ReadyInGuest
-        )
-    )
 }

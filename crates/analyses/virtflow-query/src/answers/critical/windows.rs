@@ -1,16 +1,23 @@
 //! The lines of a store's entities, read a stretch of time at a time.
 
-use super::Done;
+use super::{Done, life, members};
+use crate::answers::matrix::is_taken;
 use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
-use virtflow_history::{EdgeRecord, Lane, Piece, Store, StoreError};
+use virtflow_history::{EdgeRecord, Piece, Store, StoreError};
 use virtflow_model::{EdgeKind, Kind, State};
 
 /// A stretch of an entity's line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
+    /// Whose: the entity's, or of one of those that it is made of.
+    pub(super) whose: u32,
     pub(super) begin: i64,
     pub(super) end: i64,
+    /// When what was done ended: later than the stretch where another one does more.
+    pub(super) until: i64,
     pub(super) done: Done,
     pub(super) state: State,
     /// On which virtual processor, for processes.
@@ -103,7 +110,8 @@ impl<'a> Windows<'a> {
         if let Some(line) = self.lines.get(&entity) {
             return Ok(Rc::clone(line));
         }
-        let pieces = self.store.intervals(&[entity], begin, end)?;
+        let members = members(self.store, entity);
+        let pieces = self.store.intervals(&members, begin, end)?;
         let line: Rc<[Stretch]> = self.laid(&pieces, begin, end).into();
         self.lines.insert(entity, Rc::clone(&line));
         Ok(line)
@@ -125,15 +133,15 @@ impl<'a> Windows<'a> {
             return Ok(Some(last.end));
         }
         // Not in this stretch of time: look further back without reading what is being looked at.
-        let first = self.store.entities().get(entity as usize);
-        if first.is_none_or(|e| e.begin_ns >= t) {
+        if life(self.store, entity).is_none_or(|(first, _)| first >= t) {
             return Ok(None);
         }
+        let members = members(self.store, entity);
         let (begin, _) = self.window(t);
         let mut until = begin;
         for at in self.cuts.get(..self.at).unwrap_or_default().iter().rev() {
             let mut last = None;
-            self.store.each_interval(&[entity], *at, until, |piece| {
+            self.store.each_interval(&members, *at, until, |piece| {
                 if piece.end <= t {
                     last = last.max(Some(piece.end));
                 }
@@ -221,7 +229,7 @@ impl<'a> Windows<'a> {
         Ok(edges.get(&(entity, t)).copied())
     }
 
-    /// One line of all lanes of an entity: where it runs on one of them, it runs.
+    /// One line of all lanes of an entity, or of a group: where it runs on one of them, it runs.
     fn laid(&self, pieces: &[Piece], begin: i64, end: i64) -> Vec<Stretch> {
         let lanes: Vec<&[Piece]> = pieces.chunk_by(|a, b| a.lane == b.lane).collect();
         if let [only] = lanes[..] {
@@ -234,26 +242,21 @@ impl<'a> Windows<'a> {
         cuts.extend(pieces.iter().any(|p| p.end > end).then_some(end));
         cuts.sort_unstable();
         cuts.dedup();
-        let mut at: FxHashMap<Lane, usize> = FxHashMap::default();
+        let mut coming: Vec<(usize, &Piece)> = pieces.iter().enumerate().collect();
+        coming.sort_by_key(|(_, piece)| piece.start);
+        let mut coming = coming.into_iter().peekable();
+        // The most active first; of two waits the one that ends first.
+        let mut open = BinaryHeap::new();
         let mut out: Vec<Stretch> = Vec::new();
         for pair in cuts.windows(2) {
             let &[from, to] = pair else { continue };
-            let mut best: Option<&Piece> = None;
-            for lane in &lanes {
-                let Some(first) = lane.first() else { continue };
-                let next = at.entry(first.lane).or_default();
-                while lane.get(*next).is_some_and(|p| p.end <= from) {
-                    *next += 1;
-                }
-                let here = lane.get(*next).filter(|p| p.start <= from);
-                // The most active; of two waits the one that ends first.
-                let rank = |p: &Piece| (self.activity(p), p.end);
-                if let Some(here) = here
-                    && best.is_none_or(|best| rank(here) < rank(best))
-                {
-                    best = Some(here);
-                }
+            while let Some((at, piece)) = coming.next_if(|(_, piece)| piece.start <= from) {
+                open.push(Reverse((self.activity(piece), piece.end, at)));
             }
+            while open.peek().is_some_and(|Reverse((_, end, _))| *end <= from) {
+                open.pop();
+            }
+            let best = open.peek().and_then(|Reverse((.., at))| pieces.get(*at));
             let Some(best) = best else { continue };
             let mut stretch = self.stretch(best);
             stretch.begin = from;
@@ -264,6 +267,7 @@ impl<'a> Windows<'a> {
                 Some(last)
                     if last.end == from
                         && best.start < from
+                        && last.whose == stretch.whose
                         && (last.done, last.vcpu) == (stretch.done, stretch.vcpu) =>
                 {
                     last.end = stretch.end;
@@ -277,7 +281,8 @@ impl<'a> Windows<'a> {
     fn activity(&self, piece: &Piece) -> u8 {
         match state_of(self.store, piece) {
             Some(state) if state.is_run() => 0,
-            Some(State::PreemptedOnHost | State::ReadyInGuest) => 1,
+            Some(State::Throttled) => 1,
+            Some(state) if is_taken(state) => 1,
             Some(state) if state.is_wait() => 2,
             _ => 3,
         }
@@ -285,8 +290,10 @@ impl<'a> Windows<'a> {
 
     fn stretch(&self, piece: &Piece) -> Stretch {
         Stretch {
+            whose: piece.lane.entity,
             begin: piece.start,
             end: piece.end,
+            until: piece.end,
             done: Done {
                 doing: piece.doing,
                 by: piece.by,
