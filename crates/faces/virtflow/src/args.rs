@@ -93,7 +93,7 @@ pub(crate) enum Command {
 /// What all analyses take.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// The trace's directory, or a store
+    /// The trace's directory or file, or a store
     pub(crate) trace: PathBuf,
     /// Only this stretch of time: 12.5s..14s or +300ms.. from the beginning of the trace,
     /// 10:02:03.5..10:02:04 of the day, or epoch nanoseconds
@@ -217,7 +217,7 @@ pub(crate) enum RenderView {
 /// `virtflow render`.
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
-    /// The trace's directory, or a store
+    /// The trace's directory or file, or a store
     pub(crate) trace: PathBuf,
     /// The file to write; its ending says what: .svg, .png or .csv
     #[arg(short, long, value_name = "FILE")]
@@ -274,7 +274,7 @@ pub(crate) enum CacheCommand {
 /// `virtflow info`.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
-    /// The trace's directory
+    /// The trace's directory or file
     pub(crate) trace: PathBuf,
     /// Text for people or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -290,7 +290,7 @@ pub(crate) struct InfoArgs {
 /// `virtflow events`.
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// The trace's directory
+    /// The trace's directory or file
     pub(crate) trace: PathBuf,
     /// Only this stretch of time (as for report)
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
@@ -405,7 +405,7 @@ pub(crate) struct CompareArgs {
 /// `virtflow critical-path`.
 #[derive(Debug, Args)]
 pub(crate) struct CriticalPathArgs {
-    /// The trace's directory, or a store
+    /// The trace's directory or file, or a store
     pub(crate) trace: PathBuf,
     /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name;
     /// may be given several times. A container (container:NUMBER, or its name in `report`) is

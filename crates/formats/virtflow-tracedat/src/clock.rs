@@ -39,6 +39,13 @@ impl Clock {
         self.offset_ns
     }
 
+    /// How many of what it counts there are in a second, where that is not nanoseconds and known.
+    pub fn frequency(&self) -> Option<u64> {
+        let (mult, shift) = self.scale?;
+        let counted = (1_000_000_000_u128 << shift) / u128::from(mult);
+        u64::try_from(counted).ok()
+    }
+
     /// Whether its time stamps count something else than nanoseconds and the file does not tell
     /// what: they are taken for nanoseconds.
     pub fn is_uncounted(&self) -> bool {
@@ -89,6 +96,7 @@ mod tests {
         assert_eq!(at(&tsc, 46_471_585_513), 17_900_551_320);
         assert_eq!(at(&tsc, u64::MAX), 7_105_565_375_919_554_559);
         assert!(!tsc.is_uncounted());
+        assert_eq!(tsc.frequency(), Some(2_596_097_402));
         assert!(Clock::new("x86-tsc", None, 0).is_uncounted());
         assert!(Clock::new("tsc2nsec", Some((1, 64)), 0).scale.is_none());
     }

@@ -5,6 +5,7 @@
 mod containers;
 mod serve;
 mod store;
+mod trace_cmd;
 
 use std::path::PathBuf;
 use std::process::Command;
