@@ -58,7 +58,9 @@
 //! | a section of the head (descriptions, options) | 64 MiB, unpacked |
 //! | one packed piece of a processor's pages | 16 MiB unpacked, 1,024 times its packed size or 64 KiB |
 //! | a page | 256 bytes to 16 MiB |
-//! | sections of options | 4,096 |
+//! | sections of options | 4,096; 1,048,576 options and 64 MiB in all |
+//! | descriptions of events | 262,144 and 64 MiB in all |
+//! | threads with names | 131,072 |
 //! | streams | 65,536, which together are no longer than the file |
 //!
 //! Every size is compared with the file before anything is read, and memory grows with what was

@@ -31,8 +31,9 @@ pub(crate) mod id {
     pub(crate) const BUFFER_TEXT: u16 = 22;
 }
 
-/// The most of anything that options list.
-const LISTED_MAX: usize = 1 << 16;
+/// The most options of a file, and bytes in all of them.
+const OPTIONS_MAX: u32 = 1 << 20;
+const BYTES_MAX: u64 = 64 << 20;
 /// The most bytes of text that are kept of one option.
 const TEXT_MAX: usize = 1 << 20;
 
@@ -133,6 +134,8 @@ pub(crate) struct Reading {
     pub(crate) threads: Threads,
     /// The buffer whose counters follow.
     counted: String,
+    taken: u32,
+    bytes: u64,
 }
 
 impl Reading {
@@ -144,6 +147,11 @@ impl Reading {
         number: u16,
         option: &mut Cursor<'_>,
     ) -> Result<(), Error> {
+        self.taken += 1;
+        self.bytes = self.bytes.saturating_add(option.left());
+        if self.taken > OPTIONS_MAX || self.bytes > BYTES_MAX {
+            return Err(option.wrong("more than 1,048,576 options or 64 MiB of them"));
+        }
         let options = &mut self.options;
         match number {
             // Microseconds.
@@ -167,7 +175,7 @@ impl Reading {
                 options.clock = clock::in_use(&text).unwrap_or("").to_owned();
             }
             id::UNAME => options.uname = text(option)?.trim().to_owned(),
-            id::HOOK if options.hooks.len() < LISTED_MAX => options.hooks.push(text(option)?),
+            id::HOOK => options.hooks.push(text(option)?),
             // What is longer than a count is the text of `saved_tgids`, as some versions of
             // trace-cmd write it.
             id::CPUCOUNT if option.left() > 8 => {
@@ -177,10 +185,10 @@ impl Reading {
             }
             id::CPUCOUNT => options.processors = Some(option.u32("count of processors")?),
             id::VERSION => options.version = text(option)?.trim().to_owned(),
-            id::PROCMAPS if options.maps.len() < LISTED_MAX => options.maps.push(text(option)?),
+            id::PROCMAPS => options.maps.push(text(option)?),
             id::TRACEID => options.trace_id = Some(option.u64("number of the session")?),
             id::TIME_SHIFT => options.host_times = Some(host_times(option)?),
-            id::GUEST if options.guests.len() < LISTED_MAX => options.guests.push(guest(option)?),
+            id::GUEST => options.guests.push(guest(option)?),
             id::TSC2NSEC => {
                 let mult = option.u32("multiplier of the counter")?;
                 let shift = option.u32("shift of the counter")?;
@@ -219,9 +227,7 @@ impl Reading {
                 _ => {}
             }
         }
-        if let Some(cpu) = cpu
-            && self.options.lost.len() < LISTED_MAX
-        {
+        if let Some(cpu) = cpu {
             lost.cpu = cpu;
             lost.buffer.clone_from(&self.counted);
             self.options.lost.push(lost);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The most threads that are kept.
-const THREADS_MAX: usize = 1 << 22;
+const THREADS_MAX: usize = 1 << 17;
 
 /// Names and processes of threads, as the kernel had them when the recording ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

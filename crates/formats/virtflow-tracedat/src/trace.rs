@@ -34,6 +34,8 @@ pub(crate) struct Parts<'f> {
     pub(crate) input: &'f Input,
     pub(crate) reading: Reading,
     pub(crate) formats: Formats,
+    /// How many descriptions were read, and bytes of them.
+    pub(crate) described: (u32, u64),
     pub(crate) header: Option<HeaderPage>,
     pub(crate) packing: Packing,
     pub(crate) raw: Vec<Raw>,
@@ -89,6 +91,7 @@ impl Trace {
             input: &input,
             reading: Reading::default(),
             formats: Formats::default(),
+            described: (0, 0),
             header: None,
             packing: Packing::Plain,
             raw: Vec::new(),

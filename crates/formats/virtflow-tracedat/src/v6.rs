@@ -13,8 +13,10 @@ const LATENCY: &[u8] = b"latency  \0";
 const FLYRECORD: &[u8] = b"flyrecord\0";
 /// The most processors of a file.
 const PROCESSORS_MAX: u32 = 1 << 16;
-/// The most options of a file.
-const OPTIONS_MAX: u32 = 1 << 20;
+/// The most descriptions of events, systems of them included, and bytes in all of them: numbers of
+/// events have 16 bits, and an instance may have all of them again.
+const FORMATS_MAX: u32 = 1 << 18;
+const FORMAT_BYTES_MAX: u64 = 64 << 20;
 
 /// Reads all of the head, from behind the size of a page on.
 pub(crate) fn read(cursor: &mut Cursor<'_>, parts: &mut Parts<'_>) -> Result<(), Error> {
@@ -99,7 +101,7 @@ fn pages(
 }
 
 fn options(cursor: &mut Cursor<'_>, reading: &mut Reading) -> Result<(), Error> {
-    for _ in 0..OPTIONS_MAX {
+    loop {
         let number = cursor.u16("number of an option")?;
         if number == id::DONE {
             return Ok(());
@@ -108,7 +110,6 @@ fn options(cursor: &mut Cursor<'_>, reading: &mut Reading) -> Result<(), Error> 
         let mut option = cursor.part(size.into(), "option")?;
         reading.take(false, number, &mut option)?;
     }
-    Err(cursor.wrong("more than 1,048,576 options"))
 }
 
 /// How pages of the ring buffer and their entries are laid out.
@@ -139,6 +140,7 @@ pub(crate) fn ftrace_formats(cursor: &mut Cursor<'_>, parts: &mut Parts<'_>) -> 
 pub(crate) fn event_formats(cursor: &mut Cursor<'_>, parts: &mut Parts<'_>) -> Result<(), Error> {
     for _ in 0..cursor.u32("count of systems of events")? {
         let system = cursor.string("name of a system of events")?;
+        one_more(cursor, 0, parts)?;
         for _ in 0..cursor.u32("count of a system's events")? {
             format(cursor, &system, parts)?;
         }
@@ -148,6 +150,7 @@ pub(crate) fn event_formats(cursor: &mut Cursor<'_>, parts: &mut Parts<'_>) -> R
 
 fn format(cursor: &mut Cursor<'_>, system: &str, parts: &mut Parts<'_>) -> Result<(), Error> {
     let size = cursor.u64("size of the format of an event")?;
+    one_more(cursor, size, parts)?;
     let at = cursor.place();
     let text = cursor.bytes(size, "format of an event")?;
     match EventFormat::parse(system, text) {
@@ -163,6 +166,15 @@ fn format(cursor: &mut Cursor<'_>, system: &str, parts: &mut Parts<'_>) -> Resul
             let kind = ProblemKind::Undescribed;
             problem(&mut parts.problems, parts.input, at, kind, what);
         }
+    }
+    Ok(())
+}
+
+fn one_more(cursor: &Cursor<'_>, bytes: u64, parts: &mut Parts<'_>) -> Result<(), Error> {
+    let (count, sum) = parts.described;
+    parts.described = (count + 1, sum.saturating_add(bytes));
+    if parts.described.0 > FORMATS_MAX || parts.described.1 > FORMAT_BYTES_MAX {
+        return Err(cursor.wrong("more than 262,144 formats of events or 64 MiB of them"));
     }
     Ok(())
 }

@@ -105,8 +105,11 @@ fn read(trace: &Arc<Trace>, at_once: usize) -> u64 {
     total
 }
 
-/// System, name and fields of the events of the seeds: declaration and size.
-const EVENTS: [(&str, &str, &[(&str, usize)]); 6] = [
+/// System, name and fields of an event: declaration and size.
+type Described = (&'static str, &'static str, &'static [(&'static str, usize)]);
+
+/// The events of the seeds.
+const EVENTS: [Described; 6] = [
     (
         "sched",
         "sched_switch",

@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::process::{Command, Stdio};
 use virtflow_e2e::{programs, root, run};
 
+const SKIPPED: &str = "SKIPPED: trace-cmd is not installed; nothing was compared with it";
 const FILES: [&str; 4] = ["single-vm", "version-6", "lossy", "tsc"];
 
 fn path(name: &str) -> String {
@@ -24,10 +25,7 @@ fn report(name: &str, arguments: &[&str]) -> Option<String> {
             Some(String::from_utf8_lossy(&output.stdout).into_owned())
         }
         Ok(output) => panic!("trace-cmd report: {}", output.status),
-        Err(_) => {
-            eprintln!("SKIPPED: trace-cmd is not installed; nothing was compared with it");
-            None
-        }
+        Err(_) => None,
     }
 }
 
@@ -100,6 +98,7 @@ fn events_are_those_that_trace_cmd_reports_field_for_field() {
     let programs = programs().unwrap();
     for name in FILES {
         let Some(report) = report(name, &["-t", "-R"]) else {
+            eprintln!("{SKIPPED}");
             return;
         };
         let command = format!("virtflow events {} --format jsonl 2>/dev/null", path(name));
@@ -140,6 +139,7 @@ fn events_are_those_that_trace_cmd_reports_field_for_field() {
 fn losses_are_those_that_trace_cmd_reports() {
     let programs = programs().unwrap();
     let Some(report) = report("lossy", &[]) else {
+        eprintln!("{SKIPPED}");
         return;
     };
     // `CPU:0 [98 EVENTS DROPPED]`
