@@ -22,8 +22,8 @@ mod sums;
 
 pub use answers::{
     CriticalPath, Did, Done, ExitCosts, ExitsBy, Finding, FindingKind, Grain, Listed, PathNode,
-    PathStep, PathTold, Resource, Shared, Taken, WaitCosts, Who, critical_path, events, exit_costs,
-    findings, is_worker, taken, together, waits, workers,
+    PathStep, PathTold, Resource, Shared, Taken, Together, WaitCosts, Waiter, Who, critical_path,
+    events, exit_costs, findings, is_worker, taken, together, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use clocks::{ClockAlignment, align};

@@ -14,7 +14,7 @@ use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{
     Branch, Cause, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold,
-    Resource, Shared, State, Who, is_worker, together, workers,
+    Resource, State, Together, Who, is_worker, together, workers,
 };
 
 /// Names that are offered when several fit.
@@ -63,13 +63,13 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
             origin: origin.unwrap_or(begin),
         });
     }
-    let shared = Together::of(&store, &all, args.of.len())?;
+    let found = together_of(&store, &all, args.of.len())?;
     match (args.format, &all[..]) {
         (PathFormat::Json, [only]) if !args.of.is_empty() => output::json(&only.json())?,
         (PathFormat::Json, all) => output::json(&JsonPaths {
             format: "virtflow-critical-paths",
             version: VERSION,
-            together: shared.iter().map(|s| s.json(&store, all)).collect(),
+            together: together_json(&store, all, &found),
             paths: all.iter().map(Shown::json).collect(),
         })?,
         (PathFormat::Dot, all) => {
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
                 shown.page(args, &mut page);
             }
             if all.len() > 1 {
-                together_page(&store, &who, all, &shared, &mut page);
+                together_page(&store, &who, all, &found, &mut page);
             }
             page.print()?;
         }
@@ -213,46 +213,43 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     page
 }
 
-/// A thing that several of those asked for waited for at the same time.
-struct Together(Shared, i64);
+/// What several of those asked for waited for at the same time.
+fn together_of(store: &Store, all: &[Shown<'_>], asked: usize) -> anyhow::Result<Together> {
+    let begin = all.iter().map(|shown| shown.told.begin).min().unwrap_or(0);
+    let end = all.iter().map(|shown| shown.told.end).max().unwrap_or(0);
+    let workers: Vec<u32> = all.iter().map(|shown| shown.told.worker).collect();
+    let several = if asked < 2 { &[] } else { &workers[..] };
+    Ok(together(store, several, begin, end)?)
+}
 
-impl Together {
-    fn of(store: &Store, all: &[Shown<'_>], asked: usize) -> anyhow::Result<Vec<Self>> {
-        if asked < 2 {
-            return Ok(Vec::new());
-        }
-        let begin = all.iter().map(|shown| shown.told.begin).min().unwrap_or(0);
-        let end = all.iter().map(|shown| shown.told.end).max().unwrap_or(0);
-        let workers: Vec<u32> = all.iter().map(|shown| shown.told.worker).collect();
-        let found = together(store, &workers, begin, end)?;
-        Ok(found.into_iter().map(|s| Self(s, end - begin)).collect())
-    }
-
-    fn json<'a>(&self, store: &'a Store, all: &[Shown<'a>]) -> JsonTogether<'a> {
-        let Self(shared, whole) = self;
-        let entity = match shared.resource {
-            Resource::Entity(e) | Resource::DisksOf(e) => e,
+fn together_json<'a>(
+    store: &'a Store,
+    all: &[Shown<'a>],
+    found: &Together,
+) -> Vec<JsonTogether<'a>> {
+    let each = found.shared.iter().map(|shared| {
+        let (resource, entity) = match shared.resource {
+            Resource::Entity(e) => ("entity", e),
+            Resource::DisksOf(e) => ("disks-of", e),
         };
         let key = store.entities().get(entity as usize);
         let workers = shared.workers.iter().zip(all);
         JsonTogether {
-            resource: match shared.resource {
-                Resource::Entity(_) => "entity",
-                Resource::DisksOf(_) => "disks-of",
-            },
+            resource,
             key: key.map_or("", |e| e.key.as_str()),
-            elapsed_ns: *whole,
+            elapsed_ns: found.whole(),
             together_ns: shared.together_ns,
-            at_least_without_ns: shared.without(*whole),
+            at_least_without_ns: shared.at_least_ns,
             workers: workers
-                .map(|((waited_ns, queued_ns), shown)| JsonQueued {
+                .map(|(own, shown)| JsonQueued {
                     key: shown.key(shown.told.worker),
-                    waited_ns: *waited_ns,
-                    queued_ns: *queued_ns,
+                    waited_ns: own.waited_ns,
+                    queued_ns: own.queued_ns,
                 })
                 .collect(),
         }
-    }
+    });
+    each.collect()
 }
 
 /// How one worker stood behind others, for programs.
@@ -288,16 +285,17 @@ fn together_page(
     store: &Store,
     who: &Who<'_>,
     all: &[Shown<'_>],
-    shared: &[Together],
+    found: &Together,
     page: &mut Page,
 ) {
     page.heading(Tone::Strong, "WAITING FOR THE SAME");
-    if shared.is_empty() {
+    if found.shared.is_empty() {
         let text = "Never two of them at once for one disk, device or thread.";
         page.paragraph(Tone::Plain, text);
         return;
     }
-    for Together(shared, whole) in shared.iter().take(OFFERED) {
+    let whole = found.whole();
+    for shared in found.shared.iter().take(OFFERED) {
         let what = match shared.resource {
             Resource::Entity(e) => who.name(e),
             Resource::DisksOf(vm) => format!("the disks of {}", who.name(vm)),
@@ -305,10 +303,10 @@ fn together_page(
         let text = format!(
             "{what}: {} of {} ({}) two or more wait. Had it served each at once, all of it would have taken {} at least: {:.2} times as fast at most.",
             duration(shared.together_ns),
-            duration(*whole),
-            share(shared.together_ns, *whole),
-            duration(shared.without(*whole)),
-            *whole as f64 / shared.without(*whole).max(1) as f64,
+            duration(whole),
+            share(shared.together_ns, whole),
+            duration(shared.at_least_ns),
+            whole as f64 / shared.at_least_ns.max(1) as f64,
         );
         page.paragraph(Tone::Plain, &text);
         if !is_disk(store, shared.resource) {
@@ -316,12 +314,13 @@ fn together_page(
             page.paragraph(Tone::Faint, text);
         }
         let mut table = Table::new(1, ["who", "waited for it", "of that behind another"]);
-        for ((waited, queued), shown) in shared.workers.iter().zip(all) {
-            if *waited > 0 {
-                let name = Who::new(store).name(shown.told.worker);
+        for (own, shown) in shared.workers.iter().zip(all) {
+            if own.waited_ns > 0 {
+                let name = who.name(shown.told.worker);
+                let (waited, queued) = (own.waited_ns, own.queued_ns);
                 table.row(
                     Tone::Plain,
-                    [name, duration_cell(*waited), duration_cell(*queued)],
+                    [name, duration_cell(waited), duration_cell(queued)],
                 );
             }
         }

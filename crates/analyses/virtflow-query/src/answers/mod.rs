@@ -10,8 +10,8 @@ mod waits;
 mod who;
 
 pub use critical::{
-    CriticalPath, Did, Done, Grain, PathNode, PathStep, PathTold, Resource, Shared, critical_path,
-    is_worker, together, workers,
+    CriticalPath, Did, Done, Grain, PathNode, PathStep, PathTold, Resource, Shared, Together,
+    Waiter, critical_path, is_worker, together, workers,
 };
 pub use events::{Listed, events};
 pub use exits::{ExitCosts, ExitsBy, exit_costs};

@@ -5,7 +5,7 @@ mod together;
 mod told;
 mod windows;
 
-pub use together::{Resource, Shared, together};
+pub use together::{Resource, Shared, Together, Waiter, together};
 pub use told::{Did, PathNode, PathTold};
 
 use super::who::Who;

@@ -13,6 +13,24 @@ pub enum Resource {
     DisksOf(u32),
 }
 
+/// Where several workers waited for the same thing at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Together {
+    /// From when: one of the workers was there.
+    pub begin: i64,
+    /// To when.
+    pub end: i64,
+    /// Things that at least two of them waited for at once; most first.
+    pub shared: Vec<Shared>,
+}
+
+impl Together {
+    /// How long all of it took.
+    pub const fn whole(&self) -> i64 {
+        self.end.saturating_sub(self.begin)
+    }
+}
+
 /// How far workers stood in each other's way at one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
@@ -20,18 +38,20 @@ pub struct Shared {
     pub resource: Resource,
     /// Nanoseconds in which at least two waited for it.
     pub together_ns: i64,
-    /// Nanoseconds that each worker waited for it, and of these while another one that had begun to
-    /// wait earlier still waited: in the order of the workers.
-    pub workers: Vec<(i64, i64)>,
+    /// Nanoseconds that all of it would have taken at least, had the resource served each at once:
+    /// whoever would then have ended last sets the time.
+    pub at_least_ns: i64,
+    /// How long each worker waited for it, in the order of the workers.
+    pub workers: Vec<Waiter>,
 }
 
-impl Shared {
-    /// How long all of it would have taken at least, of `whole`, had the resource served each at once:
-    /// whoever was held up least sets the time.
-    pub fn without(&self, whole: i64) -> i64 {
-        let held_up = self.workers.iter().map(|(_, queued)| *queued).min();
-        whole.saturating_sub(held_up.unwrap_or(0))
-    }
+/// How long a worker waited for something, and how long another was in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// Nanoseconds that it waited.
+    pub waited_ns: i64,
+    /// Of these while another one that had begun to wait earlier still waited.
+    pub queued_ns: i64,
 }
 
 /// A wait of one of the workers.
@@ -43,7 +63,8 @@ struct Wanted {
     resource: Resource,
 }
 
-/// Where `workers` waited for the same thing at the same time, from `begin` to `end`; most first.
+/// Where `workers` waited for the same thing at the same time, of what lies between `begin` and `end`
+/// of their lives.
 ///
 /// # Errors
 /// Where the store cannot be read.
@@ -52,7 +73,28 @@ pub fn together(
     workers: &[u32],
     begin: i64,
     end: i64,
-) -> Result<Vec<Shared>, StoreError> {
+) -> Result<Together, StoreError> {
+    let lives: Vec<(i64, i64)> = workers
+        .iter()
+        .map(|&worker| {
+            let life = store.entities().get(worker as usize);
+            life.map_or((begin, end), |e| (e.begin_ns.max(begin), e.end_ns.min(end)))
+        })
+        .collect();
+    let there = lives.iter().filter(|(from, to)| from < to);
+    let begin = there.clone().map(|(from, _)| *from).min().unwrap_or(begin);
+    let end = there.map(|(_, to)| *to).max().unwrap_or(begin);
+    let wanted = wanted(store, workers, begin, end)?;
+    let took: Vec<i64> = lives.iter().map(|(_, to)| to - begin).collect();
+    Ok(Together {
+        begin,
+        end,
+        shared: shared(wanted, &took),
+    })
+}
+
+/// The waits of the workers.
+fn wanted(store: &Store, workers: &[u32], begin: i64, end: i64) -> Result<Vec<Wanted>, StoreError> {
     let mut windows = Windows::new(store, begin, end);
     let mut wanted = Vec::new();
     for (place, &worker) in workers.iter().enumerate() {
@@ -81,7 +123,7 @@ pub fn together(
             }
         }
     }
-    Ok(shared(wanted, workers.len()))
+    Ok(wanted)
 }
 
 fn resource(store: &Store, worker: u32, stretch: &Stretch) -> Option<Resource> {
@@ -102,36 +144,45 @@ fn resource(store: &Store, worker: u32, stretch: &Stretch) -> Option<Resource> {
     }
 }
 
-fn shared(mut wanted: Vec<Wanted>, workers: usize) -> Vec<Shared> {
+/// Of waits, and of how long after the begin each worker went on.
+fn shared(mut wanted: Vec<Wanted>, took: &[i64]) -> Vec<Shared> {
     wanted.sort_by_key(|w| (w.resource, w.begin, w.worker));
     let mut out = Vec::new();
     for group in wanted.chunk_by(|a, b| a.resource == b.resource) {
         let Some(first) = group.first() else { continue };
-        let mut shared = Shared {
-            resource: first.resource,
-            together_ns: 0,
-            workers: vec![(0, 0); workers],
+        let nothing = Waiter {
+            waited_ns: 0,
+            queued_ns: 0,
         };
+        let mut workers = vec![nothing; took.len()];
+        let mut together_ns = 0;
         // Whoever began first is served until it ends; then who began next.
         let mut served_until = i64::MIN;
         let mut told_until = i64::MIN;
         for wait in group {
-            let Some(sums) = shared.workers.get_mut(wait.worker) else {
+            let Some(own) = workers.get_mut(wait.worker) else {
                 continue;
             };
-            sums.0 += wait.end - wait.begin;
+            own.waited_ns += wait.end - wait.begin;
             let queued = served_until.min(wait.end).saturating_sub(wait.begin).max(0);
-            sums.1 += queued;
+            own.queued_ns += queued;
             if queued > 0 {
                 let (from, to) = (wait.begin.max(told_until), wait.begin + queued);
-                shared.together_ns += (to - from).max(0);
+                together_ns += (to - from).max(0);
                 told_until = told_until.max(to);
             }
             served_until = served_until.max(wait.end);
         }
-        let several = shared.workers.iter().filter(|(ns, _)| *ns > 0).count() > 1;
-        if several && shared.together_ns > 0 {
-            out.push(shared);
+        let several = workers.iter().filter(|own| own.waited_ns > 0).count() > 1;
+        if several && together_ns > 0 {
+            let without = workers.iter().zip(took);
+            let without = without.map(|(own, took)| took.saturating_sub(own.queued_ns));
+            out.push(Shared {
+                resource: first.resource,
+                together_ns,
+                at_least_ns: without.max().unwrap_or(0),
+                workers,
+            });
         }
     }
     out.sort_by_key(|s| (std::cmp::Reverse(s.together_ns), s.resource));
@@ -151,6 +202,12 @@ mod tests {
         }
     }
 
+    /// How long each waited, and of that behind another.
+    fn queued(shared: &Shared) -> Vec<(i64, i64)> {
+        let workers = shared.workers.iter();
+        workers.map(|own| (own.waited_ns, own.queued_ns)).collect()
+    }
+
     #[test]
     fn who_comes_second_is_held_up_until_the_first_is_served() {
         // Both want 7: the second stands behind the first for 10, the first behind it for 5.
@@ -161,21 +218,29 @@ mod tests {
             wait(0, 8, 50, 60),
             wait(1, 9, 50, 60),
         ];
-        let found = shared(waits, 2);
-        assert_eq!(
-            found,
-            [Shared {
-                resource: Resource::Entity(7),
-                together_ns: 15,
-                workers: vec![(35, 5), (20, 10)],
-            }]
-        );
-        assert_eq!(found[0].without(100), 95);
+        let found = shared(waits, &[100, 100]);
+        let [only] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(only.resource, Resource::Entity(7));
+        assert_eq!(only.together_ns, 15);
+        assert_eq!(queued(only), [(35, 5), (20, 10)]);
+        assert_eq!(only.at_least_ns, 95);
+    }
+
+    #[test]
+    fn who_ended_long_before_does_not_set_the_time() {
+        // The first never stands behind another, but is gone when the second ends.
+        let waits = vec![wait(0, 7, 0, 40), wait(1, 7, 0, 50)];
+        let found = shared(waits, &[45, 100]);
+        assert_eq!(queued(&found[0]), [(40, 0), (50, 40)]);
+        assert_eq!(found[0].at_least_ns, 60);
     }
 
     #[test]
     fn one_after_the_other_is_not_together() {
-        assert!(shared(vec![wait(0, 7, 0, 20), wait(1, 7, 20, 30)], 2).is_empty());
-        assert!(shared(vec![wait(0, 7, 0, 20), wait(0, 7, 10, 30)], 2).is_empty());
+        let took = [100, 100];
+        assert!(shared(vec![wait(0, 7, 0, 20), wait(1, 7, 20, 30)], &took).is_empty());
+        assert!(shared(vec![wait(0, 7, 0, 20), wait(0, 7, 10, 30)], &took).is_empty());
     }
 }
