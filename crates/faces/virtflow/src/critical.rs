@@ -14,7 +14,7 @@ use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{
     Branch, Cause, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold,
-    Resource, State, Together, Who, is_worker, together, workers,
+    Resource, State, Together, Waiter, Who, is_worker, together, workers,
 };
 
 /// Names that are offered when several fit.
@@ -234,6 +234,14 @@ fn together_json<'a>(
         };
         let key = store.entities().get(entity as usize);
         let workers = shared.workers.iter().zip(all);
+        let behind = |own: &Waiter| {
+            let behind = own.behind.iter();
+            let behind = behind.filter_map(|&(at, queued_ns)| {
+                let key = all.get(at).map(|ahead| ahead.key(ahead.told.worker))?;
+                Some(JsonBehind { key, queued_ns })
+            });
+            behind.collect()
+        };
         JsonTogether {
             resource,
             key: key.map_or("", |e| e.key.as_str()),
@@ -245,6 +253,7 @@ fn together_json<'a>(
                     key: shown.key(shown.told.worker),
                     waited_ns: own.waited_ns,
                     queued_ns: own.queued_ns,
+                    behind: behind(own),
                 })
                 .collect(),
         }
@@ -257,6 +266,14 @@ fn together_json<'a>(
 struct JsonQueued<'a> {
     key: &'a str,
     waited_ns: i64,
+    queued_ns: i64,
+    behind: Vec<JsonBehind<'a>>,
+}
+
+/// Whom it stood behind, for programs.
+#[derive(Serialize)]
+struct JsonBehind<'a> {
+    key: &'a str,
     queued_ns: i64,
 }
 

@@ -33,10 +33,7 @@ pub(super) async fn path(
 ) -> Result<Json<Value>, Failure> {
     let (begin, end) = range(asked.begin_ns, asked.end_ns);
     answer(&app, &id, move |store| {
-        if !is_worker(store, asked.entity) {
-            let why = "no thread, vCPU or guest process has that number";
-            return Err(Failure::bad(format!("entity {}: {why}", asked.entity)));
-        }
+        worker(store, asked.entity)?;
         let life = store.entities().get(asked.entity as usize);
         let (from, to) = life.map_or((begin, end), |e| (e.begin_ns, e.end_ns));
         let (begin, end) = (begin.clamp(from, to), end.clamp(from, to));
@@ -47,6 +44,15 @@ pub(super) async fn path(
         Ok(Json(path_json(store, &told)))
     })
     .await
+}
+
+/// Whether an entity has a line to follow.
+pub(super) fn worker(store: &Store, entity: u32) -> Result<(), Failure> {
+    if is_worker(store, entity) {
+        return Ok(());
+    }
+    let why = "no thread, vCPU or guest process has that number";
+    Err(Failure::bad(format!("entity {entity}: {why}")))
 }
 
 /// Times inside are nanoseconds from `begin_ns`, which fit into any reader's numbers.

@@ -45,13 +45,28 @@ pub struct Shared {
     pub workers: Vec<Waiter>,
 }
 
-/// How long a worker waited for something, and how long another was in its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How long a worker waited for something, and how long others were in its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiter {
     /// Nanoseconds that it waited.
     pub waited_ns: i64,
     /// Of these while another one that had begun to wait earlier still waited.
     pub queued_ns: i64,
+    /// The longest of these at a stretch.
+    pub longest_ns: i64,
+    /// When that began.
+    pub longest_begin: i64,
+    /// Of these behind which other: its place among the workers, and nanoseconds; most first.
+    pub behind: Vec<(usize, i64)>,
+}
+
+impl Waiter {
+    fn stood(&mut self, ahead: usize, ns: i64) {
+        match self.behind.iter_mut().find(|(worker, _)| *worker == ahead) {
+            Some((_, sum)) => *sum += ns,
+            None => self.behind.push((ahead, ns)),
+        }
+    }
 }
 
 /// A wait of one of the workers.
@@ -150,29 +165,7 @@ fn shared(mut wanted: Vec<Wanted>, took: &[i64]) -> Vec<Shared> {
     let mut out = Vec::new();
     for group in wanted.chunk_by(|a, b| a.resource == b.resource) {
         let Some(first) = group.first() else { continue };
-        let nothing = Waiter {
-            waited_ns: 0,
-            queued_ns: 0,
-        };
-        let mut workers = vec![nothing; took.len()];
-        let mut together_ns = 0;
-        // Whoever began first is served until it ends; then who began next.
-        let mut served_until = i64::MIN;
-        let mut told_until = i64::MIN;
-        for wait in group {
-            let Some(own) = workers.get_mut(wait.worker) else {
-                continue;
-            };
-            own.waited_ns += wait.end - wait.begin;
-            let queued = served_until.min(wait.end).saturating_sub(wait.begin).max(0);
-            own.queued_ns += queued;
-            if queued > 0 {
-                let (from, to) = (wait.begin.max(told_until), wait.begin + queued);
-                together_ns += (to - from).max(0);
-                told_until = told_until.max(to);
-            }
-            served_until = served_until.max(wait.end);
-        }
+        let (workers, together_ns) = stood(group, took.len());
         let several = workers.iter().filter(|own| own.waited_ns > 0).count() > 1;
         if several && together_ns > 0 {
             let without = workers.iter().zip(took);
@@ -187,6 +180,44 @@ fn shared(mut wanted: Vec<Wanted>, took: &[i64]) -> Vec<Shared> {
     }
     out.sort_by_key(|s| (std::cmp::Reverse(s.together_ns), s.resource));
     out
+}
+
+/// How long each worker waited for one thing, and how long two or more did: whoever began first is
+/// served until its wait ends, then who began next. The waits are in the order of their begins.
+fn stood(waits: &[Wanted], workers: usize) -> (Vec<Waiter>, i64) {
+    let mut all = vec![Waiter::default(); workers];
+    let mut together_ns = 0;
+    let mut told_until = i64::MIN;
+    // Those that began earlier and still wait; a worker has one wait at a time.
+    let mut ahead: Vec<&Wanted> = Vec::new();
+    for wait in waits {
+        let Some(own) = all.get_mut(wait.worker) else {
+            continue;
+        };
+        ahead.retain(|earlier| earlier.end > wait.begin);
+        let mut served = wait.begin;
+        for earlier in &ahead {
+            let until = earlier.end.min(wait.end);
+            if until > served {
+                own.stood(earlier.worker, until - served);
+                served = until;
+            }
+        }
+        ahead.push(wait);
+        let queued = served - wait.begin;
+        own.waited_ns += wait.end - wait.begin;
+        own.queued_ns += queued;
+        if queued > own.longest_ns {
+            (own.longest_ns, own.longest_begin) = (queued, wait.begin);
+        }
+        together_ns += (served - wait.begin.max(told_until)).max(0);
+        told_until = told_until.max(served);
+    }
+    for own in &mut all {
+        own.behind
+            .sort_by_key(|&(worker, ns)| (std::cmp::Reverse(ns), worker));
+    }
+    (all, together_ns)
 }
 
 #[cfg(test)]
@@ -226,6 +257,33 @@ mod tests {
         assert_eq!(only.together_ns, 15);
         assert_eq!(queued(only), [(35, 5), (20, 10)]);
         assert_eq!(only.at_least_ns, 95);
+    }
+
+    #[test]
+    fn who_stood_behind_whom_adds_up() {
+        // The first is served until 20, then the second until 50, then the third.
+        let waits = vec![
+            wait(0, 7, 0, 20),
+            wait(1, 7, 10, 50),
+            wait(2, 7, 12, 60),
+            wait(0, 7, 30, 90),
+        ];
+        let found = shared(waits, &[100, 100, 100]);
+        let workers = &found[0].workers;
+        let behind: Vec<_> = workers.iter().map(|own| &own.behind[..]).collect();
+        let expected: [&[(usize, i64)]; 3] = [&[(1, 20), (2, 10)], &[(0, 10)], &[(1, 30), (0, 8)]];
+        assert_eq!(behind, expected);
+        for own in workers {
+            assert_eq!(
+                own.behind.iter().map(|(_, ns)| ns).sum::<i64>(),
+                own.queued_ns
+            );
+        }
+        let longest = workers
+            .iter()
+            .map(|own| (own.longest_ns, own.longest_begin));
+        assert_eq!(longest.collect::<Vec<_>>(), [(30, 30), (10, 10), (38, 12)]);
+        assert_eq!(found[0].together_ns, 50);
     }
 
     #[test]
