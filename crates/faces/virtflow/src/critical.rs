@@ -237,20 +237,26 @@ fn together_json<'a>(
         let behind = |own: &Waiter| {
             let behind = own.behind.iter();
             let behind = behind.filter_map(|&(at, queued_ns)| {
-                let key = all.get(at).map(|ahead| ahead.key(ahead.told.worker))?;
-                Some(JsonBehind { key, queued_ns })
+                let ahead = all.get(at)?;
+                Some(JsonBehind {
+                    key: ahead.key(ahead.told.worker),
+                    machine: ahead.machine(ahead.told.worker),
+                    queued_ns,
+                })
             });
             behind.collect()
         };
         JsonTogether {
             resource,
             key: key.map_or("", |e| e.key.as_str()),
+            machine: machine_of(store, entity),
             elapsed_ns: found.whole(),
             together_ns: shared.together_ns,
             at_least_without_ns: shared.at_least_ns,
             workers: workers
                 .map(|(own, shown)| JsonQueued {
                     key: shown.key(shown.told.worker),
+                    machine: shown.machine(shown.told.worker),
                     waited_ns: own.waited_ns,
                     queued_ns: own.queued_ns,
                     behind: behind(own),
@@ -265,6 +271,7 @@ fn together_json<'a>(
 #[derive(Serialize)]
 struct JsonQueued<'a> {
     key: &'a str,
+    machine: &'a str,
     waited_ns: i64,
     queued_ns: i64,
     behind: Vec<JsonBehind<'a>>,
@@ -274,6 +281,7 @@ struct JsonQueued<'a> {
 #[derive(Serialize)]
 struct JsonBehind<'a> {
     key: &'a str,
+    machine: &'a str,
     queued_ns: i64,
 }
 
@@ -282,6 +290,7 @@ struct JsonBehind<'a> {
 struct JsonTogether<'a> {
     resource: &'static str,
     key: &'a str,
+    machine: &'a str,
     elapsed_ns: i64,
     together_ns: i64,
     at_least_without_ns: i64,
@@ -370,6 +379,7 @@ struct JsonStep<'a> {
     begin_ns: i64,
     end_ns: i64,
     key: &'a str,
+    machine: &'a str,
     name: String,
     state: &'a str,
     cause: &'a str,
@@ -380,6 +390,7 @@ struct JsonStep<'a> {
     /// The innermost wait it lies in, by its place among `waits`.
     inside: Option<usize>,
     woke_key: &'a str,
+    woke_machine: &'a str,
 }
 
 /// A wait that was looked into, for programs.
@@ -388,9 +399,11 @@ struct JsonWait<'a> {
     begin_ns: i64,
     end_ns: i64,
     key: &'a str,
+    machine: &'a str,
     state: &'a str,
     cause: &'a str,
     ended_by_key: &'a str,
+    ended_by_machine: &'a str,
     inside: Option<usize>,
 }
 
@@ -398,6 +411,7 @@ struct JsonWait<'a> {
 #[derive(Serialize)]
 struct JsonSum<'a> {
     key: &'a str,
+    machine: &'a str,
     name: String,
     state: &'a str,
     cause: &'a str,
@@ -416,6 +430,7 @@ struct JsonNode<'a> {
     parent: Option<usize>,
     waits_for: bool,
     key: &'a str,
+    machine: &'a str,
     name: String,
     state: &'a str,
     cause: &'a str,
@@ -433,6 +448,7 @@ struct Json<'a> {
     format: &'static str,
     version: u32,
     key: &'a str,
+    machine: &'a str,
     name: String,
     grain: Grain,
     begin_ns: i64,
@@ -452,6 +468,11 @@ impl<'a> Shown<'a> {
     fn key(&self, entity: u32) -> &'a str {
         let entity = self.store.entities().get(entity as usize);
         entity.map_or("", |e| e.key.as_str())
+    }
+
+    /// The name of the machine that it is on.
+    fn machine(&self, entity: u32) -> &'a str {
+        machine_of(self.store, entity)
     }
 
     fn key_of(&self, by: i32) -> &'a str {
@@ -517,6 +538,7 @@ impl<'a> Shown<'a> {
                 begin_ns: step.begin,
                 end_ns: step.end,
                 key: self.key(step.worker),
+                machine: self.machine(step.worker),
                 name: self.who.name(step.worker),
                 state,
                 cause,
@@ -526,6 +548,7 @@ impl<'a> Shown<'a> {
                 depth: told.path.depth(step),
                 inside: step.inside,
                 woke_key: step.woke.map_or("", |woke| self.key(woke)),
+                woke_machine: step.woke.map_or("", |woke| self.machine(woke)),
             }
         });
         let waits = told.path.waits.iter().map(|wait| {
@@ -535,9 +558,11 @@ impl<'a> Shown<'a> {
                 begin_ns: wait.begin,
                 end_ns: wait.end,
                 key: self.key(wait.worker),
+                machine: self.machine(wait.worker),
                 state,
                 cause,
                 ended_by_key: self.key(wait.ended_by),
+                ended_by_machine: self.machine(wait.ended_by),
                 inside: wait.inside,
             }
         });
@@ -545,6 +570,7 @@ impl<'a> Shown<'a> {
             let (state, cause) = PathTold::words(sum.what);
             JsonSum {
                 key: self.key(sum.worker),
+                machine: self.machine(sum.worker),
                 name: self.who.name(sum.worker),
                 state,
                 cause,
@@ -564,6 +590,7 @@ impl<'a> Shown<'a> {
                 parent: node.parent,
                 waits_for: matches!(node.branch, Branch::Wait(..)),
                 key: self.key(PathTold::whose(node)),
+                machine: self.machine(PathTold::whose(node)),
                 name: self.who.name(PathTold::whose(node)),
                 state,
                 cause,
@@ -579,6 +606,7 @@ impl<'a> Shown<'a> {
             format: "virtflow-critical-path",
             version: VERSION,
             key: self.key(told.worker),
+            machine: self.machine(told.worker),
             name: self.who.name(told.worker),
             grain: told.grain,
             begin_ns: told.begin,
@@ -808,6 +836,14 @@ impl<'a> Shown<'a> {
             page.paragraph(Tone::Faint, &more);
         }
     }
+}
+
+/// The name of an entity's machine, also where there is one alone.
+fn machine_of(store: &Store, entity: u32) -> &str {
+    let number = store.entities().get(entity as usize).map(|e| e.machine);
+    let all = &store.manifest().machines;
+    let machine = all.iter().find(|machine| Some(machine.number) == number);
+    machine.map_or("", |machine| machine.name.as_str())
 }
 
 fn is_vcpu(kind: u8) -> bool {
