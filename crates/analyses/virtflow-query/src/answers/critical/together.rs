@@ -1,6 +1,7 @@
 //! What several workers wait for at the same time: work in parallel that is not.
 
 use super::windows::{Stretch, Windows};
+use std::collections::BTreeMap;
 use virtflow_history::{Store, StoreError};
 use virtflow_model::{Cause, Kind};
 
@@ -69,13 +70,30 @@ impl Waiter {
     }
 }
 
-/// A wait of one of the workers.
+/// A wait of one of the workers, as far as it lies in the stretch of time that is read.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
+    /// When it began, maybe long before.
+    since: i64,
     begin: i64,
     end: i64,
     worker: usize,
     resource: Resource,
+    /// How long it stood behind others so far.
+    stood: i64,
+}
+
+impl Wanted {
+    const fn new(worker: usize, resource: Resource, begin: i64, end: i64) -> Self {
+        Self {
+            since: begin,
+            begin,
+            end,
+            worker,
+            resource,
+            stood: 0,
+        }
+    }
 }
 
 /// Where `workers` waited for the same thing at the same time, of what lies between `begin` and `end`
@@ -99,42 +117,42 @@ pub fn together(
     let there = lives.iter().filter(|(from, to)| from < to);
     let begin = there.clone().map(|(from, _)| *from).min().unwrap_or(begin);
     let end = there.map(|(_, to)| *to).max().unwrap_or(begin);
-    let wanted = wanted(store, workers, begin, end)?;
     let took: Vec<i64> = lives.iter().map(|(_, to)| to - begin).collect();
+    let mut windows = Windows::new(store, begin, end);
+    let mut queues = Queues::default();
+    let mut from = begin;
+    for to in windows.ends(end) {
+        queues.take(wanted(&mut windows, workers, from, to)?);
+        from = to;
+    }
     Ok(Together {
         begin,
         end,
-        shared: shared(wanted, &took),
+        shared: queues.shared(&took),
     })
 }
 
-/// The waits of the workers.
-fn wanted(store: &Store, workers: &[u32], begin: i64, end: i64) -> Result<Vec<Wanted>, StoreError> {
-    let mut windows = Windows::new(store, begin, end);
-    let mut wanted = Vec::new();
+/// The waits of the workers in a stretch of time that is read at once.
+fn wanted(
+    windows: &mut Windows<'_>,
+    workers: &[u32],
+    begin: i64,
+    end: i64,
+) -> Result<Vec<Wanted>, StoreError> {
+    let store = windows.store();
+    let mut wanted: Vec<Wanted> = Vec::new();
     for (place, &worker) in workers.iter().enumerate() {
-        for at in windows.ends(end) {
-            for stretch in windows.line(worker, at)?.iter() {
-                let (from, to) = (stretch.begin.max(begin), stretch.end.min(at));
-                let resource = resource(store, worker, stretch).filter(|_| from < to);
-                let Some(resource) = resource else { continue };
-                match wanted.last_mut() {
-                    // The same wait, cut where what is read ends.
-                    Some(Wanted {
-                        end,
-                        worker,
-                        resource: last,
-                        ..
-                    }) if *worker == place && *last == resource && *end >= from => {
-                        *end = to.max(*end);
-                    }
-                    _ => wanted.push(Wanted {
-                        begin: from,
-                        end: to,
-                        worker: place,
-                        resource,
-                    }),
+        for stretch in windows.line(worker, end)?.iter() {
+            let (from, to) = (stretch.begin.max(begin), stretch.end.min(end));
+            let resource = resource(store, worker, stretch).filter(|_| from < to);
+            let Some(resource) = resource else { continue };
+            match wanted.last_mut() {
+                Some(last)
+                    if last.worker == place && last.resource == resource && last.end >= from =>
+                {
+                    last.end = to.max(last.end);
                 }
+                _ => wanted.push(Wanted::new(place, resource, from, to)),
             }
         }
     }
@@ -159,65 +177,99 @@ fn resource(store: &Store, worker: u32, stretch: &Stretch) -> Option<Resource> {
     }
 }
 
-/// Of waits, and of how long after the begin each worker went on.
-fn shared(mut wanted: Vec<Wanted>, took: &[i64]) -> Vec<Shared> {
-    wanted.sort_by_key(|w| (w.resource, w.begin, w.worker));
-    let mut out = Vec::new();
-    for group in wanted.chunk_by(|a, b| a.resource == b.resource) {
-        let Some(first) = group.first() else { continue };
-        let (workers, together_ns) = stood(group, took.len());
-        let several = workers.iter().filter(|own| own.waited_ns > 0).count() > 1;
-        if several && together_ns > 0 {
-            let without = workers.iter().zip(took);
-            let without = without.map(|(own, took)| took.saturating_sub(own.queued_ns));
-            out.push(Shared {
-                resource: first.resource,
-                together_ns,
-                at_least_ns: without.max().unwrap_or(0),
-                workers,
-            });
-        }
-    }
-    out.sort_by_key(|s| (std::cmp::Reverse(s.together_ns), s.resource));
-    out
+/// How workers stood in each other's way, up to the end of one stretch of time after the other.
+#[derive(Default)]
+struct Queues {
+    all: BTreeMap<Resource, Queue>,
+    /// The last wait of each worker, which may go on.
+    last: BTreeMap<usize, Wanted>,
 }
 
-/// How long each worker waited for one thing, and how long two or more did: whoever began first is
-/// served until its wait ends, then who began next. The waits are in the order of their begins.
-fn stood(waits: &[Wanted], workers: usize) -> (Vec<Waiter>, i64) {
-    let mut all = vec![Waiter::default(); workers];
-    let mut together_ns = 0;
-    let mut told_until = i64::MIN;
-    // Those that began earlier and still wait; a worker has one wait at a time.
-    let mut ahead: Vec<&Wanted> = Vec::new();
-    for wait in waits {
-        let Some(own) = all.get_mut(wait.worker) else {
-            continue;
-        };
-        ahead.retain(|earlier| earlier.end > wait.begin);
-        let mut served = wait.begin;
-        for earlier in &ahead {
-            let until = earlier.end.min(wait.end);
-            if until > served {
-                own.stood(earlier.worker, until - served);
-                served = until;
+/// The same at one resource.
+#[derive(Default)]
+struct Queue {
+    together_ns: i64,
+    workers: BTreeMap<usize, Waiter>,
+}
+
+impl Queues {
+    /// Takes the waits of the next stretch of time: of each worker one after the other.
+    fn take(&mut self, mut waits: Vec<Wanted>) {
+        for wait in &mut waits {
+            let last = self.last.remove(&wait.worker);
+            let goes_on = |last: &Wanted| last.resource == wait.resource && last.end == wait.begin;
+            if let Some(last) = last.filter(goes_on) {
+                (wait.since, wait.stood) = (last.since, last.stood);
             }
         }
-        ahead.push(wait);
-        let queued = served - wait.begin;
-        own.waited_ns += wait.end - wait.begin;
-        own.queued_ns += queued;
-        if queued > own.longest_ns {
-            (own.longest_ns, own.longest_begin) = (queued, wait.begin);
+        waits.sort_by_key(|w| (w.resource, w.since, w.worker));
+        for group in waits.chunk_by_mut(|a, b| a.resource == b.resource) {
+            if let Some(first) = group.first() {
+                self.all.entry(first.resource).or_default().take(group);
+            }
         }
-        together_ns += (served - wait.begin.max(told_until)).max(0);
-        told_until = told_until.max(served);
+        waits.sort_by_key(|w| w.end);
+        self.last = waits.into_iter().map(|w| (w.worker, w)).collect();
     }
-    for own in &mut all {
-        own.behind
-            .sort_by_key(|&(worker, ns)| (std::cmp::Reverse(ns), worker));
+
+    /// What was found, where each worker went on for so long after the begin; most first.
+    fn shared(self, took: &[i64]) -> Vec<Shared> {
+        let all = self.all.into_iter();
+        let several = all.filter(|(_, queue)| queue.together_ns > 0);
+        let mut out: Vec<Shared> = several
+            .map(|(resource, queue)| queue.shared(resource, took))
+            .collect();
+        out.sort_by_key(|s| (std::cmp::Reverse(s.together_ns), s.resource));
+        out
     }
-    (all, together_ns)
+}
+
+impl Queue {
+    /// Whoever began first is served until its wait ends, then who began next. The waits are in the
+    /// order in which they began.
+    fn take(&mut self, waits: &mut [Wanted]) {
+        let mut told_until = i64::MIN;
+        // Those that began earlier and still wait, and until when.
+        let mut ahead: Vec<(usize, i64)> = Vec::new();
+        for wait in waits {
+            let own = self.workers.entry(wait.worker).or_default();
+            ahead.retain(|(_, end)| *end > wait.begin);
+            let mut served = wait.begin;
+            for &(earlier, end) in &ahead {
+                let until = end.min(wait.end);
+                if until > served && earlier != wait.worker {
+                    own.stood(earlier, until - served);
+                    served = until;
+                }
+            }
+            ahead.push((wait.worker, wait.end));
+            own.waited_ns += wait.end - wait.begin;
+            own.queued_ns += served - wait.begin;
+            wait.stood += served - wait.begin;
+            if wait.stood > own.longest_ns {
+                (own.longest_ns, own.longest_begin) = (wait.stood, wait.since);
+            }
+            self.together_ns += (served - wait.begin.max(told_until)).max(0);
+            told_until = told_until.max(served);
+        }
+    }
+
+    fn shared(mut self, resource: Resource, took: &[i64]) -> Shared {
+        let own = (0..took.len()).map(|worker| self.workers.remove(&worker));
+        let mut workers: Vec<Waiter> = own.map(Option::unwrap_or_default).collect();
+        for own in &mut workers {
+            let most_first = |&(worker, ns): &(usize, i64)| (std::cmp::Reverse(ns), worker);
+            own.behind.sort_by_key(most_first);
+        }
+        let without = workers.iter().zip(took);
+        let without = without.map(|(own, took)| took.saturating_sub(own.queued_ns));
+        Shared {
+            resource,
+            together_ns: self.together_ns,
+            at_least_ns: without.max().unwrap_or(0),
+            workers,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -225,12 +277,13 @@ mod tests {
     use super::*;
 
     fn wait(worker: usize, resource: u32, begin: i64, end: i64) -> Wanted {
-        Wanted {
-            begin,
-            end,
-            worker,
-            resource: Resource::Entity(resource),
-        }
+        Wanted::new(worker, Resource::Entity(resource), begin, end)
+    }
+
+    fn shared(waits: Vec<Wanted>, took: &[i64]) -> Vec<Shared> {
+        let mut queues = Queues::default();
+        queues.take(waits);
+        queues.shared(took)
     }
 
     /// How long each waited, and of that behind another.
@@ -293,6 +346,35 @@ mod tests {
         let found = shared(waits, &[45, 100]);
         assert_eq!(queued(&found[0]), [(40, 0), (50, 40)]);
         assert_eq!(found[0].at_least_ns, 60);
+    }
+
+    #[test]
+    fn it_does_not_matter_where_what_is_read_ends() {
+        let waits = [
+            wait(0, 7, 0, 20),
+            wait(1, 7, 10, 50),
+            wait(2, 7, 12, 60),
+            wait(0, 7, 30, 90),
+            wait(1, 8, 50, 80),
+            wait(2, 8, 60, 95),
+        ];
+        let took = [100, 100, 100];
+        let whole = shared(waits.to_vec(), &took);
+        assert_eq!(whole.len(), 2);
+        for step in 1..100 {
+            let mut queues = Queues::default();
+            for from in (0..100).step_by(step) {
+                let to = from + i64::try_from(step).unwrap();
+                let part = waits.iter().map(|w| Wanted {
+                    since: w.begin.max(from),
+                    begin: w.begin.max(from),
+                    end: w.end.min(to),
+                    ..*w
+                });
+                queues.take(part.filter(|w| w.begin < w.end).collect());
+            }
+            assert_eq!(queues.shared(&took), whole, "{step}");
+        }
     }
 
     #[test]
