@@ -49,7 +49,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     }
     for facts in &facts {
         tell_clock(facts);
-        tell_segments(facts);
+        rows::tell_segments(facts);
     }
     // Every machine's troubles are told, also after the first that has some.
     let told: Vec<Finish> = facts.iter().map(rows::tell).collect();
@@ -114,18 +114,6 @@ fn tell_clock(facts: &Facts) {
              cannot be compared with those of {}",
             clock.state, clock.reference
         )),
-    }
-}
-
-/// Says that edges between machines are missing.
-fn tell_segments(facts: &Facts) {
-    if facts.segments_unnoted > 0 {
-        output::complain(&format!(
-            "virtflow: warning: there was no room for {} TCP segments of {}: whom they and later ones woke on other \
-             machines is not told",
-            number(facts.segments_unnoted),
-            facts.name,
-        ));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::pipeline::{Progress, analyze, machines};
 use crate::report::{MachineReport, Request, of_budgets};
 use std::path::Path;
-use virtflow_base::{EntityId, Sink, Span};
+use virtflow_base::{Sink, Span};
 use virtflow_events::{OpenError, Recording};
 use virtflow_history::{Manifest, Store, StoreError};
 use virtflow_model::Options;
@@ -89,18 +89,6 @@ impl Input {
                 .map(|machine| Facts::before(recording, machine))
                 .collect(),
             Self::Store(_, facts) => facts.clone(),
-        }
-    }
-
-    /// Where the machine of an entity stands in [`Self::machines`], by the number that it has in the
-    /// pass over the one at `at`: in a store an edge may end on another machine.
-    pub fn machine_of(&self, at: usize, entity: EntityId) -> usize {
-        match self {
-            Self::Trace(_) => at,
-            Self::Store(store, _) => {
-                let record = store.entities().get(entity.0 as usize);
-                record.map_or(at, |record| record.machine as usize)
-            }
         }
     }
 
