@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+use crate::traces::Traces;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,8 +94,9 @@ pub(crate) enum Command {
 /// What all analyses take.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// The trace's directory, or a store
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Only this stretch of time: 12.5s..14s or +300ms.. from the beginning of the trace,
     /// 10:02:03.5..10:02:04 of the day, or epoch nanoseconds
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
@@ -142,8 +144,8 @@ pub(crate) struct ReportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AnalyzeArgs {
     /// The traces' directories; several, of one machine or more, make one store
-    #[arg(required = true, value_name = "TRACE")]
-    pub(crate) traces: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// The store to write; one that is there is replaced. Without it, the store is kept where
     /// other commands find it (see `virtflow cache`)
     #[arg(short, long, value_name = "DIR")]
@@ -217,8 +219,9 @@ pub(crate) enum RenderView {
 /// `virtflow render`.
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
-    /// The trace's directory, or a store
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// The file to write; its ending says what: .svg, .png or .csv
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -274,8 +277,9 @@ pub(crate) enum CacheCommand {
 /// `virtflow info`.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
-    /// The trace's directory
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Text for people or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -290,8 +294,9 @@ pub(crate) struct InfoArgs {
 /// `virtflow events`.
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// The trace's directory
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Only this stretch of time (as for report)
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub(crate) range: Option<String>,
@@ -379,9 +384,9 @@ pub(crate) struct CountersArgs {
 /// `virtflow compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// The traces of a host and of its guests, or a store that was made of them
-    #[arg(required = true, value_name = "TRACE")]
-    pub(crate) traces: Vec<PathBuf>,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Only the guest's processes whose name contains this
     #[arg(long, value_name = "NAME")]
     pub(crate) of: Option<String>,
@@ -405,8 +410,9 @@ pub(crate) struct CompareArgs {
 /// `virtflow critical-path`.
 #[derive(Debug, Args)]
 pub(crate) struct CriticalPathArgs {
-    /// The trace's directory, or a store
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name;
     /// may be given several times. A container (container:NUMBER, or its name in `report`) is
     /// followed as one worker: it runs while any of its threads does, wants a CPU while one does and

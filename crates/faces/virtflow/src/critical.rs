@@ -29,11 +29,7 @@ const INDENT_MAX: usize = 12;
 
 pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
     let scratch = tempfile::tempdir().context("no place for the analysis")?;
-    let store = analysed(
-        std::slice::from_ref(&args.trace),
-        args.no_cache,
-        scratch.path(),
-    )?;
+    let store = analysed(&args.traces, args.no_cache, scratch.path())?;
     let told = facts(&store)?;
     let who = Who::new(&store);
     let finish = if told.iter().all(Facts::is_complete) {
@@ -169,7 +165,7 @@ fn busiest(store: &Store, who: &Who<'_>, range: Span, top: usize) -> anyhow::Res
 /// One line per worker.
 fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     let mut page = Page::default();
-    let title = format!("virtflow critical-path {}", args.trace.display());
+    let title = format!("virtflow critical-path {}", args.traces);
     page.line(Tone::Strong, &title);
     page.heading(
         Tone::Strong,
@@ -211,7 +207,7 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     page.table(&table);
     if let Some(first) = all.first() {
         page.gap();
-        let trace = args.trace.display();
+        let trace = &args.traces;
         let next = format!(
             "next: virtflow critical-path {trace} --of {}",
             first.key(first.told.worker)
@@ -850,7 +846,7 @@ impl<'a> Shown<'a> {
             page.gap();
             let next = format!(
                 "next: virtflow critical-path {} --of {} --range {from:.6}s..{to:.6}s --steps",
-                args.trace.display(),
+                args.traces,
                 self.key(step.worker)
             );
             page.line(Tone::Faint, &next);

@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod serve;
 mod table;
+mod traces;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};

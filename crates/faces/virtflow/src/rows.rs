@@ -7,7 +7,6 @@ use crate::{Finish, range};
 use serde::Serialize;
 use std::io::Write;
 use virtflow_base::{Problems, Span, text};
-use virtflow_query::store::Input as Source;
 use virtflow_query::{
     Counter as CounterKind, CounterRow, EdgeKind, EdgeRow, Facts, IntervalRow, Kind, Options,
     ProblemsReport, ROWS_VERSION, Row, Rows,
@@ -199,7 +198,7 @@ pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let mut writer = Writer::new(args.format, "edges", stdout())?;
     let options = with_devices(&args.input);
     // Not from the cache, as other rows.
-    let source = Source::open(&args.input.trace, &options, None)?;
+    let source = args.input.traces.input(&options, None)?;
     let bar = Bar::new(source.bytes());
     let machines = source.machines();
     let ranges = machines.iter().map(|before| span(&args.input, before));
@@ -303,7 +302,7 @@ fn each(
     mut take: impl FnMut(&str, &Row<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Finish> {
     // Not from the cache: rows come in the order in which they are found, and should each time.
-    let source = Source::open(&input.trace, options, None)?;
+    let source = input.traces.input(options, None)?;
     let bar = Bar::new(source.bytes());
     let mut finish = Finish::Complete;
     for (at, before) in source.machines().iter().enumerate() {

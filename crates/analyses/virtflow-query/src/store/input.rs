@@ -60,9 +60,17 @@ impl Input {
             }
             return Ok(Self::of_store(store)?);
         }
-        let recording = Recording::open(path)?;
+        Ok(Self::of(Recording::open(path)?, options, cache)?)
+    }
+
+    /// Of a recording; if it was analysed before, and has not changed since, the store in `cache`.
+    pub fn of(
+        recording: Recording,
+        options: &Options,
+        cache: Option<&Cache>,
+    ) -> Result<Self, StoreError> {
         if let Some(store) = cache.and_then(|c| c.find(&recording, options)) {
-            return Ok(Self::of_store(store)?);
+            return Self::of_store(store);
         }
         align(&recording);
         Ok(Self::Trace(Box::new(recording)))
