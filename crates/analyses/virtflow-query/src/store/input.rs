@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::pipeline::{Progress, analyze, machines};
 use crate::report::{MachineReport, Request, of_budgets};
 use std::path::Path;
-use virtflow_base::{Sink, Span};
+use virtflow_base::{EntityId, Sink, Span};
 use virtflow_events::{OpenError, Recording};
 use virtflow_history::{Manifest, Store, StoreError};
 use virtflow_model::Options;
@@ -113,7 +113,13 @@ impl Input {
         };
         let budgets = Apart::new(Budgets::new(request.range));
         let (budgets, facts) = self.pass(at, &options, request.range, budgets, progress)?;
-        Ok(of_budgets(&budgets.finish(), &facts, request))
+        let mut budgets = budgets.finish();
+        if let Self::Store(store, _) = self {
+            let others = store.entities().iter();
+            let others = others.filter(|e| usize::try_from(e.machine) != Ok(at));
+            others.for_each(|e| budgets.leave_out(EntityId(e.entity)));
+        }
+        Ok(of_budgets(&budgets, &facts, request))
     }
 
     /// Gives everything of one machine to a sink: by the one pass over a trace, or from the store.
