@@ -98,6 +98,7 @@ struct Said<'a> {
     lost: u64,
     bytes: u64,
     elapsed_ns: u64,
+    refused: Vec<&'a str>,
 }
 
 fn tell(
@@ -116,6 +117,7 @@ fn tell(
             lost: summary.lost,
             bytes: summary.bytes,
             elapsed_ns: nanos.cast_unsigned(),
+            refused: summary.refused.iter().map(|(name, _)| *name).collect(),
         })?;
     } else {
         let mut page = Page::default();
@@ -136,6 +138,9 @@ fn tell(
             &format!("next: virtflow report {}", summary.directory.display()),
         );
         page.print()?;
+    }
+    for (name, why) in &summary.refused {
+        output::complain(&format!("virtflow: {name} is not recorded: {why}"));
     }
     if missing > 0 {
         let some = format!(

@@ -86,6 +86,7 @@ pub fn record(
 ) -> Result<Summary, RecordError> {
     let mut writer = trace::Writer::create(directory, &plan)?;
     let mut ring = plan.attach()?;
+    writer.refused(&ring.refused);
     // After the programs: who comes in between is told by them.
     dump::dump(&mut writer)?;
     loop {

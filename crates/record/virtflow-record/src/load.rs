@@ -24,8 +24,9 @@ pub enum Missing {
 #[derive(Debug)]
 pub struct Plan {
     options: Options,
-    /// The kinds of records, with the tracepoints that make them.
-    kinds: Vec<(u16, &'static str)>,
+    /// The kinds of records, with the tracepoints that make them, and whether there is no trace
+    /// without.
+    kinds: Vec<(u16, &'static str, bool)>,
     constants: Vec<(&'static str, u32)>,
     missing: Vec<Missing>,
 }
@@ -44,7 +45,7 @@ impl Plan {
         let mut missing = Vec::new();
         for (kind, point) in (0..).zip(tracepoints()).filter(|(_, point)| wanted(point)) {
             if types.has(point.name) {
-                kinds.push((kind, point.name));
+                kinds.push((kind, point.name, point.group == Group::Sched));
             } else if point.group == Group::Sched {
                 return Err(RecordError::Needed(point.name));
             } else {
@@ -70,11 +71,11 @@ impl Plan {
 
     /// The tracepoints that are recorded.
     pub fn tracepoints(&self) -> impl Iterator<Item = &'static str> {
-        self.kinds.iter().map(|(_, name)| *name)
+        self.kinds.iter().map(|(_, name, _)| *name)
     }
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = u16> {
-        self.kinds.iter().map(|(kind, _)| *kind)
+        self.kinds.iter().map(|(kind, ..)| *kind)
     }
 
     /// What this kernel does not have.
@@ -95,16 +96,6 @@ impl Plan {
             .next_power_of_two();
         loader.map_max_entries("ring", ring_bytes);
         let mut programs = loader.load(OBJECT).map_err(refused)?;
-        for (kind, name) in &self.kinds {
-            let program: &mut RawTracePoint = programs
-                .program_mut(&format!("record_{kind}"))
-                .ok_or_else(|| RecordError::Load(format!("no program for {name}")))?
-                .try_into()
-                .map_err(|e| RecordError::Load(format!("{name}: {e}")))?;
-            program
-                .load()
-                .map_err(|e| RecordError::Load(format!("{name}: {}", chain(&e))))?;
-        }
         let ring = programs
             .take_map("ring")
             .and_then(|map| RingBuf::try_from(map).ok());
@@ -114,22 +105,32 @@ impl Plan {
         let (Some(records), Some(lost)) = (ring, lost) else {
             return Err(RecordError::Load("no ring".to_owned()));
         };
-        for (kind, name) in &self.kinds {
-            let program: Result<&mut RawTracePoint, _> = programs
-                .program_mut(&format!("record_{kind}"))
-                .ok_or_else(|| RecordError::Load(format!("no program for {name}")))?
-                .try_into();
-            let program = program.map_err(|e| RecordError::Load(format!("{name}: {e}")))?;
-            program
-                .attach(name)
-                .map_err(|e| RecordError::Load(format!("{name}: {}", chain(&e))))?;
+        let mut refused = Vec::new();
+        for (kind, name, needed) in &self.kinds {
+            if let Err(why) = begin(&mut programs, *kind, name) {
+                if *needed {
+                    return Err(RecordError::Load(format!("{name}: {why}")));
+                }
+                refused.push((*name, why));
+            }
         }
         Ok(Ring {
             programs: Some(programs),
             records,
             lost,
+            refused,
         })
     }
+}
+
+/// Has a program run at its tracepoint.
+fn begin(programs: &mut Ebpf, kind: u16, name: &str) -> Result<(), String> {
+    let program = programs.program_mut(&format!("record_{kind}"));
+    let program = program.ok_or_else(|| "there is no program for it".to_owned())?;
+    let program: &mut RawTracePoint = program.try_into().map_err(|error| chain(&error))?;
+    program.load().map_err(|error| chain(&error))?;
+    program.attach(name).map_err(|error| chain(&error))?;
+    Ok(())
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -157,6 +158,8 @@ pub(crate) struct Ring {
     programs: Option<Ebpf>,
     records: RingBuf<MapData>,
     lost: PerCpuArray<MapData, u64>,
+    /// Tracepoints at which the kernel lets no program run, and why.
+    pub(crate) refused: Vec<(&'static str, String)>,
 }
 
 impl Ring {

@@ -28,6 +28,8 @@ pub struct Summary {
     pub lost: u64,
     /// Bytes of the trace.
     pub bytes: u64,
+    /// Tracepoints at which the kernel let no program run, and why.
+    pub refused: Vec<(&'static str, String)>,
 }
 
 /// A record that waits for what may have happened before it.
@@ -130,6 +132,10 @@ impl Writer {
 
     pub(crate) const fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    pub(crate) fn refused(&mut self, refused: &[(&'static str, String)]) {
+        self.summary.refused = refused.to_vec();
     }
 
     /// Takes a record out of the ring; one that is none is left out.
