@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod bench;
+mod bpf;
 mod ci;
 mod conformance;
 mod fixtures;
@@ -29,6 +30,7 @@ struct Cli {
 enum Command {
     Accuracy(accuracy::Args),
     Bench(bench::Args),
+    Bpf(bpf::Args),
     Ci(ci::Args),
     Conformance(conformance::Args),
     Fixtures(fixtures::Args),
@@ -54,6 +56,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Accuracy(args) => accuracy::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Bpf(args) => bpf::run(args),
         Command::Ci(args) => ci::run(args),
         Command::Conformance(args) => conformance::run(args),
         Command::Fixtures(args) => fixtures::run(args),

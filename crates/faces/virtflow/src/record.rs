@@ -17,7 +17,13 @@ use virtflow_record::{Group, Missing, Options, Plan, Summary, record};
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     let groups = match args.profile {
         Profile::Full => Options::default().groups,
-        Profile::Vm => vec![Group::Sched, Group::Irq, Group::Block, Group::Net, Group::Kvm],
+        Profile::Vm => vec![
+            Group::Sched,
+            Group::Irq,
+            Group::Block,
+            Group::Net,
+            Group::Kvm,
+        ],
         Profile::Minimal => vec![Group::Sched],
     };
     let plan = Plan::new(Options {

@@ -192,6 +192,36 @@ const OF_KVM: &[Tracepoint] = &[
             "u64:nr u64:a0 u64:a1 u64:a2 u64:a3",
         )],
     ),
+    kvm(
+        "kvm_nested_vmenter",
+        &[class(
+            "kvm_x86_nested_vmrun",
+            "u64:rip u64:vmcb u64:nested_rip u32:int_ctl u32:event_inj",
+        )],
+    ),
+    kvm(
+        "kvm_nested_vmexit_inject",
+        &[class(
+            "kvm_x86_nested_vmexit_inject",
+            "u32:exit_code u64:exit_info1 u64:exit_info2 u32:exit_int_info u32:exit_int_info_err u32:isa",
+        )],
+    ),
+    kvm(
+        "kvm_nested_intr_vmexit",
+        &[class("kvm_x86_nested_intr_vmexit", "u64:rip")],
+    ),
+    kvm("kvm_mmio", &[class("kvm_mmio", "u32:type u32:len u64:gpa")]),
+    kvm(
+        "kvm_pio",
+        &[class("kvm_x86_pio", "u32:rw u32:port u32:size u32:count")],
+    ),
+    kvm("kvm_fast_mmio", &[class("kvm_fast_mmio", "u64:gpa")]),
+    kvm("kvm_cr", &[class("kvm_x86_cr", "u32:rw u32:cr u64:val")]),
+    kvm(
+        "kvm_apic",
+        &[class("kvm_x86_apic", "u32:rw u32:reg u64:val")],
+    ),
+    kvm("kvm_cpuid", &[class("kvm_x86_cpuid", "u32:function")]),
 ];
 
 const OF_NET: &[Tracepoint] = tracepoints! {
@@ -210,7 +240,11 @@ const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
 
 /// All of them, in the order of their records' kinds.
 pub(crate) fn tracepoints() -> impl Iterator<Item = &'static Tracepoint> {
-    BEFORE_KVM.iter().chain(ENTRY_AND_EXIT).chain(OF_KVM).chain(OF_NET)
+    BEFORE_KVM
+        .iter()
+        .chain(ENTRY_AND_EXIT)
+        .chain(OF_KVM)
+        .chain(OF_NET)
 }
 
 /// What a record of each kind becomes: the numbers of its classes and the parts that they take.
@@ -272,6 +306,24 @@ pub(crate) fn bytes(fields: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The programs' kinds are the tracepoints' places here.
+    #[test]
+    fn kinds_are_those_of_the_programs() {
+        let source = include_str!("../bpf/record.bpf.c");
+        for (kind, tracepoint) in tracepoints().enumerate() {
+            let name = tracepoint.name;
+            let written = format!("SEC(\"raw_tp/{name}\")\nint record_{kind}(");
+            let made = format!("({name}, {kind}");
+            let made = source.lines().any(|line| {
+                line.split_once(&made)
+                    .is_some_and(|(_, rest)| rest.starts_with([',', ')']))
+            });
+            assert!(made || source.contains(&written), "{kind} {name}");
+        }
+        let programs = source.matches("raw_tp/").count();
+        assert!(programs > 20 && tracepoints().count() == 53);
+    }
 
     #[test]
     fn parts_are_as_long_as_the_fields() {
