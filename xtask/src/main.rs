@@ -9,6 +9,7 @@ mod fixtures;
 mod fuzz;
 mod http;
 mod python;
+mod recorder;
 mod repo;
 mod server;
 mod store_docs;
@@ -36,6 +37,7 @@ enum Command {
     Fixtures(fixtures::Args),
     Fuzz(fuzz::Args),
     Http(http::Args),
+    Recorder(recorder::Args),
     StoreDocs(store_docs::Args),
     Tidy(tidy::Args),
     Web(web::Args),
@@ -62,6 +64,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Fixtures(args) => fixtures::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Http(args) => http::run(args),
+        Command::Recorder(args) => recorder::run(args),
         Command::StoreDocs(args) => store_docs::run(args),
         Command::Tidy(args) => tidy::run(args),
         Command::Web(args) => web::run(args),

@@ -2,7 +2,7 @@
 //! that no kernel version is ever asked for.
 
 use crate::RecordError;
-use btf_rs::{Btf, BtfType, Type};
+use crate::btf::{Btf, Type};
 use std::path::Path;
 
 /// Where the kernel keeps it.
@@ -14,45 +14,39 @@ const DEPTH_MAX: usize = 8;
 
 /// The types of the kernel, and those of KVM where it is in modules.
 pub(crate) struct Types {
-    base: Btf,
-    modules: Vec<Btf>,
+    /// Each with those of the kernel.
+    all: Vec<Btf>,
 }
 
 impl Types {
     /// Of the kernel that runs.
     pub(crate) fn of_this_kernel() -> Result<Self, RecordError> {
         let path = Path::new(BTF).join("vmlinux");
-        let base = Btf::from_file(&path).map_err(|e| RecordError::Btf(path, e.to_string()))?;
-        let modules = ["kvm", "kvm_amd", "kvm_intel"]
-            .into_iter()
-            .filter_map(|name| {
-                let path = Path::new(BTF).join(name);
-                Btf::from_split_file(path, &base).ok()
-            });
-        let modules = modules.collect();
-        Ok(Self { base, modules })
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Btf> {
-        self.modules.iter().chain([&self.base])
+        let read = |path: &Path| std::fs::read(path).map_err(|e| e.to_string());
+        let base = read(&path).and_then(|data| Btf::parse(&data).map_err(str::to_owned));
+        let base = base.map_err(|why| RecordError::Btf(path, why))?;
+        let modules = ["kvm", "kvm_amd", "kvm_intel"];
+        let modules = modules.into_iter().filter_map(|name| {
+            let data = read(&Path::new(BTF).join(name)).ok()?;
+            base.with(&data).ok()
+        });
+        let mut all: Vec<Btf> = modules.collect();
+        all.push(base);
+        Ok(Self { all })
     }
 
     /// The offset in bytes of `path` (`pid`, `arch.cr3`) in a structure.
     fn offset(&self, of: &str, path: &str) -> Option<u32> {
-        self.all().find_map(|btf| {
-            let types = btf.resolve_types_by_name(of).ok()?;
-            types.iter().find_map(|ty| along(btf, ty, path))
-        })
+        let mut all = self.all.iter();
+        all.find_map(|btf| btf.named(of).find_map(|ty| along(btf, ty, path)))
     }
 
     /// The size of a structure.
     fn size(&self, of: &str) -> Option<u32> {
-        self.all().find_map(|btf| {
-            let types = btf.resolve_types_by_name(of).ok()?;
-            types.into_iter().find_map(|ty| match ty {
-                Type::Struct(of) if of.size() > 0 => u32::try_from(of.size()).ok(),
-                _ => None,
-            })
+        let mut all = self.all.iter().flat_map(|btf| btf.named(of));
+        all.find_map(|ty| match ty {
+            Type::Struct(bytes, _) if *bytes > 0 => Some(*bytes),
+            _ => None,
         })
     }
 
@@ -66,18 +60,21 @@ impl Types {
     /// The types of a tracepoint's arguments, by name.
     fn arguments(&self, tracepoint: &str) -> Option<Vec<String>> {
         let name = format!("btf_trace_{tracepoint}");
-        self.all().find_map(|btf| {
-            let types = btf.resolve_types_by_name(&name).ok()?;
-            let typedef = types.iter().find(|ty| matches!(ty, Type::Typedef(_)))?;
-            let pointer = btf.resolve_chained_type(typedef.as_btf_type()?).ok()?;
-            let Type::FuncProto(function) =
-                btf.resolve_chained_type(pointer.as_btf_type()?).ok()?
-            else {
-                return None;
-            };
-            // The first one is the probe's own.
-            let parameters = function.parameters.iter().skip(1);
-            Some(parameters.map(|parameter| named(btf, parameter)).collect())
+        self.all.iter().find_map(|btf| {
+            btf.named(&name).find_map(|ty| {
+                let Type::Alias(pointer) = ty else {
+                    return None;
+                };
+                let Type::Pointer(function) = btf.get(*pointer)? else {
+                    return None;
+                };
+                let Type::Function(arguments) = btf.get(*function)? else {
+                    return None;
+                };
+                // The first one is the probe's own.
+                let arguments = arguments.iter().skip(1);
+                Some(arguments.map(|ty| named(btf, *ty)).collect())
+            })
         })
     }
 
@@ -154,24 +151,18 @@ impl Types {
     }
 }
 
-/// The type of something, without what only points to it or qualifies it.
-fn named(btf: &Btf, of: &dyn BtfType) -> String {
-    let mut name = String::new();
-    let Ok(mut ty) = btf.resolve_chained_type(of) else {
-        return name;
-    };
+/// What a type is called, without what only points to it or qualifies it.
+fn named(btf: &Btf, mut ty: u32) -> String {
     for _ in 0..DEPTH_MAX {
-        let Some(own) = ty.as_btf_type() else { break };
-        name = btf.resolve_name(own).unwrap_or_default();
-        if !matches!(ty, Type::Ptr(_) | Type::Const(_) | Type::Volatile(_)) {
+        if !btf.name(ty).is_empty() {
             break;
         }
-        match btf.resolve_chained_type(own) {
-            Ok(next) => ty = next,
-            Err(_) => break,
+        match btf.get(ty) {
+            Some(Type::Pointer(next) | Type::Alias(next)) => ty = *next,
+            _ => break,
         }
     }
-    name
+    String::from_utf8_lossy(btf.name(ty)).into_owned()
 }
 
 /// The offset of `path` in a type.
@@ -179,38 +170,38 @@ fn along(btf: &Btf, ty: &Type, path: &str) -> Option<u32> {
     let (first, rest) = path
         .split_once('.')
         .map_or((path, None), |(a, b)| (a, Some(b)));
-    let (bits, member) = member(btf, ty, first, DEPTH_MAX)?;
-    let at = bits / 8;
+    let (bits, member) = member(btf, ty, first.as_bytes(), DEPTH_MAX)?;
     match rest {
-        None => Some(at),
-        Some(rest) => Some(at + along(btf, &member, rest)?),
+        None => Some(bits / 8),
+        Some(rest) => Some(bits / 8 + along(btf, member, rest)?),
     }
 }
 
 /// A member of a structure or union, or of unnamed ones in it: its offset in bits, and its type.
-fn member(btf: &Btf, ty: &Type, name: &str, depth: usize) -> Option<(u32, Type)> {
-    let (Type::Struct(of) | Type::Union(of)) = ty else {
+fn member<'a>(btf: &'a Btf, ty: &'a Type, name: &[u8], depth: usize) -> Option<(u32, &'a Type)> {
+    let Type::Struct(_, members) = ty else {
         return None;
     };
     let depth = depth.checked_sub(1)?;
-    of.members.iter().find_map(|member_of| {
-        let own = btf.resolve_name(member_of).unwrap_or_default();
-        let mut inner = btf.resolve_chained_type(member_of).ok()?;
-        for _ in 0..DEPTH_MAX {
-            match &inner {
-                Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) => {
-                    inner = btf.resolve_chained_type(inner.as_btf_type()?).ok()?;
-                }
-                _ => break,
-            }
-        }
+    members.iter().find_map(|of| {
+        let inner = bare(btf, of.ty)?;
+        let own = btf.member_name(of);
         if own == name {
-            return Some((member_of.bit_offset(), inner));
+            return Some((of.bits, inner));
         }
-        if own.is_empty() {
-            let (bits, found) = member(btf, &inner, name, depth)?;
-            return Some((member_of.bit_offset() + bits, found));
-        }
-        None
+        let (bits, found) = member(btf, inner, name, depth).filter(|_| own.is_empty())?;
+        Some((of.bits + bits, found))
     })
+}
+
+/// A type without its other names.
+fn bare(btf: &Btf, number: u32) -> Option<&Type> {
+    let mut ty = btf.get(number)?;
+    for _ in 0..DEPTH_MAX {
+        match ty {
+            Type::Alias(next) => ty = btf.get(*next)?,
+            _ => break,
+        }
+    }
+    Some(ty)
 }

@@ -3,6 +3,7 @@
 //! | module | |
 //! |---|---|
 //! | `events` | which tracepoints, and what events their records become |
+//! | `btf` | the kernel's type information |
 //! | `kernel` | where the fields that the programs read are in this kernel |
 //! | `load` | the programs, loaded and attached, and the ring that they write to |
 //! | `trace` | records, put in order and written as a trace |
@@ -11,6 +12,7 @@
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
 //! builds it anew and compares.
 
+mod btf;
 mod dump;
 mod events;
 mod kernel;
