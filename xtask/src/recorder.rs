@@ -174,8 +174,11 @@ fn both(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>) -> Vec<(Stri
     all
 }
 
-/// The time and the page table of every entry, by vCPU of each VM.
-fn entries(virtflow: &Path, trace: &Path) -> Result<BTreeMap<(i64, i64), Vec<(i64, u64)>>> {
+/// The time and the page table of every entry, by VMM and vCPU.
+type Entries = BTreeMap<(i64, i64), Vec<(i64, u64)>>;
+
+/// Those of a recording.
+fn entries(virtflow: &Path, trace: &Path) -> Result<Entries> {
     let mut child = Command::new(virtflow)
         .args([
             "events",
@@ -191,7 +194,7 @@ fn entries(virtflow: &Path, trace: &Path) -> Result<BTreeMap<(i64, i64), Vec<(i6
         .spawn()
         .context("cannot run virtflow")?;
     let out = child.stdout.take().context("no output")?;
-    let mut found: BTreeMap<(i64, i64), Vec<(i64, u64)>> = BTreeMap::new();
+    let mut found = Entries::new();
     for line in BufReader::new(out).lines() {
         let event: Value = serde_json::from_str(&line?)?;
         let fields = &event["fields"];
@@ -210,10 +213,7 @@ fn entries(virtflow: &Path, trace: &Path) -> Result<BTreeMap<(i64, i64), Vec<(i6
 }
 
 /// How many entries of ours have the page table that LTTng's has, another one, or no counterpart.
-fn compare(
-    theirs: &BTreeMap<(i64, i64), Vec<(i64, u64)>>,
-    own: &BTreeMap<(i64, i64), Vec<(i64, u64)>>,
-) -> (usize, usize, usize) {
+fn compare(theirs: &Entries, own: &Entries) -> (usize, usize, usize) {
     let (mut same, mut differ, mut alone) = (0, 0, 0);
     for (key, entries) in own {
         let none = Vec::new();
