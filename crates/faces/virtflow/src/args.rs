@@ -28,6 +28,7 @@ impl Cli {
     /// Whether anything missing is an error.
     pub(crate) const fn strict(&self) -> bool {
         match &self.command {
+            Command::Record(a) => a.strict,
             Command::Report(a) => a.input.strict,
             Command::Info(a) => a.strict,
             Command::Events(a) => a.strict,
@@ -49,6 +50,8 @@ impl Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Record a trace of this host, by BPF programs in its kernel
+    Record(RecordArgs),
     /// Say where the time of every VM, vCPU, nested VM and guest process went
     Report(ReportArgs),
     /// Show traces on a page in the browser
@@ -119,6 +122,52 @@ pub(crate) enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Threads, interrupts, timers, disks, packets, frequencies, KVM
+    Full,
+    /// All of that but frequencies
+    Vm,
+    /// Threads only
+    Minimal,
+}
+
+/// `virtflow record`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// The new directory for the trace [default: virtflow-DATE-TIME]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// For how long: 10s, 500ms, 2m [default: until the command ends or Ctrl-C]
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<std::time::Duration>,
+    /// What to record
+    #[arg(long, value_enum, default_value_t = Profile::Full)]
+    pub(crate) profile: Profile,
+    /// Room for events that are not written yet, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) buffer: u32,
+    /// Say what would be recorded and what this kernel lacks, and record nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Exit with 4 when events were lost
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// A command to run meanwhile; the recording ends with it
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("{text:?} is no length of time, as 10s or 500ms");
+    let length: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    length.try_into().map_err(|_| wrong())
 }
 
 /// `virtflow report`.

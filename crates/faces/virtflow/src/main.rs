@@ -12,6 +12,7 @@ mod output;
 mod page;
 mod progress;
 mod range;
+mod record;
 mod render;
 mod report;
 mod rows;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<Finish> {
     match &cli.command {
+        Command::Record(args) => record::run(args),
         Command::Report(args) => report::run(args),
         Command::Analyze(args) => analyze::run(args),
         Command::Render(args) => render::run(args),

@@ -37,7 +37,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.virtflow().args(arguments).output().unwrap()
     }
 
