@@ -3,7 +3,7 @@
  *
  * usage: VIRTFLOW_URL=http://127.0.0.1:7711 npm run shots -- [DIRECTORY [SOURCE]]
  *
- * DIRECTORY is docs/page unless given, SOURCE is seed-nested; the server has two-vms-network as well.
+ * DIRECTORY is docs/page unless given, SOURCE is seed-nested; the server has two-vms-network and host-containers as well.
  */
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -30,6 +30,13 @@ function path(from, to) {
   return `path,of=${encodeURIComponent(SHELL)}${range}`;
 }
 
+/** What these threads of two containers wait for at the same time. */
+function together() {
+  const both = ["thread:208@1795378867633582016", "thread:212@1795378867687142234"];
+  const options = { of: both[0], tab: "together", set: both.map(encodeURIComponent).join(" ") };
+  return ["path", ...Object.entries(options).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)].join(",");
+}
+
 /** Name, views, what is visible, what is selected, theme, what is done before the picture is taken, and of which source. */
 const SHOTS = [
   ["overview", "overview", WHOLE, null, "dark"],
@@ -46,6 +53,7 @@ const SHOTS = [
   ["explorer", "explorer", part(3000, 3020), part(3010, 3010), "dark"],
   ["path", path(), WHOLE, null, "dark"],
   ["path-compare", `${path(0, 1000)},vs=${encodeURIComponent(`${part(1000, 6000).join("..")}  ${SHELL}`)},tab=compare`, WHOLE, null, "light"],
+  ["path-together", together(), WHOLE, null, "dark", undefined, "host-containers"],
   ["light", "vms*0.80;processes", part(3000, 3120), null, "light"],
 ];
 

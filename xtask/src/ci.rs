@@ -74,6 +74,7 @@ fn steps(nextest: bool) -> Vec<Step> {
             "conformance",
             Work::WithBabeltrace2(&["conformance", "fixtures", "--generated", "5000"]),
         ),
+        step("bpf", Work::With(crate::bpf::CLANG, &["bpf", "--check"])),
         step("store-docs", Work::With("python3", &["store-docs"])),
         step("http", Work::With("python3", &["http"])),
         step("web", Work::With("npm", &["web", "--check"])),

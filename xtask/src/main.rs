@@ -2,12 +2,14 @@
 
 mod accuracy;
 mod bench;
+mod bpf;
 mod ci;
 mod conformance;
 mod fixtures;
 mod fuzz;
 mod http;
 mod python;
+mod recorder;
 mod repo;
 mod server;
 mod store_docs;
@@ -29,11 +31,13 @@ struct Cli {
 enum Command {
     Accuracy(accuracy::Args),
     Bench(bench::Args),
+    Bpf(bpf::Args),
     Ci(ci::Args),
     Conformance(conformance::Args),
     Fixtures(fixtures::Args),
     Fuzz(fuzz::Args),
     Http(http::Args),
+    Recorder(recorder::Args),
     StoreDocs(store_docs::Args),
     Tidy(tidy::Args),
     Web(web::Args),
@@ -54,11 +58,13 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Accuracy(args) => accuracy::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Bpf(args) => bpf::run(args),
         Command::Ci(args) => ci::run(args),
         Command::Conformance(args) => conformance::run(args),
         Command::Fixtures(args) => fixtures::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Http(args) => http::run(args),
+        Command::Recorder(args) => recorder::run(args),
         Command::StoreDocs(args) => store_docs::run(args),
         Command::Tidy(args) => tidy::run(args),
         Command::Web(args) => web::run(args),

@@ -12,6 +12,7 @@ export function replyOf(more: Partial<PathReply> = {}): PathReply {
     likely_ns: 0,
     against_causality: 0,
     too_deep: 0,
+    cut: false,
     step_count: 4,
     steps: {
       entity: [1, 3, 2, 1],

@@ -15,6 +15,7 @@ export interface PathReply {
   likely_ns: number;
   against_causality: number;
   too_deep: number;
+  cut: boolean;
   step_count: number;
   steps: Record<"entity" | "start" | "end" | "doing" | "by" | "inside" | "woke", number[]>;
   waits: Record<"entity" | "start" | "end" | "doing" | "ended_by" | "inside", number[]>;
@@ -96,6 +97,8 @@ export class CriticalPath {
   readonly likelyNs: number;
   readonly againstCausality: number;
   readonly tooDeep: number;
+  /** Whether there are more steps than are told: what lies before them is unknown. */
+  readonly cut: boolean;
   /** How many steps there are; more than are told one by one if `length` is zero. */
   readonly stepCount: number;
   readonly length: number;
@@ -123,6 +126,7 @@ export class CriticalPath {
     this.likelyNs = reply.likely_ns;
     this.againstCausality = reply.against_causality;
     this.tooDeep = reply.too_deep;
+    this.cut = reply.cut;
     this.stepCount = reply.step_count;
     const { steps } = reply;
     this.length = steps.start.length;

@@ -3,6 +3,7 @@ import { pathOf, type CriticalPath, type Grain, type PathReply } from "./critica
 import { curvesOf, type Curve } from "./curves";
 import { Entities, entitiesOf } from "./entities";
 import { intervalAt, lanesOf, type Interval, type LaneSegments } from "./segments";
+import { togetherOf, type Together, type TogetherReply } from "./together";
 import type { EdgeReply, EventReply, ExitReply, Finding, IntervalReply, SourceReply } from "./types";
 import { Vocabulary } from "./vocabulary";
 import type { Range } from "../time/range";
@@ -297,6 +298,12 @@ export class Source {
     const question = body(range, { entity, grain });
     // Its numbers all fit in a double, and there may be many.
     return pathOf(await postJson<PathReply>(this.path("critical-path"), question, signal, JSON.parse), this);
+  }
+
+  /** What two or more of these workers waited for at the same time. */
+  async together(entities: number[], range: Range, signal?: AbortSignal): Promise<Together> {
+    const question = body(range, { entities });
+    return togetherOf(await postJson<TogetherReply>(this.path("together"), question, signal, JSON.parse), this.origin);
   }
 
   async findings(signal?: AbortSignal): Promise<Finding[]> {

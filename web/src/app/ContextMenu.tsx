@@ -34,7 +34,7 @@ export function ContextMenu() {
       ref={element}
       class="menu-items context-menu"
       role="menu"
-      style={{ left: `${Math.min(menu.x, innerWidth - 330)}px`, top: `${Math.min(menu.y, innerHeight - 90)}px` }}
+      style={{ left: `${Math.min(menu.x, innerWidth - 330)}px`, top: `${Math.min(menu.y, innerHeight - 14 - 24 * menu.items.length)}px` }}
       onKeyDown={move}
     >
       {menu.items.map((item) => (

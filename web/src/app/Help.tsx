@@ -28,6 +28,7 @@ const KEYS: readonly [string, readonly [string, string][]][] = [
       ["Enter, Space", "open or close a row"],
       ["P, H", "pin, hide a row"],
       ["C", "why this is waiting: its critical path (also with the other mouse button)"],
+      ["Q", "ask what this row waits for together with others (likewise)"],
       ["M", "select the state at the cursor"],
       ["E", "arrows on and off"],
       ["G", "grid on and off"],

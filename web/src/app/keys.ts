@@ -5,6 +5,7 @@ import {
   activePanel,
   arrows,
   bookmarksOpen,
+  currentRow,
   cursor,
   dark,
   filterText,
@@ -15,6 +16,7 @@ import {
   maximised,
   mouseTime,
   openPanel,
+  openTogether,
   panBy,
   redoZoom,
   say,
@@ -141,6 +143,13 @@ async function extend(to: "next" | "previous"): Promise<void> {
 }
 
 /** Why the state at the cursor took so long. */
+/** Puts the current row's worker to those that are looked at together. */
+function addToTogether(): void {
+  const entity = source.peek()?.entities.get(currentRow.peek()?.entity ?? -1);
+  if (entity === undefined) say("Choose a row of a thread, vCPU or process first.");
+  else openTogether(entity);
+}
+
 function whyHere(): void {
   const timeline = activeTimeline();
   const row = timeline?.current;
@@ -270,6 +279,9 @@ function plain(event: KeyboardEvent): boolean {
       return true;
     case "c":
       whyHere();
+      return true;
+    case "q":
+      addToTogether();
       return true;
     case "b":
       addBookmark();

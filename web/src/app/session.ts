@@ -1,5 +1,6 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { isWorker } from "../api/critical";
+import type { Entity } from "../api/entities";
 import type { Source } from "../api/source";
 import type { SourceSummary } from "../api/types";
 import { FilterError } from "../filter/lexer";
@@ -9,6 +10,7 @@ import { ZoomHistory } from "../time/history";
 import { around, clamp, pan, reveal, sameRange, zoom, type Range } from "../time/range";
 import { TIME_FORMATS, type TimeFormat } from "../time/time";
 import { withAsk, type PathAsk } from "../views/path-ask";
+import { membersOf, withMembers } from "../views/path-set";
 import { bookmarksFromText, bookmarksToText, type Bookmark } from "./bookmarks";
 import { changePanel, firstLayout, newColumn, newPanel, openView, panelsOf, type Layout, type ViewName } from "./layout";
 
@@ -268,6 +270,32 @@ export function openPath(ask: PathAsk, tab = ""): void {
     activePanel.value = open.id;
     if (maximised.peek() !== 0) maximised.value = open.id;
   });
+}
+
+/** Puts a worker to those of which the open path says what they wait for together; without one, its path opens. */
+export function openTogether(entity: Entity): void {
+  const opened = source.peek();
+  if (opened === null) return;
+  if (!isWorker(entity)) {
+    say("Only threads, vCPUs and guest processes wait for somebody.");
+    return;
+  }
+  const open = panelsOf(layout.peek()).find((panel) => panel.view === "path");
+  const members = membersOf(open?.options ?? {});
+  const name = opened.entities.title(entity.id);
+  if (open === undefined || members.length === 0) {
+    const range = view.peek();
+    openPath({ of: entity.key, range: sameRange(range, opened.bounds) ? null : range, grain: null }, "together");
+    say(`${name}: now add another.`);
+    return;
+  }
+  const all = members.includes(entity.key) ? members : [...members, entity.key];
+  batch(() => {
+    const options = { ...withMembers(open.options, all), tab: "together" };
+    layout.value = changePanel(layout.peek(), open.id, { options });
+    if (maximised.peek() !== 0) maximised.value = open.id;
+  });
+  say(`${name} is looked at together with ${all.length - 1} more.`);
 }
 
 /** Says why an interval took as long as it did: the critical path of whose it is, while it lasted. */

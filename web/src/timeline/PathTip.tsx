@@ -1,12 +1,10 @@
 import { shorten } from "../api/entities";
 import type { CriticalPath } from "../api/critical";
 import type { Source } from "../api/source";
-import { CAUSE_WORDS, EVIDENCE_WORDS, STATE_WORDS } from "../app/words";
-import { palette, timeFormat } from "../app/session";
+import { timeFormat } from "../app/session";
 import { formatDuration, formatExact, formatShare, formatTime, grouped } from "../time/time";
 import { stateText } from "./looks";
-import { lookOf } from "./palette";
-import { Swatch } from "./Swatch";
+import { StateHead, SureFacts } from "./StateFacts";
 
 /** Waits around a step that are told. */
 const MOST_WAITS = 6;
@@ -24,8 +22,6 @@ export function PathTip({
   sharing: number;
 }) {
   const step = path.step(at);
-  const words = source.vocabulary;
-  const [state, cause, evidence] = [words.state(step.state), words.cause(step.cause), words.evidence(step.evidence)];
   const name = (entity: number): string => shorten(source.entities.title(entity), 80);
   const by = step.by < 0 ? "" : shorten(source.entities.who(step.by), 80);
   const woken = path.wokenBy(at);
@@ -34,14 +30,7 @@ export function PathTip({
   return (
     <div>
       {sharing > 1 && <div class="faint">One of {grouped(sharing)} steps in this column of the picture:</div>}
-      <div class="tooltip-state">
-        <Swatch look={lookOf(state, cause, step.level, palette.value)} />
-        <b>{stateText(source, step.state, step.cause, step.level)}</b>
-        {step.level > 0 && <span class="faint">level {step.level}</span>}
-      </div>
-      <div class="faint tooltip-words">
-        {STATE_WORDS[state] ?? ""} {CAUSE_WORDS[cause] === undefined ? "" : `Cause: ${CAUSE_WORDS[cause]}`}
-      </div>
+      <StateHead source={source} doing={step} />
       <dl class="facts">
         {by !== "" && (
           <>
@@ -69,13 +58,7 @@ export function PathTip({
             <dd>{name(step.woke)}</dd>
           </>
         )}
-        <dt>confidence</dt>
-        <dd>{words.confidence(step.confidence)}</dd>
-        <dt>evidence</dt>
-        <dd>
-          {evidence === "" ? "none" : evidence}{" "}
-          {EVIDENCE_WORDS[evidence] !== undefined && <span class="faint">({EVIDENCE_WORDS[evidence]})</span>}
-        </dd>
+        <SureFacts source={source} doing={step} />
       </dl>
       {around.length > 0 && (
         <div class="tooltip-around">

@@ -2,7 +2,6 @@ import { useEffect, useState } from "preact/hooks";
 import { isWorker } from "../api/critical";
 import type { Interval } from "../api/segments";
 import { shorten } from "../api/entities";
-import { CAUSE_WORDS, EVIDENCE_WORDS, STATE_WORDS } from "../app/words";
 import { palette, timeFormat, view } from "../app/session";
 import { formatDuration, formatExact, formatShare, formatTime } from "../time/time";
 import type { TimelineModel } from "./model";
@@ -10,6 +9,7 @@ import type { Row } from "./rows";
 import { stateText } from "./looks";
 import { isWait, lookOf } from "./palette";
 import { PathTip } from "./PathTip";
+import { StateHead, SureFacts } from "./StateFacts";
 import { Swatch } from "./Swatch";
 
 /** What is under the mouse: the exact interval with its evidence, or the parts of a bucket and the exact interval in it. */
@@ -106,22 +106,12 @@ function Bucket({ model, parts, of }: { model: TimelineModel; parts: readonly In
 
 function Exact({ model, interval, more }: { model: TimelineModel; interval: Interval; more: readonly Interval[][] }) {
   const { source } = model;
-  const words = source.vocabulary;
-  const state = words.state(interval.state);
-  const cause = words.cause(interval.cause);
-  const evidence = words.evidence(interval.evidence);
+  const waits = isWait(source.vocabulary.state(interval.state));
   const by = source.entities.who(interval.by);
   const time = (distance: number): string => formatTime(source.moment(distance), timeFormat.value, source.origin);
   return (
     <div>
-      <div class="tooltip-state">
-        <Swatch look={lookOf(state, cause, interval.level, palette.value)} />
-        <b>{stateText(source, interval.state, interval.cause, interval.level)}</b>
-        {interval.level > 0 && <span class="faint">level {interval.level}</span>}
-      </div>
-      <div class="faint tooltip-words">
-        {STATE_WORDS[state] ?? ""} {CAUSE_WORDS[cause] === undefined ? "" : `Cause: ${CAUSE_WORDS[cause]}`}
-      </div>
+      <StateHead source={source} doing={interval} />
       <dl class="facts">
         {by !== "" && (
           <>
@@ -144,15 +134,9 @@ function Exact({ model, interval, more }: { model: TimelineModel; interval: Inte
           {formatDuration(interval.end - interval.start)}{" "}
           <span class="faint">({formatExact(interval.end - interval.start)})</span>
         </dd>
-        <dt>confidence</dt>
-        <dd>{words.confidence(interval.confidence)}</dd>
-        <dt>evidence</dt>
-        <dd>
-          {evidence === "" ? "none" : evidence}{" "}
-          {EVIDENCE_WORDS[evidence] !== undefined && <span class="faint">({EVIDENCE_WORDS[evidence]})</span>}
-        </dd>
+        <SureFacts source={source} doing={interval} />
       </dl>
-      {isWait(state) && isWorker(source.entities.get(interval.entity)) && (
+      {waits && isWorker(source.entities.get(interval.entity)) && (
         <div class="faint tooltip-hint">Click, then C: why it waits</div>
       )}
       {more.slice(0, 3).map((parts) => {

@@ -11,6 +11,7 @@ import {
   layout as pageLayout,
   mouseTime,
   openPath,
+  openTogether,
   openWhy,
   pins,
   say,
@@ -426,6 +427,8 @@ export class TimelineModel {
         act: () => openPath({ of: entity.key, range, grain: null }),
       });
     }
+    if (entity !== undefined && isWorker(entity))
+      items.push({ text: "Waiting for the same: add this row", keys: "Q", act: () => openTogether(entity) });
     if (interval !== null) items.push({ text: "Zoom to this state", keys: "F", act: () => this.selectInterval(interval, true) });
     return items;
   }

@@ -15,6 +15,7 @@ function turns(count: number): CriticalPath {
     likely_ns: 0,
     against_causality: 0,
     too_deep: 0,
+    cut: false,
     step_count: count,
     steps: {
       entity: at.map((step) => 1 + (step % 2)),

@@ -114,6 +114,26 @@ describe("trees", () => {
     expect(opened.slice(1, 4)).toEqual(["  CPU 2", "    IRQ 24 virtio0", "    softirq RCU"]);
   });
 
+  it("shows a container inside of the one around it", () => {
+    const all = host();
+    const outer = entity("container", "container:1", -1, { intervals: 0 });
+    const inner = entity("container", "container:2", outer.id, { intervals: 0 });
+    const threads = [
+      entity("thread", "thread:7", outer.id, { tid: 7, pid: 7, label: "sh" }),
+      entity("thread", "thread:8", inner.id, { tid: 8, pid: 8, label: "work" }),
+    ];
+    const tree = resourceTree(sourceOf([...all, outer, inner, ...threads]));
+    const toggled = new Set(["container:1", "container:2"]);
+    expect(titles(tree, { toggled }).slice(3, 8)).toEqual([
+      "  container:1",
+      "    container:2",
+      "      work:8",
+      "    sh:7",
+      "  Host threads (5)",
+    ]);
+    expect(pathTo(tree, "container:1").at(-1)?.lanes).toHaveLength(2);
+  });
+
   it("shows what is counted of processors, disks and network devices", () => {
     const all = host();
     const [disk, net] = [entity("device", "disk:8:0", -1, { intervals: 0 }), entity("device", "net:tap1", -1, { intervals: 0 })];

@@ -260,6 +260,7 @@ export function resourceTree(source: Source): TreeNode[] {
     const contained = new Set(
       containers.flatMap((container) => entities.children(container.id).map((child) => child.id)),
     );
+    const outermost = containers.filter((container) => !contained.has(container.id));
     for (const thread of below(source, machine, "thread")) {
       if (contained.has(thread.id)) continue;
       const list = byPid.get(thread.pid);
@@ -292,20 +293,15 @@ export function resourceTree(source: Source): TreeNode[] {
       ...curveNodes(source, cpu).map((node) => ({ ...node, title: `${shortName(cpu)} ${node.title}` })),
     ]);
     children.push(...deviceGroups(source, machine));
-    for (const container of containers) {
-      const threads = entities.children(container.id).map((thread) => leaf(thread, threadTitle(thread)));
-      children.push(
-        group(
-          container.key,
-          shortName(container),
-          "container",
-          container.id,
-          threads,
-          threads.flatMap((thread) => thread.lanes),
-          false,
-        ),
+    const containerNode = (container: Entity): TreeNode => {
+      const inside = entities.children(container.id);
+      const nodes = inside.map((child) =>
+        child.kind === "container" ? containerNode(child) : leaf(child, threadTitle(child)),
       );
-    }
+      const lanes = nodes.flatMap((node) => node.lanes);
+      return group(container.key, shortName(container), "container", container.id, nodes, lanes, false);
+    };
+    children.push(...outermost.map(containerNode));
     children.push(
       group(
         `${machine.key}/threads`,

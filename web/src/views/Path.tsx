@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useMemo } from "preact/hooks";
 import { isWorker, type CriticalPath, type Grain } from "../api/critical";
 import { shorten } from "../api/entities";
 import type { Source } from "../api/source";
+import type { Together } from "../api/together";
 import { PanelFrame } from "../app/PanelFrame";
 import { changePanel, panelsOf, type Panel } from "../app/layout";
 import { currentRow, layout, palette, selection, subject, timeFormat, view } from "../app/session";
@@ -14,7 +15,9 @@ import { pathTree, stepsByWorker } from "../timeline/path-steps";
 import { sameRange, type Range } from "../time/range";
 import { formatDuration, formatTime, grouped } from "../time/time";
 import { askFromText, askOf, askToText, sameAsk, withAsk, type PathAsk } from "./path-ask";
+import { membersOf, withMembers } from "./path-set";
 import { doubts } from "./path-words";
+import { PathTogether } from "./PathTogether";
 import { PathCompared, PathSteps, PathTreeTable } from "./PathTables";
 import { WorkerPicker, workersLike } from "./WorkerPicker";
 
@@ -27,6 +30,7 @@ interface Told {
 const TABS = [
   { id: "", title: "What it came to" },
   { id: "steps", title: "Steps" },
+  { id: "together", title: "Waiting for the same" },
   { id: "compare", title: "Compare" },
 ] as const;
 
@@ -43,6 +47,7 @@ const GRAIN_TITLES: readonly [Grain | "", string][] = [
 export function PathView({ panel, source }: { panel: Panel; source: Source }) {
   const options = useComputed(() => panelsOf(layout.value).find((other) => other.id === panel.id)?.options ?? panel.options);
   const ask = useMemo(() => askOf(options.value), [options.value]);
+  const members = useMemo(() => membersOf(options.value), [options.value]);
   const pinned = useMemo(() => askFromText(options.value["vs"]), [options.value]);
   const row = currentRow.value;
   const setOptions = (next: Record<string, string>): void => {
@@ -67,18 +72,25 @@ export function PathView({ panel, source }: { panel: Panel; source: Source }) {
   const first = second !== null && pinned !== null && sameAsk(second.ask, pinned) ? second.path : null;
   const wanted = TABS.find((tab) => tab.id === options.value["tab"])?.id ?? "";
   const tab = wanted === "compare" && pinned === null ? "" : wanted;
-  const busy = useMemo(() => computed(() => told.busy.value || other.busy.value), [told, other]);
+  const shared = useTogether(source, tab === "together" ? members : [], ask?.range ?? null);
+  const together = shared.value.value;
+  const busy = useMemo(
+    () => computed(() => told.busy.value || other.busy.value || shared.busy.value),
+    [told, other, shared],
+  );
   const worker = ask === null ? undefined : source.entities.find(ask.of);
   return (
     <PanelFrame
       panel={panel}
       busy={busy}
-      error={told.error.value ?? other.error.value}
+      error={told.error.value ?? other.error.value ?? shared.error.value}
       controls={path !== null && <span class="range-note faint">{rangeText(source, path)}</span>}
     >
       <div class="path-head">
         <WorkerPicker
           source={source}
+          label="Whose critical path"
+          placeholder="Find a thread, vCPU or process"
           chosen={worker}
           onChoose={(entity) =>
             setAsk({ of: entity.key, range: ask === null ? subjectOf(source) : ask.range, grain: null })
@@ -151,7 +163,16 @@ export function PathView({ panel, source }: { panel: Panel; source: Source }) {
                   </button>
                 ))}
               </div>
-              {tab === "steps" ? (
+              {tab === "together" ? (
+                <PathTogether
+                  panel={panel}
+                  source={source}
+                  members={members}
+                  setMembers={(next) => setOptions(withMembers(panelOptions(panel), next))}
+                  showPath={(entity) => setAsk({ of: entity.key, range: ask.range, grain: null })}
+                  together={together !== null && together.asked === togetherText(members, ask.range) ? together.found : null}
+                />
+              ) : tab === "steps" ? (
                 <PathSteps panel={panel} source={source} path={path} />
               ) : tab === "compare" && pinned !== null ? (
                 sameAsk(pinned, ask) ? (
@@ -202,6 +223,25 @@ function useTold(source: Source, ask: PathAsk | null) {
     [source, ask === null ? "" : askToText(ask)],
     60,
   );
+}
+
+/** Asks what workers wait for together whenever they or the stretch are others; one alone waits with nobody. */
+function useTogether(source: Source, members: readonly string[], range: Range | null) {
+  const asked = togetherText(members, range);
+  return useReply<{ asked: string; found: Together }>(
+    (signal) => {
+      const some = members.map((key) => source.entities.find(key)).filter((entity) => entity !== undefined);
+      if (some.length < 2) return null;
+      const ids = some.map((entity) => entity.id);
+      return source.together(ids, range ?? source.bounds, signal).then((found) => ({ asked, found }));
+    },
+    [source, asked],
+    60,
+  );
+}
+
+function togetherText(members: readonly string[], range: Range | null): string {
+  return `${range === null ? "" : `${range.begin}..${range.end}`} ${members.join("\n")}`;
 }
 
 /** The selection or what is visible; null where that is all there is. */

@@ -31,7 +31,7 @@ function Indented({ depth, look, text, strong }: { depth: number; look: Look; te
 }
 
 /** Selects what a table names, and brings it into view. */
-function goToPart(source: Source, entity: number, start: number, end: number, focus: boolean): void {
+export function goToPart(source: Source, entity: number, start: number, end: number, focus: boolean): void {
   const found = source.entities.get(entity);
   if (found !== undefined) currentRow.value = { id: found.key, entity, vcpu: -1 };
   select({ begin: source.moment(start), end: source.moment(end) }, focus ? { focus: true } : { reveal: true });

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useMemo, useRef } from "preact/hooks";
+import { useId, useMemo, useRef } from "preact/hooks";
 import { isWorker } from "../api/critical";
 import { Entities, shorten, type Entity } from "../api/entities";
 import type { Source } from "../api/source";
@@ -24,30 +24,42 @@ export function workersLike(source: Source, text: string): Entity[] {
     .sort((a, b) => rank(a) - rank(b) || b.intervals - a.intervals || a.id - b.id);
 }
 
-/** A box that finds a worker by what is typed. */
+/** A box that finds a worker by what is typed. Where nobody is shown as chosen, it waits for the next one. */
 export function WorkerPicker({
   source,
+  label,
+  placeholder,
   chosen,
+  without = [],
   onChoose,
 }: {
   source: Source;
+  label: string;
+  placeholder: string;
   chosen: Entity | undefined;
+  /** Keys of those that are not offered. */
+  without?: readonly string[];
   onChoose: (entity: Entity) => void;
 }) {
+  const id = useId();
   /** What is typed; null while nobody types. */
   const typed = useSignal<string | null>(null);
   const focused = useSignal(0);
   const input = useRef<HTMLInputElement>(null);
-  const found = useMemo(() => (typed.value === null ? [] : workersLike(source, typed.value)), [source, typed.value]);
+  const found = useMemo(
+    () => (typed.value === null ? [] : workersLike(source, typed.value).filter(({ key }) => !without.includes(key))),
+    [source, typed.value, without],
+  );
   const shown = found.slice(0, OFFERED);
   const take = (entity: Entity | undefined): void => {
     if (entity === undefined) return;
     typed.value = null;
-    input.current?.blur();
+    if (chosen !== undefined) input.current?.blur();
     onChoose(entity);
   };
   const key = (event: KeyboardEvent): void => {
-    if (event.key === "ArrowDown") focused.value = Math.min(shown.length - 1, focused.value + 1);
+    if (event.key === "ArrowDown" && typed.value === null) typed.value = "";
+    else if (event.key === "ArrowDown") focused.value = Math.min(shown.length - 1, focused.value + 1);
     else if (event.key === "ArrowUp") focused.value = Math.max(0, focused.value - 1);
     else if (event.key === "Enter") take(shown[focused.value]);
     else if (event.key === "Escape") {
@@ -63,12 +75,12 @@ export function WorkerPicker({
         ref={input}
         type="text"
         role="combobox"
-        aria-label="Whose critical path"
+        aria-label={label}
         aria-expanded={typed.value !== null}
-        aria-controls="workers"
+        aria-controls={id}
         aria-autocomplete="list"
-        aria-activedescendant={shown.length > 0 ? `worker-${focused.value}` : undefined}
-        placeholder="Find a thread, vCPU or process"
+        aria-activedescendant={shown.length > 0 ? `${id}-${focused.value}` : undefined}
+        placeholder={placeholder}
         title={chosen === undefined ? undefined : shorten(chosen.key, 300)}
         value={typed.value ?? (chosen === undefined ? "" : shorten(source.entities.title(chosen.id), 80))}
         onFocus={(event) => {
@@ -84,11 +96,11 @@ export function WorkerPicker({
         onKeyDown={key}
       />
       {typed.value !== null && (
-        <div class="menu-items worker-list" role="listbox" id="workers" aria-label="Workers">
+        <div class="menu-items worker-list" role="listbox" id={id} aria-label="Workers">
           {shown.map((entity, at) => (
             <button
               key={entity.id}
-              id={`worker-${at}`}
+              id={`${id}-${at}`}
               type="button"
               role="option"
               tabIndex={-1}

@@ -36,7 +36,7 @@ export function aboveEach(path: CriticalPath): number[] {
 }
 
 /** What is not sure about a path, plainly; nothing if all is. */
-export function doubts(path: CriticalPath): { kind: "unknown" | "likely" | "causality" | "depth"; text: string }[] {
+export function doubts(path: CriticalPath): { kind: "unknown" | "likely" | "causality" | "depth" | "cut"; text: string }[] {
   const out: ReturnType<typeof doubts> = [];
   if (path.unknownNs > 0)
     out.push({
@@ -58,5 +58,6 @@ export function doubts(path: CriticalPath): { kind: "unknown" | "likely" | "caus
       kind: "depth",
       text: `${grouped(path.tooDeep)} wait${path.tooDeep === 1 ? "" : "s"} not followed: too deep`,
     });
+  if (path.cut) out.push({ kind: "cut", text: "longer than is told: what lies before its first step is unknown" });
   return out;
 }

@@ -19,6 +19,7 @@ function path(entity: number, whole: number, tree: NodeReply[], more: Partial<Pa
       likely_ns: 0,
       against_causality: 0,
       too_deep: 0,
+      cut: false,
       step_count: 0,
       steps: { entity: [], start: [], end: [], doing: [], by: [], inside: [], woke: [] },
       waits: { entity: [], start: [], end: [], doing: [], ended_by: [], inside: [] },
@@ -121,13 +122,14 @@ describe("what is said of a path", () => {
   });
 
   it("says what is not sure", () => {
-    const more = { unknown_ns: 12, likely_ns: 3, against_causality: 1, too_deep: 2 };
+    const more = { unknown_ns: 12, likely_ns: 3, against_causality: 1, too_deep: 2, cut: true };
     const texts = doubts(path(1, 100, [], more)).map(({ text }) => text);
     expect(texts).toEqual([
       "12.0 % of it unknown (12 ns)",
       "3.0 % only likely (3 ns)",
       "1 wake-up not followed: the waker did not run at the time",
       "2 waits not followed: too deep",
+      "longer than is told: what lies before its first step is unknown",
     ]);
     expect(doubts(path(1, 100, []))).toEqual([]);
   });

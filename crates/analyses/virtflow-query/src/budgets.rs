@@ -6,7 +6,7 @@
 
 use crate::spread::{Precision, Spread};
 use crate::sums::Sums;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span};
 use virtflow_model::Kind;
 
@@ -77,6 +77,8 @@ pub struct Budgets {
     range: Span,
     /// Entities by number, in their latest form.
     entities: Vec<Entity>,
+    /// Entities of which nothing is to be said.
+    left_out: FxHashSet<EntityId>,
     /// Sums by entity.
     sums: Vec<Option<Box<Sums>>>,
     /// What exits cost.
@@ -91,15 +93,22 @@ impl Budgets {
         Self {
             range,
             entities: Vec::new(),
+            left_out: FxHashSet::default(),
             sums: Vec::new(),
             exits: FxHashMap::default(),
             open_exits: FxHashMap::default(),
         }
     }
 
-    /// All entities, in the order in which they were met.
-    pub fn entities(&self) -> &[Entity] {
-        &self.entities
+    /// All entities, in the order in which they were met, but those that are left out.
+    pub fn entities(&self) -> impl Iterator<Item = &Entity> {
+        let all = self.entities.iter();
+        all.filter(|entity| !self.left_out.contains(&entity.id))
+    }
+
+    /// Says nothing of an entity: it is another machine's.
+    pub(crate) fn leave_out(&mut self, id: EntityId) {
+        self.left_out.insert(id);
     }
 
     /// An entity.

@@ -23,8 +23,8 @@ mod sums;
 pub use answers::{
     Agreement, BesideProcess, CriticalPath, Did, Difference, Done, ExitCosts, ExitsBy, Finding,
     FindingKind, Grain, Group, GroupSum, Guest, Listed, PathNode, PathStep, PathTold, Resource,
-    Shared, Taken, WaitCosts, Who, beside, critical_path, events, exit_costs, findings, is_worker,
-    life, members, taken, together, waits, workers,
+    Shared, Taken, Together, WaitCosts, Waiter, Who, beside, critical_path, events, exit_costs,
+    findings, is_worker, life, members, taken, together, waits, workers,
 };
 pub use budgets::{Budgets, ExitCost, ExitKey};
 pub use clocks::{ClockAlignment, GuestCpu, GuestOf, align};

@@ -101,6 +101,26 @@ impl<F: FnMut(Row<'_>)> Rows<F> {
         }
     }
 
+    /// The same of entities that were announced already.
+    pub(crate) const fn knowing(entities: Vec<Entity>, range: Span, take: F) -> Self {
+        Self {
+            range,
+            entities,
+            take,
+        }
+    }
+
+    /// Gives from now on what lies in another range.
+    pub(crate) const fn within(&mut self, range: Span) -> &mut Self {
+        self.range = range;
+        self
+    }
+
+    /// The entities that were announced, by their numbers.
+    pub(crate) fn into_entities(self) -> Vec<Entity> {
+        self.entities
+    }
+
     /// The function, with whatever it gathered.
     pub fn into_inner(self) -> F {
         self.take

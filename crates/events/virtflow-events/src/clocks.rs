@@ -90,6 +90,22 @@ impl Recording {
         let _ = self.clocks.set(clocks);
     }
 
+    /// Says that the time stamp counter of the machine of that name is its host's plus `offset`; gives
+    /// whether there is such a machine.
+    pub fn give_tsc_offset(&mut self, machine: &str, offset: u64) -> bool {
+        let number = self.machines().iter().position(|m| m.name == machine);
+        self.tsc_offsets
+            .extend(number.map(|number| (number, offset)));
+        number.is_some()
+    }
+
+    /// What was said of a machine's time stamp counter.
+    pub fn tsc_offset(&self, machine: usize) -> Option<u64> {
+        let mut offsets = self.tsc_offsets.iter();
+        let of = offsets.find(|(number, _)| *number == machine)?;
+        Some(of.1)
+    }
+
     /// What was said of the machines' clocks, if anything was.
     pub fn clocks(&self) -> Option<&[MachineClock]> {
         self.clocks.get().map(Vec::as_slice)

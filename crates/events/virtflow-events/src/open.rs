@@ -102,6 +102,8 @@ pub struct Recording {
     infos: Vec<TraceInfo>,
     machines: Vec<MachineInfo>,
     pub(crate) clocks: OnceLock<Vec<MachineClock>>,
+    /// What was said of guests' time stamp counters, by machine.
+    pub(crate) tsc_offsets: Vec<(usize, u64)>,
 }
 
 impl Recording {
@@ -127,6 +129,7 @@ impl Recording {
             infos: Vec::new(),
             machines: Vec::new(),
             clocks: OnceLock::new(),
+            tsc_offsets: Vec::new(),
         };
         for path in paths {
             for place in traces_at(path.as_ref())? {

@@ -4,6 +4,7 @@
 //! They read when printed without colour: each state has a height and a pattern of its own, and the
 //! legend names those that occur.
 
+mod legend;
 mod look;
 mod paper;
 mod path;

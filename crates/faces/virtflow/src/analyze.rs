@@ -1,8 +1,9 @@
 //! `virtflow analyze`: the one pass, kept as a store.
 
-use crate::args::{AnalyzeArgs, Format};
+use crate::args::{AnalyzeArgs, Format, UsageError};
 use crate::output::{self, number, size};
 use crate::progress::Bar;
+use crate::traces::Traces;
 use crate::{Finish, cache, rows};
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-use virtflow_query::store::{Making, Manifest, Store, make};
+use virtflow_query::store::{Making, Store, make};
 use virtflow_query::{Facts, Options, Progress, Recording};
 
 /// What `--format json` says.
@@ -30,7 +31,7 @@ struct Said<'a> {
 
 pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     let begun = Instant::now();
-    let recording = Recording::open_all(&args.traces)?;
+    let recording = args.traces.recording()?;
     let options = Options {
         proved_only: args.proved_only,
         ..Options::default()
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<Finish> {
     }
     for facts in &facts {
         tell_clock(facts);
-        tell_segments(facts);
+        rows::tell_segments(facts);
     }
     // Every machine's troubles are told, also after the first that has some.
     let told: Vec<Finish> = facts.iter().map(rows::tell).collect();
@@ -117,21 +118,14 @@ fn tell_clock(facts: &Facts) {
     }
 }
 
-/// Says that edges between machines are missing.
-fn tell_segments(facts: &Facts) {
-    if facts.segments_unnoted > 0 {
-        output::complain(&format!(
-            "virtflow: warning: there was no room for {} TCP segments of {}: whom they and later ones woke on other \
-             machines is not told",
-            number(facts.segments_unnoted),
-            facts.name,
-        ));
-    }
-}
-
 fn place(args: &AnalyzeArgs, recording: &Recording, options: &Options) -> anyhow::Result<PathBuf> {
     if let Some(path) = &args.output {
         return Ok(path.clone());
+    }
+    if !args.traces.tell_all() {
+        let what =
+            "--tsc-offset: what was given is not kept in the cache; name a store with -o DIR";
+        return Err(UsageError(what.to_owned()).into());
     }
     let cache = cache::here().context(
         "there is no place to keep the store: neither XDG_CACHE_HOME nor HOME is set; name one with -o DIR",
@@ -158,23 +152,18 @@ pub(crate) fn stop_on_interrupt(progress: &Arc<Progress>) -> anyhow::Result<()> 
 }
 
 /// The store at hand, the one that was kept, or a new one.
-pub(crate) fn analysed(
-    traces: &[PathBuf],
-    no_cache: bool,
-    scratch: &Path,
-) -> anyhow::Result<Store> {
-    if let [store] = traces
-        && Manifest::is_store(store)
-    {
+pub(crate) fn analysed(traces: &Traces, no_cache: bool, scratch: &Path) -> anyhow::Result<Store> {
+    if let Some(store) = traces.store() {
         return Ok(Store::open(store)?);
     }
-    let recording = Recording::open_all(traces)?;
+    let recording = traces.recording()?;
     let options = Options::default();
     let cache = if no_cache { None } else { cache::here() };
-    if let Some(store) = cache.as_ref().and_then(|c| c.find(&recording, &options)) {
+    let cache = traces.cached(cache.as_ref());
+    if let Some(store) = cache.and_then(|c| c.find(&recording, &options)) {
         return Ok(store);
     }
-    let kept = cache.as_ref().and_then(|cache| {
+    let kept = cache.and_then(|cache| {
         std::fs::create_dir_all(cache.directory()).ok()?;
         cache.place(&recording, &options)
     });

@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+use crate::traces::Traces;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ impl Cli {
     /// Whether anything missing is an error.
     pub(crate) const fn strict(&self) -> bool {
         match &self.command {
+            Command::Record(a) => a.strict,
             Command::Report(a) => a.input.strict,
             Command::Info(a) => a.strict,
             Command::Events(a) => a.strict,
@@ -48,6 +50,8 @@ impl Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Record a trace of this host, by BPF programs in its kernel
+    Record(RecordArgs),
     /// Say where the time of every VM, vCPU, nested VM and guest process went
     Report(ReportArgs),
     /// Show traces on a page in the browser
@@ -93,8 +97,9 @@ pub(crate) enum Command {
 /// What all analyses take.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// The trace's directory or file, or a store
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Only this stretch of time: 12.5s..14s or +300ms.. from the beginning of the trace,
     /// 10:02:03.5..10:02:04 of the day, or epoch nanoseconds
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
@@ -117,6 +122,52 @@ pub(crate) enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Threads, interrupts, timers, disks, packets, frequencies, KVM
+    Full,
+    /// All of that but frequencies
+    Vm,
+    /// Threads only
+    Minimal,
+}
+
+/// `virtflow record`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// The new directory for the trace [default: virtflow-DATE-TIME]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// For how long: 10s, 500ms, 2m [default: until the command ends or Ctrl-C]
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<std::time::Duration>,
+    /// What to record
+    #[arg(long, value_enum, default_value_t = Profile::Full)]
+    pub(crate) profile: Profile,
+    /// Room for events that are not written yet, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) buffer: u32,
+    /// Say what would be recorded and what this kernel lacks, and record nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Exit with 4 when events were lost
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// A command to run meanwhile; the recording ends with it
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("{text:?} is no length of time, as 10s or 500ms");
+    let length: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    length.try_into().map_err(|_| wrong())
 }
 
 /// `virtflow report`.
@@ -142,8 +193,8 @@ pub(crate) struct ReportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AnalyzeArgs {
     /// The traces' directories; several, of one machine or more, make one store
-    #[arg(required = true, value_name = "TRACE")]
-    pub(crate) traces: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// The store to write; one that is there is replaced. Without it, the store is kept where
     /// other commands find it (see `virtflow cache`)
     #[arg(short, long, value_name = "DIR")]
@@ -217,8 +268,9 @@ pub(crate) enum RenderView {
 /// `virtflow render`.
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
-    /// The trace's directory or file, or a store
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// The file to write; its ending says what: .svg, .png or .csv
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -274,8 +326,9 @@ pub(crate) enum CacheCommand {
 /// `virtflow info`.
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
-    /// The trace's directory or file
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Text for people or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -290,8 +343,9 @@ pub(crate) struct InfoArgs {
 /// `virtflow events`.
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// The trace's directory or file
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Only this stretch of time (as for report)
     #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub(crate) range: Option<String>,
@@ -379,9 +433,9 @@ pub(crate) struct CountersArgs {
 /// `virtflow compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// The traces of a host and of its guests, or a store that was made of them
-    #[arg(required = true, value_name = "TRACE")]
-    pub(crate) traces: Vec<PathBuf>,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Only the guest's processes whose name contains this
     #[arg(long, value_name = "NAME")]
     pub(crate) of: Option<String>,
@@ -405,8 +459,9 @@ pub(crate) struct CompareArgs {
 /// `virtflow critical-path`.
 #[derive(Debug, Args)]
 pub(crate) struct CriticalPathArgs {
-    /// The trace's directory or file, or a store
-    pub(crate) trace: PathBuf,
+    /// The traces
+    #[command(flatten)]
+    pub(crate) traces: Traces,
     /// Of whom: the number of a host thread, a key (as `intervals` prints it), or a part of a name;
     /// may be given several times. A container (container:NUMBER, or its name in `report`) is
     /// followed as one worker: it runs while any of its threads does, wants a CPU while one does and

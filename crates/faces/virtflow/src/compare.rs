@@ -8,7 +8,6 @@ use crate::table::{Table, Tone};
 use crate::{Finish, range};
 use anyhow::Context;
 use serde::Serialize;
-use std::path::PathBuf;
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{Agreement, BesideProcess, Difference, Facts, Guest, GuestOf, Who, beside};
 
@@ -68,7 +67,7 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Finish> {
             version: VERSION,
             guests: all,
         })?,
-        Format::Text => page(&args.traces, &all).print()?,
+        Format::Text => page(&args.traces.to_string(), &all).print()?,
     }
     Ok(if told.iter().all(Facts::is_complete) {
         Finish::Complete
@@ -131,13 +130,9 @@ impl Process {
     }
 }
 
-fn page(traces: &[PathBuf], all: &[Compared]) -> Page {
+fn page(traces: &str, all: &[Compared]) -> Page {
     let mut page = Page::default();
-    let paths: Vec<_> = traces.iter().map(|p| p.display().to_string()).collect();
-    page.line(
-        Tone::Strong,
-        &format!("virtflow compare {}", paths.join(" ")),
-    );
+    page.line(Tone::Strong, &format!("virtflow compare {}", traces));
     for guest in all {
         of_guest(&mut page, guest);
     }

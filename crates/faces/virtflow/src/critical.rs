@@ -17,7 +17,7 @@ use virtflow_base::{Span, Timestamp};
 use virtflow_query::store::{Store, facts};
 use virtflow_query::{
     Branch, Cause, Confidence, Did, Done, Evidence, Facts, Grain, Kind, PathNode, PathTold,
-    Resource, Shared, State, Who, is_worker, life, members, together, workers,
+    Resource, State, Together, Waiter, Who, is_worker, life, members, together, workers,
 };
 
 /// Names that are offered when several fit.
@@ -29,11 +29,7 @@ const INDENT_MAX: usize = 12;
 
 pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
     let scratch = tempfile::tempdir().context("no place for the analysis")?;
-    let store = analysed(
-        std::slice::from_ref(&args.trace),
-        args.no_cache,
-        scratch.path(),
-    )?;
+    let store = analysed(&args.traces, args.no_cache, scratch.path())?;
     let told = facts(&store)?;
     let who = Who::new(&store);
     let finish = if told.iter().all(Facts::is_complete) {
@@ -71,13 +67,13 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
             origin: origin.unwrap_or(begin),
         });
     }
-    let shared = Together::of(&store, &all, args.of.len())?;
+    let found = together_of(&store, &all, args.of.len())?;
     match (args.format, &all[..]) {
         (PathFormat::Json, [only]) if !args.of.is_empty() => output::json(&only.json())?,
         (PathFormat::Json, all) => output::json(&JsonPaths {
             format: "virtflow-critical-paths",
             version: VERSION,
-            together: shared.iter().map(|s| s.json(&store, all)).collect(),
+            together: together_json(&store, all, &found),
             paths: all.iter().map(Shown::json).collect(),
         })?,
         (PathFormat::Dot, all) => {
@@ -96,7 +92,7 @@ pub(crate) fn run(args: &CriticalPathArgs) -> anyhow::Result<Finish> {
                 shown.page(args, &mut page);
             }
             if all.len() > 1 {
-                together_page(&store, &who, all, &shared, &mut page);
+                together_page(&store, &who, all, &found, &mut page);
             }
             page.print()?;
         }
@@ -169,7 +165,7 @@ fn busiest(store: &Store, who: &Who<'_>, range: Span, top: usize) -> anyhow::Res
 /// One line per worker.
 fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     let mut page = Page::default();
-    let title = format!("virtflow critical-path {}", args.trace.display());
+    let title = format!("virtflow critical-path {}", args.traces);
     page.line(Tone::Strong, &title);
     page.heading(
         Tone::Strong,
@@ -211,7 +207,7 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     page.table(&table);
     if let Some(first) = all.first() {
         page.gap();
-        let trace = args.trace.display();
+        let trace = &args.traces;
         let next = format!(
             "next: virtflow critical-path {trace} --of {}",
             first.key(first.told.worker)
@@ -221,53 +217,75 @@ fn overview(args: &CriticalPathArgs, all: &[Shown<'_>]) -> Page {
     page
 }
 
-/// A thing that several of those asked for waited for at the same time.
-struct Together(Shared, i64);
+/// What several of those asked for waited for at the same time.
+fn together_of(store: &Store, all: &[Shown<'_>], asked: usize) -> anyhow::Result<Together> {
+    let begin = all.iter().map(|shown| shown.told.begin).min().unwrap_or(0);
+    let end = all.iter().map(|shown| shown.told.end).max().unwrap_or(0);
+    let workers: Vec<u32> = all.iter().map(|shown| shown.told.worker).collect();
+    let several = if asked < 2 { &[] } else { &workers[..] };
+    Ok(together(store, several, begin, end)?)
+}
 
-impl Together {
-    fn of(store: &Store, all: &[Shown<'_>], asked: usize) -> anyhow::Result<Vec<Self>> {
-        if asked < 2 {
-            return Ok(Vec::new());
-        }
-        let begin = all.iter().map(|shown| shown.told.begin).min().unwrap_or(0);
-        let end = all.iter().map(|shown| shown.told.end).max().unwrap_or(0);
-        let workers: Vec<u32> = all.iter().map(|shown| shown.told.worker).collect();
-        let found = together(store, &workers, begin, end)?;
-        Ok(found.into_iter().map(|s| Self(s, end - begin)).collect())
-    }
-
-    fn json<'a>(&self, store: &'a Store, all: &[Shown<'a>]) -> JsonTogether<'a> {
-        let Self(shared, whole) = self;
-        let entity = match shared.resource {
-            Resource::Entity(e) | Resource::DisksOf(e) => e,
+fn together_json<'a>(
+    store: &'a Store,
+    all: &[Shown<'a>],
+    found: &Together,
+) -> Vec<JsonTogether<'a>> {
+    let each = found.shared.iter().map(|shared| {
+        let (resource, entity) = match shared.resource {
+            Resource::Entity(e) => ("entity", e),
+            Resource::DisksOf(e) => ("disks-of", e),
         };
         let key = store.entities().get(entity as usize);
         let workers = shared.workers.iter().zip(all);
+        let behind = |own: &Waiter| {
+            let behind = own.behind.iter();
+            let behind = behind.filter_map(|&(at, queued_ns)| {
+                let ahead = all.get(at)?;
+                Some(JsonBehind {
+                    key: ahead.key(ahead.told.worker),
+                    machine: ahead.machine(ahead.told.worker),
+                    queued_ns,
+                })
+            });
+            behind.collect()
+        };
         JsonTogether {
-            resource: match shared.resource {
-                Resource::Entity(_) => "entity",
-                Resource::DisksOf(_) => "disks-of",
-            },
+            resource,
             key: key.map_or("", |e| e.key.as_str()),
-            elapsed_ns: *whole,
+            machine: machine_of(store, entity),
+            elapsed_ns: found.whole(),
             together_ns: shared.together_ns,
-            at_least_without_ns: shared.without(*whole),
+            at_least_without_ns: shared.at_least_ns,
             workers: workers
-                .map(|((waited_ns, queued_ns), shown)| JsonQueued {
+                .map(|(own, shown)| JsonQueued {
                     key: shown.key(shown.told.worker),
-                    waited_ns: *waited_ns,
-                    queued_ns: *queued_ns,
+                    machine: shown.machine(shown.told.worker),
+                    waited_ns: own.waited_ns,
+                    queued_ns: own.queued_ns,
+                    behind: behind(own),
                 })
                 .collect(),
         }
-    }
+    });
+    each.collect()
 }
 
 /// How one worker stood behind others, for programs.
 #[derive(Serialize)]
 struct JsonQueued<'a> {
     key: &'a str,
+    machine: &'a str,
     waited_ns: i64,
+    queued_ns: i64,
+    behind: Vec<JsonBehind<'a>>,
+}
+
+/// Whom it stood behind, for programs.
+#[derive(Serialize)]
+struct JsonBehind<'a> {
+    key: &'a str,
+    machine: &'a str,
     queued_ns: i64,
 }
 
@@ -276,6 +294,7 @@ struct JsonQueued<'a> {
 struct JsonTogether<'a> {
     resource: &'static str,
     key: &'a str,
+    machine: &'a str,
     elapsed_ns: i64,
     together_ns: i64,
     at_least_without_ns: i64,
@@ -296,16 +315,17 @@ fn together_page(
     store: &Store,
     who: &Who<'_>,
     all: &[Shown<'_>],
-    shared: &[Together],
+    found: &Together,
     page: &mut Page,
 ) {
     page.heading(Tone::Strong, "WAITING FOR THE SAME");
-    if shared.is_empty() {
+    if found.shared.is_empty() {
         let text = "Never two of them at once for one disk, device or thread.";
         page.paragraph(Tone::Plain, text);
         return;
     }
-    for Together(shared, whole) in shared.iter().take(OFFERED) {
+    let whole = found.whole();
+    for shared in found.shared.iter().take(OFFERED) {
         let what = match shared.resource {
             Resource::Entity(e) => who.name(e),
             Resource::DisksOf(vm) => format!("the disks of {}", who.name(vm)),
@@ -313,10 +333,10 @@ fn together_page(
         let text = format!(
             "{what}: {} of {} ({}) two or more wait. Had it served each at once, all of it would have taken {} at least: {:.2} times as fast at most.",
             duration(shared.together_ns),
-            duration(*whole),
-            share(shared.together_ns, *whole),
-            duration(shared.without(*whole)),
-            *whole as f64 / shared.without(*whole).max(1) as f64,
+            duration(whole),
+            share(shared.together_ns, whole),
+            duration(shared.at_least_ns),
+            whole as f64 / shared.at_least_ns.max(1) as f64,
         );
         page.paragraph(Tone::Plain, &text);
         if !is_disk(store, shared.resource) {
@@ -324,12 +344,13 @@ fn together_page(
             page.paragraph(Tone::Faint, text);
         }
         let mut table = Table::new(1, ["who", "waited for it", "of that behind another"]);
-        for ((waited, queued), shown) in shared.workers.iter().zip(all) {
-            if *waited > 0 {
-                let name = Who::new(store).name(shown.told.worker);
+        for (own, shown) in shared.workers.iter().zip(all) {
+            if own.waited_ns > 0 {
+                let name = who.name(shown.told.worker);
+                let (waited, queued) = (own.waited_ns, own.queued_ns);
                 table.row(
                     Tone::Plain,
-                    [name, duration_cell(*waited), duration_cell(*queued)],
+                    [name, duration_cell(waited), duration_cell(queued)],
                 );
             }
         }
@@ -364,6 +385,7 @@ struct JsonStep<'a> {
     begin_ns: i64,
     end_ns: i64,
     key: &'a str,
+    machine: &'a str,
     name: String,
     container_key: &'a str,
     state: &'a str,
@@ -375,6 +397,7 @@ struct JsonStep<'a> {
     /// The innermost wait it lies in, by its place among `waits`.
     inside: Option<usize>,
     woke_key: &'a str,
+    woke_machine: &'a str,
 }
 
 /// A wait that was looked into, for programs.
@@ -383,9 +406,11 @@ struct JsonWait<'a> {
     begin_ns: i64,
     end_ns: i64,
     key: &'a str,
+    machine: &'a str,
     state: &'a str,
     cause: &'a str,
     ended_by_key: &'a str,
+    ended_by_machine: &'a str,
     inside: Option<usize>,
 }
 
@@ -393,6 +418,7 @@ struct JsonWait<'a> {
 #[derive(Serialize)]
 struct JsonSum<'a> {
     key: &'a str,
+    machine: &'a str,
     name: String,
     container_key: &'a str,
     state: &'a str,
@@ -412,6 +438,7 @@ struct JsonNode<'a> {
     parent: Option<usize>,
     waits_for: bool,
     key: &'a str,
+    machine: &'a str,
     name: String,
     container_key: &'a str,
     state: &'a str,
@@ -430,6 +457,7 @@ struct Json<'a> {
     format: &'static str,
     version: u32,
     key: &'a str,
+    machine: &'a str,
     name: String,
     container_key: &'a str,
     grain: Grain,
@@ -456,6 +484,11 @@ impl<'a> Shown<'a> {
     fn container_key(&self, worker: u32) -> &'a str {
         let container = self.who.container(worker);
         container.map_or("", |container| self.key(container))
+    }
+
+    /// The name of the machine that it is on.
+    fn machine(&self, entity: u32) -> &'a str {
+        machine_of(self.store, entity)
     }
 
     fn key_of(&self, by: i32) -> &'a str {
@@ -542,6 +575,7 @@ impl<'a> Shown<'a> {
                 begin_ns: step.begin,
                 end_ns: step.end,
                 key: self.key(step.worker),
+                machine: self.machine(step.worker),
                 name: self.who.name(step.worker),
                 container_key: self.container_key(step.worker),
                 state,
@@ -552,6 +586,7 @@ impl<'a> Shown<'a> {
                 depth: told.path.depth(step),
                 inside: step.inside,
                 woke_key: step.woke.map_or("", |woke| self.key(woke)),
+                woke_machine: step.woke.map_or("", |woke| self.machine(woke)),
             }
         });
         let waits = told.path.waits.iter().map(|wait| {
@@ -561,9 +596,11 @@ impl<'a> Shown<'a> {
                 begin_ns: wait.begin,
                 end_ns: wait.end,
                 key: self.key(wait.worker),
+                machine: self.machine(wait.worker),
                 state,
                 cause,
                 ended_by_key: self.key(wait.ended_by),
+                ended_by_machine: self.machine(wait.ended_by),
                 inside: wait.inside,
             }
         });
@@ -571,6 +608,7 @@ impl<'a> Shown<'a> {
             let (state, cause) = PathTold::words(sum.what);
             JsonSum {
                 key: self.key(sum.worker),
+                machine: self.machine(sum.worker),
                 name: self.who.name(sum.worker),
                 container_key: self.container_key(sum.worker),
                 state,
@@ -591,6 +629,7 @@ impl<'a> Shown<'a> {
                 parent: node.parent,
                 waits_for: matches!(node.branch, Branch::Wait(..)),
                 key: self.key(PathTold::whose(node)),
+                machine: self.machine(PathTold::whose(node)),
                 name: self.who.name(PathTold::whose(node)),
                 container_key: self.container_key(PathTold::whose(node)),
                 state,
@@ -607,6 +646,7 @@ impl<'a> Shown<'a> {
             format: "virtflow-critical-path",
             version: VERSION,
             key: self.key(told.worker),
+            machine: self.machine(told.worker),
             name: self.who.name(told.worker),
             container_key: self.container_key(told.worker),
             grain: told.grain,
@@ -806,7 +846,7 @@ impl<'a> Shown<'a> {
             page.gap();
             let next = format!(
                 "next: virtflow critical-path {} --of {} --range {from:.6}s..{to:.6}s --steps",
-                args.trace.display(),
+                args.traces,
                 self.key(step.worker)
             );
             page.line(Tone::Faint, &next);
@@ -840,6 +880,14 @@ impl<'a> Shown<'a> {
             page.paragraph(Tone::Faint, &more);
         }
     }
+}
+
+/// The name of an entity's machine, also where there is one alone.
+fn machine_of(store: &Store, entity: u32) -> &str {
+    let number = store.entities().get(entity as usize).map(|e| e.machine);
+    let all = &store.manifest().machines;
+    let machine = all.iter().find(|machine| Some(machine.number) == number);
+    machine.map_or("", |machine| machine.name.as_str())
 }
 
 fn is_vcpu(kind: u8) -> bool {

@@ -6,18 +6,19 @@ use crate::page::Page;
 use crate::report::trace::{Times, clocks, losses, missing, problems};
 use crate::table::{Table, Tone};
 use crate::{Finish, output};
-use virtflow_query::store::{self, Manifest, Store};
-use virtflow_query::{Facts, Info, MachineInfo, Possible, Recording, SourceReport, info};
+use std::path::Path;
+use virtflow_query::store::{self, Store};
+use virtflow_query::{Facts, Info, MachineInfo, Possible, SourceReport, info};
 
 /// How many event names are shown unless all are asked for.
 const NAMES: usize = 30;
 const PROBLEMS: usize = 20;
 
 pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<Finish> {
-    if Manifest::is_store(&args.trace) {
-        return of_store(args);
+    if let Some(store) = args.traces.store() {
+        return of_store(args, store);
     }
-    let recording = Recording::open(&args.trace)?;
+    let recording = args.traces.recording()?;
     let info = info(&recording);
     match args.format {
         Format::Json => output::json(&info)?,
@@ -31,8 +32,8 @@ pub(crate) fn run(args: &InfoArgs) -> anyhow::Result<Finish> {
 }
 
 /// Of a store: what it was made of and what is in it. Its manifest is its JSON form.
-fn of_store(args: &InfoArgs) -> anyhow::Result<Finish> {
-    let store = Store::open(&args.trace)?;
+fn of_store(args: &InfoArgs, store: &Path) -> anyhow::Result<Finish> {
+    let store = Store::open(store)?;
     let facts = store::facts(&store)?;
     let complete = facts.iter().all(Facts::is_complete);
     let manifest = store.manifest();
@@ -40,7 +41,7 @@ fn of_store(args: &InfoArgs) -> anyhow::Result<Finish> {
         output::json(manifest)?;
     } else {
         let mut page = Page::default();
-        let title = format!("virtflow info {}", args.trace.display());
+        let title = format!("virtflow info {}", args.traces);
         page.line(Tone::Strong, &title);
         for machine in &facts {
             losses(&mut page, &machine.streams, machine.begin_ns);

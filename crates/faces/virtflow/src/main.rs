@@ -12,11 +12,13 @@ mod output;
 mod page;
 mod progress;
 mod range;
+mod record;
 mod render;
 mod report;
 mod rows;
 mod serve;
 mod table;
+mod traces;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<Finish> {
     match &cli.command {
+        Command::Record(args) => record::run(args),
         Command::Report(args) => report::run(args),
         Command::Analyze(args) => analyze::run(args),
         Command::Render(args) => render::run(args),

@@ -18,11 +18,7 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<Finish> {
     }
     // What is not kept goes when all is drawn.
     let scratch = tempfile::tempdir().context("no place for the analysis")?;
-    let store = analysed(
-        std::slice::from_ref(&args.trace),
-        args.no_cache,
-        scratch.path(),
-    )?;
+    let store = analysed(&args.traces, args.no_cache, scratch.path())?;
     let told = facts(&store)?;
     let span = range::of(args.range.as_deref(), &told, args.local)?;
     let whole = span == Span::ALL;

@@ -1,12 +1,12 @@
 //! `virtflow intervals`, `virtflow edges` and `virtflow counters`: rows for scripts.
 
 use crate::args::{CountersArgs, EdgesArgs, Input, IntervalsArgs, RowsFormat, UsageError};
+use crate::output::{complain, number};
 use crate::progress::Bar;
 use crate::{Finish, range};
 use serde::Serialize;
 use std::io::Write;
 use virtflow_base::{Problems, Span, text};
-use virtflow_query::store::Input as Source;
 use virtflow_query::{
     Counter as CounterKind, CounterRow, EdgeKind, EdgeRow, Facts, IntervalRow, Kind, Options,
     ProblemsReport, ROWS_VERSION, Row, Rows,
@@ -169,7 +169,7 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
         interrupts,
         ..with_devices(&args.input)
     };
-    let finish = each(&args.input, &options, |machine, _, row| {
+    let finish = each(&args.input, &options, |machine, row| {
         let Row::Interval(row) = row else {
             return Ok(());
         };
@@ -196,19 +196,35 @@ fn with_devices(input: &Input) -> Options {
 pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let kind = args.kind.as_deref().map(edge_kind).transpose()?;
     let mut writer = Writer::new(args.format, "edges", stdout())?;
-    let finish = each(
-        &args.input,
-        &with_devices(&args.input),
-        |machine, to_machine, row| {
-            let Row::Edge(row) = row else { return Ok(()) };
-            if kind.is_none_or(|kind| row.kind == kind) {
-                writer.write(&Edge::new(machine, to_machine, row))
-            } else {
-                Ok(())
-            }
-        },
-    )?;
+    let options = with_devices(&args.input);
+    // Not from the cache, as other rows.
+    let source = args.input.traces.input(&options, None)?;
+    let bar = Bar::new(source.bytes());
+    let machines = source.machines();
+    let ranges = machines.iter().map(|before| span(&args.input, before));
+    let ranges = ranges.collect::<anyhow::Result<Vec<_>>>()?;
+    let name = |at: usize| machines.get(at).map_or("", |machine| &machine.name);
+    let mut failed = None;
+    let after = source.edges(&options, &ranges, &bar.progress, |from, to, row| {
+        if failed.is_none()
+            && kind.is_none_or(|kind| row.kind == kind)
+            && let Err(error) = writer.write(&Edge::new(name(from), name(to), row))
+        {
+            failed = Some(error);
+            bar.progress.stop();
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     writer.flush()?;
+    let mut finish = Finish::Complete;
+    for facts in &after {
+        tell_segments(facts);
+        if tell(facts) == Finish::Incomplete {
+            finish = Finish::Incomplete;
+        }
+    }
     Ok(finish)
 }
 
@@ -220,7 +236,7 @@ pub(crate) fn counters(args: &CountersArgs) -> anyhow::Result<Finish> {
         counters: true,
         ..options(&args.input)
     };
-    let finish = each(&args.input, &options, |machine, _, row| {
+    let finish = each(&args.input, &options, |machine, row| {
         let Row::Counter(row) = row else {
             return Ok(());
         };
@@ -279,30 +295,23 @@ fn edge_kind(name: &str) -> Result<EdgeKind, UsageError> {
     })
 }
 
-/// Gives every row of every machine to `take`, with the machine's name and that of where an edge
-/// ends, until it fails.
+/// Gives every row of every machine to `take`, with the machine's name, until it fails.
 fn each(
     input: &Input,
     options: &Options,
-    mut take: impl FnMut(&str, &str, &Row<'_>) -> anyhow::Result<()>,
+    mut take: impl FnMut(&str, &Row<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Finish> {
     // Not from the cache: rows come in the order in which they are found, and should each time.
-    let source = Source::open(&input.trace, options, None)?;
+    let source = input.traces.input(options, None)?;
     let bar = Bar::new(source.bytes());
     let mut finish = Finish::Complete;
-    let machines = source.machines();
-    for (at, before) in machines.iter().enumerate() {
+    for (at, before) in source.machines().iter().enumerate() {
         let span = span(input, before)?;
         let name = before.name.clone();
         let mut failed = None;
         let sink = Rows::new(span, |row: Row<'_>| {
-            let to = match &row {
-                Row::Edge(edge) => source.machine_of(at, edge.to.id),
-                _ => at,
-            };
-            let to = machines.get(to).map_or("", |machine| &machine.name);
             if failed.is_none()
-                && let Err(error) = take(&name, to, &row)
+                && let Err(error) = take(&name, &row)
             {
                 failed = Some(error);
                 bar.progress.stop();
@@ -352,12 +361,24 @@ fn tell_problem_reports(problems: &ProblemsReport) {
 fn tell_some(total: u64, first: impl Iterator<Item = String>) {
     const SHOWN: u64 = 10;
     for (problem, _) in first.zip(0..SHOWN) {
-        crate::output::complain(&format!("virtflow: warning: {problem}"));
+        complain(&format!("virtflow: warning: {problem}"));
     }
     if total > SHOWN {
-        crate::output::complain(&format!(
+        complain(&format!(
             "virtflow: warning: and {} more; `virtflow info` shows them",
             total - SHOWN
+        ));
+    }
+}
+
+/// Says that edges between machines are missing.
+pub(crate) fn tell_segments(facts: &Facts) {
+    if facts.segments_unnoted > 0 {
+        complain(&format!(
+            "virtflow: warning: there was no room for {} TCP segments of {}: whom they and later ones woke on other \
+             machines is not told",
+            number(facts.segments_unnoted),
+            facts.name,
         ));
     }
 }
@@ -366,9 +387,7 @@ fn tell_some(total: u64, first: impl Iterator<Item = String>) {
 pub(crate) fn tell(facts: &Facts) -> Finish {
     tell_problem_reports(&facts.problems);
     if facts.streams.iter().any(|stream| !stream.is_whole()) {
-        crate::output::complain(
-            "virtflow: warning: events were lost; what they hide is shown as unknown (lost)",
-        );
+        complain("virtflow: warning: events were lost; what they hide is shown as unknown (lost)");
     }
     if facts.is_complete() {
         Finish::Complete

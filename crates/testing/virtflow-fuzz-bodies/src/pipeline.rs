@@ -182,7 +182,7 @@ const fn range(which: u8) -> Span {
 /// The sums of what the checked lanes gave.
 fn budgets<S: Sink>(sink: &Checked<Budgets, S>, whole: bool) {
     let budgets = &sink.first;
-    assert_eq!(budgets.entities().len(), sink.kinds().len());
+    assert_eq!(budgets.entities().count(), sink.kinds().len());
     for number in 0..sink.kinds().len() {
         let id = EntityId(u32::try_from(number).unwrap_or(u32::MAX));
         let Some(sums) = budgets.sums(id) else {

@@ -13,7 +13,7 @@ mod who;
 pub use beside::{Agreement, BesideProcess, Difference, Guest, beside};
 pub use critical::{
     CriticalPath, Did, Done, Grain, GroupSum, PathNode, PathStep, PathTold, Resource, Shared,
-    critical_path, is_worker, life, members, together, workers,
+    Together, Waiter, critical_path, is_worker, life, members, together, workers,
 };
 pub use events::{Listed, events};
 pub use exits::{ExitCosts, ExitsBy, exit_costs};

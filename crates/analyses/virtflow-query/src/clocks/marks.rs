@@ -10,7 +10,7 @@ const LOGGER: &str = "lttng_logger";
 /// So many marks tell something.
 const MARKS_MIN: usize = 3;
 
-/// The offsets that KVM gave to time stamp counters, each with the shift that it means for the times
+/// The offset that was given, or those that KVM gave to time stamp counters, each with the shift that it means for the times
 /// of a guest's clock; none unless both clocks are such counters.
 ///
 /// A guest reads the host's counter plus its offset (arch/x86/kvm/x86.c `kvm_read_l1_tsc`).
@@ -23,7 +23,11 @@ pub(super) fn tsc_offsets(recording: &Recording, host: usize, guest: usize) -> V
     let Some((begin, _)) = begin else {
         return Vec::new();
     };
-    let written = offsets_written(recording, host).into_iter();
+    let written = match recording.tsc_offset(guest) {
+        Some(given) => BTreeSet::from([given]),
+        None => offsets_written(recording, host),
+    };
+    let written = written.into_iter();
     let shifts = written.filter_map(|offset| {
         let shown = tsc_time(of_host, of_guest, offset, begin)?;
         Some((offset, shown.since(begin)))

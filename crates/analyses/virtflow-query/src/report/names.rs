@@ -59,7 +59,6 @@ impl<'a> Names<'a> {
     pub(super) fn of(&self, kind: Kind) -> impl Iterator<Item = &'a Entity> {
         self.budgets
             .entities()
-            .iter()
             .filter(move |e| e.kind == kind.code())
     }
 

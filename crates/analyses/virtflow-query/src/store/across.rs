@@ -1,13 +1,33 @@
 //! Edges between machines: which thread of one woke which of another by a segment.
 
+use crate::clocks::ClockAlignment;
+use crate::pipeline::Outcome;
 use virtflow_base::{Edge, EntityId, Timestamp};
-use virtflow_model::{Confidence, EdgeKind, Evidence, Queued, Segments, Woke};
+use virtflow_events::Recording;
+use virtflow_model::{Confidence, EdgeKind, Evidence, Options, Queued, Segments, Woke};
 use virtflow_sync::PASSING_NS;
+
+/// TCP segments that are noted of all machines together, to find out whom they woke on the others:
+/// a hundred megabytes.
+const SEGMENTS_NOTED_MAX: usize = 1 << 22;
+
+/// How many segments are noted of each of so many machines. Nobody else is there whom those of a single
+/// one could wake.
+pub(super) fn noting(machines: usize, options: &Options) -> Options {
+    let segments = match machines {
+        0 | 1 => 0,
+        several => SEGMENTS_NOTED_MAX / several,
+    };
+    Options {
+        segments,
+        ..options.clone()
+    }
+}
 
 /// What was noted of one machine.
 #[derive(Debug)]
 pub(super) struct Noted {
-    /// The number of its first entity in the store.
+    /// The number of its first entity among those of all machines.
     first: u32,
     /// Whether its times can be compared with the others'.
     comparable: bool,
@@ -16,7 +36,22 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    pub(super) fn new(first: u32, comparable: bool, mut segments: Segments) -> Self {
+    /// Takes what a pass noted of a machine whose entities begin with number `first`.
+    pub(super) fn of(
+        recording: &Recording,
+        machine: usize,
+        first: u32,
+        outcome: &mut Outcome,
+    ) -> Self {
+        let clock = ClockAlignment::of(recording, machine);
+        Self::new(
+            first,
+            clock.is_none_or(|clock| clock.is_known()),
+            std::mem::take(&mut outcome.segments),
+        )
+    }
+
+    fn new(first: u32, comparable: bool, mut segments: Segments) -> Self {
         segments.queued.sort_unstable();
         Self {
             first,
@@ -39,7 +74,8 @@ impl Noted {
     }
 }
 
-/// Gives the edges from whoever sent a segment to whom it woke on another machine.
+/// Gives the edges from whoever sent a segment to whom it woke on another machine, by the machine that
+/// they end on and in the order of time.
 ///
 /// There is none where a segment was sent more than once, where it was sent by no thread, where
 /// clocks cannot be compared or show it received before it was sent, and from when on there was no
@@ -74,7 +110,7 @@ pub(super) fn edges_between(all: &[Noted], mut each: impl FnMut(&Edge)) {
     }
 }
 
-/// Who sent a segment, as an entity of the store, and when.
+/// Who sent a segment, as an entity among those of all machines, and when.
 fn sender(all: &[Noted], to: usize, woke: &Woke) -> Option<(EntityId, Timestamp)> {
     let mut found = None;
     for (machine, noted) in all.iter().enumerate() {

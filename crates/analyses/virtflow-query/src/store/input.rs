@@ -60,9 +60,17 @@ impl Input {
             }
             return Ok(Self::of_store(store)?);
         }
-        let recording = Recording::open(path)?;
+        Ok(Self::of(Recording::open(path)?, options, cache)?)
+    }
+
+    /// Of a recording; if it was analysed before, and has not changed since, the store in `cache`.
+    pub fn of(
+        recording: Recording,
+        options: &Options,
+        cache: Option<&Cache>,
+    ) -> Result<Self, StoreError> {
         if let Some(store) = cache.and_then(|c| c.find(&recording, options)) {
-            return Ok(Self::of_store(store)?);
+            return Self::of_store(store);
         }
         align(&recording);
         Ok(Self::Trace(Box::new(recording)))
@@ -92,18 +100,6 @@ impl Input {
         }
     }
 
-    /// Where the machine of an entity stands in [`Self::machines`], by the number that it has in the
-    /// pass over the one at `at`: in a store an edge may end on another machine.
-    pub fn machine_of(&self, at: usize, entity: EntityId) -> usize {
-        match self {
-            Self::Trace(_) => at,
-            Self::Store(store, _) => {
-                let record = store.entities().get(entity.0 as usize);
-                record.map_or(at, |record| record.machine as usize)
-            }
-        }
-    }
-
     /// The report on the machine that stands at `at` in [`Self::machines`].
     pub fn report(
         &self,
@@ -117,7 +113,13 @@ impl Input {
         };
         let budgets = Apart::new(Budgets::new(request.range));
         let (budgets, facts) = self.pass(at, &options, request.range, budgets, progress)?;
-        Ok(of_budgets(&budgets.finish(), &facts, request))
+        let mut budgets = budgets.finish();
+        if let Self::Store(store, _) = self {
+            let others = store.entities().iter();
+            let others = others.filter(|e| usize::try_from(e.machine) != Ok(at));
+            others.for_each(|e| budgets.leave_out(EntityId(e.entity)));
+        }
+        Ok(of_budgets(&budgets, &facts, request))
     }
 
     /// Gives everything of one machine to a sink: by the one pass over a trace, or from the store.

@@ -1,10 +1,10 @@
 //! Making a store: the one pass, with the store as its sink.
 
-use super::across::{Noted, edges_between};
+use super::across::{Noted, edges_between, noting};
 use super::sources::source_files;
 use super::vocabulary;
 use crate::apart::Apart;
-use crate::clocks::{ClockAlignment, align};
+use crate::clocks::align;
 use crate::facts::Facts;
 use crate::needed::command;
 use crate::pipeline::{Progress, analyze, machines};
@@ -19,10 +19,6 @@ use virtflow_model::{Counter, Kind, Options};
 /// Batches that the model may be ahead of the store: as long as it takes to write a chunk, some
 /// hundred milliseconds. They hold a quarter of a chunk's intervals.
 const AHEAD: usize = 256;
-
-/// TCP segments that are noted of all machines together, to find out whom they woke on the others:
-/// a hundred megabytes.
-const SEGMENTS_NOTED_MAX: usize = 1 << 22;
 
 /// A store that was made, or that was stopped on the way.
 #[derive(Debug)]
@@ -48,12 +44,7 @@ pub fn make(
     let options = &Options {
         interrupts: true,
         counters: true,
-        // Nobody else is there whom the segments of a single machine could wake.
-        segments: match machines.len() {
-            0 | 1 => 0,
-            several => SEGMENTS_NOTED_MAX / several,
-        },
-        ..options.clone()
+        ..noting(machines.len(), options)
     };
     let written_by = concat!("virtflow ", env!("CARGO_PKG_VERSION"));
     let holding: Vec<_> = Counter::ALL
@@ -92,12 +83,7 @@ pub fn make(
         let (sink, mut outcome) = analyze(recording, machine, options, sink, progress);
         writer = sink.sink.finish();
         after.push(Facts::new(recording, machine, &outcome));
-        let clock = ClockAlignment::of(recording, machine);
-        noted.push(Noted::new(
-            first,
-            clock.is_none_or(|clock| clock.is_known()),
-            std::mem::take(&mut outcome.segments),
-        ));
+        noted.push(Noted::of(recording, machine, first, &mut outcome));
         if outcome.stopped {
             break;
         }

@@ -2,6 +2,7 @@
 
 mod across;
 mod cache;
+mod edges;
 mod input;
 mod make;
 mod replay;

@@ -1,20 +1,17 @@
 //! The path as SVG.
 
 use super::PathPicture;
-use crate::look::{Look, is_wait, look};
+use crate::legend::{self, Legend};
+use crate::look::{Look, look};
 use crate::paper::{FAINT, GRID, INK, Svg, cut};
-use crate::timeline::{Axis, MARGIN, NAMES, plot_width};
+use crate::timeline::{Axis, BAR, MARGIN, NAMES, ROW, plot_width};
 use std::collections::{BTreeMap, HashMap};
 use virtflow_base::{duration, number};
 use virtflow_query::{Did, PathStep, PathTold};
 
 const HEAD: f64 = 80.0;
-const ROW: f64 = 20.0;
-const BAR: f64 = 15.0;
 /// Whatever is drawn has this height at least.
 const TALL_MIN: f64 = 0.8;
-const LEGEND_ROW: f64 = 18.0;
-const LEGEND_ITEM: f64 = 190.0;
 const NAME_MAX: usize = 26;
 /// Arrows between the same two rows are at least so many pixels apart.
 const ARROWS_APART: f64 = 4.0;
@@ -37,27 +34,24 @@ pub(super) fn draw(picture: &PathPicture<'_>) -> String {
         end: told.end,
         width: plot,
     };
-    let legend = legend(picture);
-    let across = ((width - 2.0 * MARGIN) / LEGEND_ITEM).max(1.0) as usize;
+    let occurs = told.path.steps.iter().map(|step| {
+        let (name, look) = named(picture, step);
+        (name, look, step.end.saturating_sub(step.begin))
+    });
+    let legend = Legend::new(occurs, MARGIN, width);
     let shown = picture.rows.len().min(picture.request.rows.max(1));
     let rows = picture.rows.get(..shown).unwrap_or_default();
     let nodes = largest(picture);
     let bottom = HEAD + ROW * rows.len() as f64;
-    let table = bottom + 34.0 + LEGEND_ROW * legend.len().div_ceil(across) as f64;
+    let table = bottom + 34.0 + legend.height();
     let height = table + 44.0 + ROW * nodes.len() as f64;
 
     let mut out = Svg::new(width, height);
     let parts = nodes.iter().filter_map(|&at| told.tree.get(at));
     let parts: Vec<Look> = parts.map(|node| look_of(PathTold::what(node))).collect();
-    out.patterns(legend.iter().map(|(_, look)| look).chain(&parts));
+    out.patterns(legend.looks().chain(&parts));
     title(picture, &mut out);
-    for (t, name) in axis.marks() {
-        let x = axis.x(t);
-        out.line(x, HEAD - 8.0, x, bottom, GRID);
-        if x + 7.0 * name.len() as f64 <= width {
-            out.text(x + 3.0, HEAD - 12.0, 11.0, FAINT, "", &name);
-        }
-    }
+    axis.draw(HEAD, bottom, width, &mut out);
     let mut places: HashMap<u32, f64> = HashMap::new();
     for (&(worker, ns), at) in rows.iter().zip(0_u32..) {
         let top = HEAD + ROW * f64::from(at);
@@ -76,13 +70,7 @@ pub(super) fn draw(picture: &PathPicture<'_>) -> String {
         let more = format!("{} more workers", picture.rows.len() - shown);
         out.text(MARGIN, bottom + 14.0, 11.0, FAINT, "", &more);
     }
-    for ((name, look), at) in legend.iter().zip(0_usize..) {
-        let x = MARGIN + LEGEND_ITEM * (at % across) as f64;
-        let y = bottom + 28.0 + LEGEND_ROW * (at / across) as f64;
-        let tall = 12.0 * look.height;
-        out.bar(x, y + 12.0 - tall, 18.0, tall, look);
-        out.text(x + 24.0, y + 11.0, 11.0, INK, "", &cut(name, 24));
-    }
+    legend.draw(bottom + 28.0, &mut out);
     tree(picture, &nodes, table, width, &mut out);
     out.end()
 }
@@ -121,36 +109,13 @@ fn percent(share: f64) -> String {
 fn named(picture: &PathPicture<'_>, step: &PathStep) -> (String, Look) {
     let level = step.what.map_or(0, |d| picture.store.doing(d.doing).level);
     let (state, cause) = PathTold::words(picture.did(step));
-    let name = match cause {
-        "" if state == "guest" && level > 1 => format!("guest (L{level})"),
-        cause
-            if !cause.is_empty() && (is_wait(state) || matches!(state, "unknown" | "running")) =>
-        {
-            format!("{state}: {cause}")
-        }
-        _ => state.to_owned(),
-    };
+    let name = legend::name(state, cause, level);
     (name, look(state, cause, level))
 }
 
 fn look_of(did: Option<Did>) -> Look {
     let (state, cause) = PathTold::words(did);
     look(state, cause, 0)
-}
-
-/// The states that occur, those of most time first.
-fn legend(picture: &PathPicture<'_>) -> Vec<(String, Look)> {
-    let mut time: BTreeMap<String, (i64, Look)> = BTreeMap::new();
-    for step in &picture.told.path.steps {
-        let (name, look) = named(picture, step);
-        let entry = time.entry(name).or_insert((0, look));
-        entry.0 = entry.0.saturating_add(step.end.saturating_sub(step.begin));
-    }
-    let mut all: Vec<_> = time.into_iter().collect();
-    all.sort_by_key(|(name, (ns, _))| (std::cmp::Reverse(*ns), name.clone()));
-    all.into_iter()
-        .map(|(name, (_, look))| (name, look))
-        .collect()
 }
 
 /// What shares a pixel of a row: time by state.

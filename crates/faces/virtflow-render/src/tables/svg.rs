@@ -1,6 +1,7 @@
 //! A table as SVG.
 
 use super::{Answer, Cell};
+use crate::legend::{ITEM, LETTERS, LINE};
 use crate::look::Look;
 use crate::paper::{FAINT, GRID, INK, Svg, cut};
 use virtflow_base::{duration, number};
@@ -12,8 +13,6 @@ const SIZE: f64 = 11.5;
 /// About how wide a letter of that size is.
 const LETTER: f64 = 6.5;
 const BAR: f64 = 13.0;
-const LEGEND_ROW: f64 = 18.0;
-const LEGEND_ITEM: f64 = 190.0;
 
 pub(super) fn draw(answer: &Answer) -> String {
     let table = &answer.drawn;
@@ -21,10 +20,10 @@ pub(super) fn draw(answer: &Answer) -> String {
     let room = width - 2.0 * MARGIN;
     let shown = table.rows.len().min(answer.request.rows);
     let left_out = table.rows.len() - shown;
-    let across = (room / LEGEND_ITEM).max(1.0) as usize;
+    let across = (room / ITEM).max(1.0) as usize;
     let lines = table.legend.len().div_ceil(across);
     let bottom = HEAD + ROW * shown as f64;
-    let height = bottom + 30.0 + LEGEND_ROW * lines as f64;
+    let height = bottom + 30.0 + LINE * lines as f64;
     let mut out = Svg::new(width, height);
     out.patterns(table.legend.iter().map(|(_, look)| look));
     let request = &answer.request;
@@ -99,9 +98,9 @@ fn draw_cell(answer: &Answer, cell: &Cell, (left, right, base): (f64, f64, f64),
 
 fn legend(items: &[(String, Look)], across: usize, top: f64, out: &mut Svg) {
     for (number, (name, look)) in items.iter().enumerate() {
-        let x = MARGIN + LEGEND_ITEM * (number % across) as f64;
-        let y = top + LEGEND_ROW * (number / across) as f64;
+        let x = MARGIN + ITEM * (number % across) as f64;
+        let y = top + LINE * (number / across) as f64;
         out.bar(x, y, 18.0, 11.0, look);
-        out.text(x + 24.0, y + 10.0, 11.0, INK, "", &cut(name, 24));
+        out.text(x + 24.0, y + 10.0, 11.0, INK, "", &cut(name, LETTERS));
     }
 }

@@ -1,5 +1,11 @@
 //! The time axis: where a moment is, and which moments are marked.
 
+use crate::paper::{FAINT, GRID, Svg};
+
+/// The height of a row.
+pub(crate) const ROW: f64 = 20.0;
+/// The height of the bars in it.
+pub(crate) const BAR: f64 = 15.0;
 /// The room for rows' names.
 pub(crate) const NAMES: f64 = 260.0;
 /// The room at the right.
@@ -27,8 +33,20 @@ impl Axis {
         NAMES + since / whole * self.width
     }
 
+    /// Draws the marks above rows that reach from `top` to `bottom`, in a picture of this width.
+    pub(crate) fn draw(&self, top: f64, bottom: f64, width: f64, out: &mut Svg) {
+        for (t, name) in self.marks() {
+            let x = self.x(t);
+            out.line(x, top - 8.0, x, bottom, GRID);
+            // The last one may have no room for its name.
+            if x + 7.0 * name.len() as f64 <= width {
+                out.text(x + 3.0, top - 12.0, 11.0, FAINT, "", &name);
+            }
+        }
+    }
+
     /// Moments to mark: round numbers of nanoseconds since the beginning, and what to call them.
-    pub(crate) fn marks(&self) -> Vec<(i64, String)> {
+    fn marks(&self) -> Vec<(i64, String)> {
         let whole = self.end.saturating_sub(self.begin).max(1);
         let wanted = (whole as f64 * MARK_PIXELS / self.width).max(1.0);
         let power = 10_f64.powf(wanted.log10().floor());

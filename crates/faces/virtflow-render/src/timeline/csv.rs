@@ -1,7 +1,6 @@
 //! What a picture shows, as rows.
 
 use super::Timeline;
-use super::legend::words;
 use super::rows::Shown;
 use crate::RenderError;
 use virtflow_query::Counter;
@@ -49,7 +48,7 @@ pub(crate) fn csv(picture: &Timeline<'_>) -> Result<String, RenderError> {
         let from = picture.pieces.partition_point(|p| p.lane.entity < entity);
         let to = picture.pieces.partition_point(|p| p.lane.entity <= entity);
         for piece in &picture.pieces[from..to] {
-            let (state, cause, level) = words(picture, piece.doing);
+            let (state, cause, level) = picture.words(piece.doing);
             let vcpu = match piece.lane.vcpu {
                 -1 => String::new(),
                 vcpu => vcpu.to_string(),

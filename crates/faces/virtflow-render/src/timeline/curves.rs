@@ -1,8 +1,8 @@
 //! Curves: levels that hold, values for themselves, rates.
 
 use super::Timeline;
+use super::axis::ROW;
 use super::axis::{Axis, NAMES};
-use super::svg::ROW;
 use crate::paper::{FAINT, Svg};
 use virtflow_base::duration;
 use virtflow_query::Counter;

@@ -3,11 +3,10 @@
 mod axis;
 mod csv;
 mod curves;
-mod legend;
 mod rows;
 mod svg;
 
-pub(crate) use axis::{Axis, MARGIN, NAMES, plot_width};
+pub(crate) use axis::{Axis, BAR, MARGIN, NAMES, ROW, plot_width};
 pub(crate) use rows::{is, named};
 
 use crate::{RenderError, Request};
@@ -75,6 +74,21 @@ impl<'a> Timeline<'a> {
     fn key(&self, entity: u32) -> String {
         let entity = self.store.entities().get(entity as usize);
         entity.map_or_else(String::new, |e| e.key.clone())
+    }
+
+    /// State, cause and level of what was done, as the store calls them.
+    fn words(&self, doing: u32) -> (String, String, u8) {
+        let doing = self.store.doing(doing);
+        let vocabulary = &self.store.manifest().vocabulary;
+        let name = |pairs: &[(u8, String)], code: u8| {
+            let known = pairs.iter().find(|(known, _)| *known == code);
+            known.map_or_else(|| code.to_string(), |(_, name)| name.clone())
+        };
+        (
+            name(&vocabulary.states, doing.state),
+            name(&vocabulary.causes, doing.cause),
+            doing.level,
+        )
     }
 
     /// The points of one curve, in time order.

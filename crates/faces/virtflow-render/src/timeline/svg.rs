@@ -1,18 +1,15 @@
 //! The picture as SVG.
 
-use super::axis::{Axis, MARGIN, NAMES, plot_width};
+use super::axis::{Axis, BAR, MARGIN, NAMES, ROW, plot_width};
 use super::rows::Shown;
-use super::{Timeline, curves, legend};
+use super::{Timeline, curves};
+use crate::legend::{self, Legend};
 use crate::look::{Look, look};
-use crate::paper::{FAINT, GRID, INK, Svg, cut};
+use crate::paper::{FAINT, INK, Svg, cut};
 use std::collections::{BTreeMap, BTreeSet};
 use virtflow_query::store::Piece;
 
-pub(super) const ROW: f64 = 20.0;
-const BAR: f64 = 15.0;
 const HEAD: f64 = 62.0;
-const LEGEND_ROW: f64 = 18.0;
-const LEGEND_ITEM: f64 = 190.0;
 /// A bar narrower than this is drawn so wide: nothing disappears.
 const BAR_MIN: f64 = 0.6;
 /// States lower than this are those of doing nothing.
@@ -21,29 +18,25 @@ const QUIET: f64 = 0.2;
 const NAME_MAX: usize = 36;
 
 pub(crate) fn draw(picture: &Timeline<'_>) -> String {
-    let legend = legend::of(picture);
     let plot = f64::from(plot_width(picture.request.width));
     let width = NAMES + plot + MARGIN;
-    let columns = ((width - 2.0 * MARGIN) / LEGEND_ITEM).max(1.0) as usize;
+    let occurs = picture.pieces.iter().map(|piece| {
+        let (state, cause, level) = picture.words(piece.doing);
+        let look = look(&state, &cause, level);
+        (legend::name(&state, &cause, level), look, piece.ns)
+    });
+    let legend = Legend::new(occurs, MARGIN, width);
     let bottom = HEAD + ROW * picture.rows.len() as f64;
-    let lines = legend.len().div_ceil(columns);
-    let height = bottom + 34.0 + LEGEND_ROW * lines as f64;
+    let height = bottom + 34.0 + legend.height();
     let axis = Axis {
         begin: picture.begin,
         end: picture.end,
         width: plot,
     };
     let mut out = Svg::new(width, height);
-    out.patterns(legend.iter().map(|(_, look)| look));
+    out.patterns(legend.looks());
     title(picture, &mut out);
-    for (t, name) in axis.marks() {
-        let x = axis.x(t);
-        out.line(x, HEAD - 8.0, x, bottom, GRID);
-        // The last one may have no room for its name.
-        if x + 7.0 * name.len() as f64 <= width {
-            out.text(x + 3.0, HEAD - 12.0, 11.0, FAINT, "", &name);
-        }
-    }
+    axis.draw(HEAD, bottom, width, &mut out);
     let rows = picture.rows.iter().zip(0_u32..);
     for (row, number) in rows {
         let top = HEAD + ROW * f64::from(number);
@@ -65,13 +58,7 @@ pub(crate) fn draw(picture: &Timeline<'_>) -> String {
         let more = format!("{} more rows", picture.left_out);
         out.text(MARGIN, bottom + 14.0, 11.0, FAINT, "", &more);
     }
-    for ((name, look), number) in legend.iter().zip(0_usize..) {
-        let x = MARGIN + LEGEND_ITEM * (number % columns) as f64;
-        let y = bottom + 28.0 + LEGEND_ROW * (number / columns) as f64;
-        let tall = 12.0 * look.height;
-        out.bar(x, y + 12.0 - tall, 18.0, tall, look);
-        out.text(x + 24.0, y + 11.0, 11.0, INK, "", &cut(name, 24));
-    }
+    legend.draw(bottom + 28.0, &mut out);
     out.end()
 }
 
@@ -117,7 +104,7 @@ fn stack(
     let mut sums: BTreeMap<usize, (f64, Look)> = BTreeMap::new();
     let whole: i64 = bucket.iter().map(|p| p.ns).sum();
     for (piece, number) in bucket.iter().zip(0_usize..) {
-        let (state, cause, level) = legend::words(picture, piece.doing);
+        let (state, cause, level) = picture.words(piece.doing);
         let share = piece.ns as f64 / whole.max(1) as f64;
         sums.insert(number, (share, look(&state, &cause, level)));
     }

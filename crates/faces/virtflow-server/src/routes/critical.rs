@@ -33,10 +33,7 @@ pub(super) async fn path(
 ) -> Result<Json<Value>, Failure> {
     let (begin, end) = range(asked.begin_ns, asked.end_ns);
     answer(&app, &id, move |store| {
-        if !is_worker(store, asked.entity) {
-            let why = "no thread, vCPU, guest process or container has that number";
-            return Err(Failure::bad(format!("entity {}: {why}", asked.entity)));
-        }
+        worker(store, asked.entity)?;
         let (from, to) = life(store, asked.entity).unwrap_or((begin, end));
         let (begin, end) = (begin.clamp(from, to), end.clamp(from, to));
         let grain = asked
@@ -46,6 +43,15 @@ pub(super) async fn path(
         Ok(Json(path_json(store, &told)))
     })
     .await
+}
+
+/// Whether an entity has a line to follow.
+pub(super) fn worker(store: &Store, entity: u32) -> Result<(), Failure> {
+    if is_worker(store, entity) {
+        return Ok(());
+    }
+    let why = "no thread, vCPU, guest process or container has that number";
+    Err(Failure::bad(format!("entity {entity}: {why}")))
 }
 
 /// Times inside are nanoseconds from `begin_ns`, which fit into any reader's numbers.

@@ -7,6 +7,7 @@ mod critical;
 mod events;
 mod lanes;
 mod sources;
+mod together;
 
 use crate::app::App;
 use axum::Router;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Router<Arc<App>> {
         .route("/exits", post(answers::exits))
         .route("/findings", get(answers::findings))
         .route("/critical-path", post(critical::path))
+        .route("/together", post(together::together))
         .route("/events", get(events::events));
     let api = Router::new()
         .route("/sources", get(sources::all).post(sources::open))

@@ -9,19 +9,19 @@ mod line;
 use crate::args::{EventsArgs, EventsFormat};
 use crate::output::{complain, number};
 use crate::progress::Bar;
+use crate::traces::Traces;
 use crate::{Finish, range, rows};
 use anyhow::Context;
 use std::io::Write;
-use std::path::Path;
 use virtflow_base::{Problems, Timestamp};
-use virtflow_query::store::{Manifest, Store};
+use virtflow_query::store::Store;
 use virtflow_query::{AnyEvent, Glob, Numbers, Recording, StreamReport, event_json, threads};
 
 /// What is gathered before it is written.
 const BUFFER_BYTES: usize = 1 << 16;
 
 pub(crate) fn run(args: &EventsArgs) -> anyhow::Result<Finish> {
-    let recording = open(&args.trace)?;
+    let recording = open(&args.traces)?;
     if args.count {
         return count(&recording);
     }
@@ -56,10 +56,10 @@ pub(crate) fn run(args: &EventsArgs) -> anyhow::Result<Finish> {
 }
 
 /// Opens a trace; of a store the one it was made of.
-fn open(path: &Path) -> anyhow::Result<Recording> {
-    if !Manifest::is_store(path) {
-        return Ok(Recording::open(path)?);
-    }
+fn open(traces: &Traces) -> anyhow::Result<Recording> {
+    let Some(path) = traces.store() else {
+        return traces.recording();
+    };
     virtflow_query::store::trace_of(&Store::open(path)?).with_context(|| {
         format!(
             "{}: a store holds no events, and the trace that it was made of cannot be opened",

@@ -12,16 +12,12 @@ use crate::page::Page;
 use crate::progress::Bar;
 use crate::table::Tone;
 use crate::{Finish, cache, output, rows};
-use virtflow_query::store::Input;
 use virtflow_query::{MachineReport, Report, Request};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Finish> {
     let cache = if args.no_cache { None } else { cache::here() };
-    let input = Input::open(
-        &args.input.trace,
-        &rows::options(&args.input),
-        cache.as_ref(),
-    )?;
+    let options = rows::options(&args.input);
+    let input = args.input.traces.input(&options, cache.as_ref())?;
     let bar = Bar::new(input.bytes());
     let mut machines = Vec::new();
     for (at, facts) in input.machines().iter().enumerate() {
@@ -77,7 +73,7 @@ fn text(report: &Report, args: &ReportArgs) -> Page {
     let times = trace::Times::new(args.input.local);
     page.line(
         Tone::Strong,
-        &format!("virtflow report {}", args.input.trace.display()),
+        &format!("virtflow report {}", args.input.traces),
     );
     if report.proved_only {
         page.line(

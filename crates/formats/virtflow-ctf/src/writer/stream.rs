@@ -133,6 +133,11 @@ impl StreamWriter {
         self.close(end)
     }
 
+    /// Whether a packet is open.
+    pub const fn is_open(&self) -> bool {
+        self.begin.is_some()
+    }
+
     /// How many events were discarded since the stream began, up to the end of the packet that is
     /// open or comes next.
     pub const fn set_discarded(&mut self, total: u64) {

@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use virtflow_e2e::{programs, root};
+use virtflow_query::store::Store;
+use virtflow_query::{is_worker, together, workers};
 
 struct Server {
     child: Child,
@@ -162,6 +164,55 @@ fn the_page_and_what_it_asks_for() {
             .status,
         400
     );
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn what_workers_wait_for_together_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let store = store.to_str().unwrap();
+    let made = Command::new(programs().unwrap().join("virtflow"))
+        .args(["analyze", "fixtures/host-containers", "-o", store])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let server = Server::start(&[store, "--listen", "127.0.0.1:0"]);
+    server.complete("s0");
+    let ask = |entities: &[u32]| {
+        let body =
+            format!(r#"{{"begin_ns":"0","end_ns":"9000000000000000000","entities":{entities:?}}}"#);
+        server.ask("POST", "/api/v1/sources/s0/together", &[], &body)
+    };
+    // Two commands in containers write to one disk.
+    let opened = Store::open(store.as_ref()).unwrap();
+    let two = ["208", "212"].map(|tid| workers(&opened, tid)[0]);
+    let found = together(&opened, &two, 0, i64::MAX).unwrap();
+    let [disk] = &found.shared[..] else {
+        panic!("{found:?}")
+    };
+    let [first, second] = &disk.workers[..] else {
+        panic!("{disk:?}")
+    };
+    assert!(first.queued_ns > 100 * second.queued_ns && second.queued_ns > 0);
+    let told = ask(&two).text();
+    for expected in [
+        format!("\"begin_ns\":\"{}\"", found.begin),
+        format!("\"together_ns\":{}", disk.together_ns),
+        format!("\"at_least_ns\":{}", disk.at_least_ns),
+        format!("\"behind\":[[{},{}]]", two[1], first.queued_ns),
+        format!("\"behind\":[[{},{}]]", two[0], second.queued_ns),
+    ] {
+        assert!(told.contains(&expected), "{expected} in {told}");
+    }
+    // Twice the same is one, of whom nobody stands in the way.
+    assert!(ask(&[two[0], two[0]]).text().contains("\"shared\":[]"));
+    assert!(ask(&[]).text().contains("\"shared\":[]"));
+    assert_eq!(ask(&[two[0], 999_999]).status, 400);
+    let all = opened.entities().iter().map(|e| e.entity);
+    let all: Vec<u32> = all.filter(|&e| is_worker(&opened, e)).collect();
+    assert_eq!((ask(&all[..64]).status, ask(&all[..65]).status), (200, 400));
     assert_eq!(server.end(), 0);
 }
 

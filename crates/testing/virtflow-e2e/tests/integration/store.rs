@@ -37,7 +37,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.virtflow().args(arguments).output().unwrap()
     }
 
@@ -108,6 +108,50 @@ fn a_store_gives_the_report_of_its_trace() {
             };
             assert!(of(store) == of(&trace), "{fixture}: {rows}");
         }
+    }
+}
+
+#[test]
+fn edges_between_machines_are_those_of_the_store() {
+    let place = Place::new();
+    let fleet = place.at("fleet");
+    let made = Command::new(programs().unwrap().join("virtflow-synth"))
+        .args(["--fleet", "--seconds", "0.2", "--out"])
+        .arg(&fleet)
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let (trace, store) = (fleet.join("traces"), place.at("store"));
+    let (trace, store) = (trace.to_str().unwrap(), store.to_str().unwrap());
+    place.said(&["analyze", trace, "-o", store]);
+    for more in [
+        &[][..],
+        &["--kind", "packet"],
+        &["--range", "+0.05s..+0.1s"],
+    ] {
+        let of = |input| place.said(&[&["edges", input][..], more].concat());
+        let sorted = |text: &str| {
+            let mut lines: Vec<_> = text.lines().map(ToOwned::to_owned).collect();
+            lines.sort_unstable();
+            lines
+        };
+        let found = of(trace);
+        assert_eq!(sorted(&found), sorted(&of(store)), "{more:?}");
+        // Those between machines come last, by where and when they end.
+        let rows: Vec<Vec<&str>> = found
+            .lines()
+            .skip(2)
+            .map(|l| l.split(',').collect())
+            .collect();
+        let is_between = |row: &Vec<&str>| row[0] != row[8];
+        let between = rows.iter().position(is_between).unwrap();
+        assert!(
+            between > 100 && rows[between..].iter().all(is_between),
+            "{more:?}"
+        );
+        let ends = rows[between..].iter().map(|row| (row[8], row[3]));
+        let ends: Vec<_> = ends.collect();
+        assert!(ends.is_sorted() && ends.len() > 50, "{ends:?}");
     }
 }
 

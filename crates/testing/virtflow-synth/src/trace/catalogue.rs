@@ -100,7 +100,6 @@ events! {
     DumpCpu "lttng_statedump_cpu_topology" "str:architecture u16:cpu_id str:vendor u8:family u8:model str:model_name u16:physical_id u16:core_id u16:cores"
     KvmHypercall "kvm_x86_hypercall" "u64:nr u64:a0 u64:a1 u64:a2 u64:a3"
     KvmTscOffset "kvm_x86_write_tsc_offset" "u32:vcpu_id u64:previous_tsc_offset u64:next_tsc_offset"
-    Logger "lttng_logger" "str:msg"
 }
 
 impl Ev {

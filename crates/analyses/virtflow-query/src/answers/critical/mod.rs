@@ -7,7 +7,7 @@ mod told;
 mod windows;
 
 pub use groups::GroupSum;
-pub use together::{Resource, Shared, together};
+pub use together::{Resource, Shared, Together, Waiter, together};
 pub use told::{Did, PathNode, PathTold};
 
 use super::who::Who;

@@ -1,0 +1,855 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+//
+// What `virtflow record` has the kernel do: at each tracepoint that the analyses use, write down
+// its time, processor and arguments, as the trace will have them, into one ring.
+//
+// Raw tracepoints, so that it makes no difference whether KVM is a module. No kernel header and no
+// version is needed: where fields are and which argument is which is told in the constants below,
+// which the loader finds in the kernel's own type information (BTF). An offset of NONE is a field
+// that this kernel has not.
+//
+// The records' layout is that of the events in `src/events.rs`, in the same order.
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef int s32;
+typedef unsigned long long u64;
+typedef long long s64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static inline __attribute__((always_inline))
+#define PACKED __attribute__((packed, aligned(4)))
+#define NONE 0xffffffffu
+
+// Numbers of helpers: include/uapi/linux/bpf.h, __BPF_FUNC_MAPPER.
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
+static s64 (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static s64 (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
+static void (*bpf_ringbuf_submit)(void *record, u64 flags) = (void *)132;
+
+// A reader that is woken for each record is most of what it then records: it looks by itself.
+#define NO_WAKEUP 1
+
+struct {
+    int (*type)[27]; // BPF_MAP_TYPE_RINGBUF
+    int (*max_entries)[1 << 20];
+} ring SEC(".maps");
+
+// By processor: records for which there was no room.
+struct {
+    int (*type)[6]; // BPF_MAP_TYPE_PERCPU_ARRAY
+    u32 *key;
+    u64 *value;
+    int (*max_entries)[1];
+} lost SEC(".maps");
+
+// Where fields are.
+const volatile u32 task_pid = NONE, task_tgid = NONE, task_comm = NONE, task_prio = NONE;
+const volatile u32 task_state = NONE, task_exit_state = NONE;
+const volatile u32 task_thread_pid = NONE, pid_level = NONE, pid_numbers = NONE, upid_ns = NONE;
+const volatile u32 upid_size = NONE, upid_nr = NONE, ns_inum = NONE;
+const volatile u32 hrtimer_function = NONE;
+const volatile u32 request_sector = NONE, request_bytes = NONE, request_disk = NONE;
+const volatile u32 request_queue = NONE, queue_disk = NONE, request_flags = NONE;
+const volatile u32 disk_major = NONE, disk_first_minor = NONE, request_part = NONE, part_dev = NONE;
+const volatile u32 irqaction_name = NONE, skb_len = NONE, skb_dev = NONE, net_device_name = NONE;
+const volatile u32 vcpu_id = NONE, vcpu_kvm = NONE, kvm_userspace_pid = NONE;
+const volatile u32 lapic_vcpu = NONE, svm_vmcb = NONE, svm_vmcb01 = NONE, svm_vmcb12 = NONE;
+const volatile u32 vmcb_cr3 = NONE, vmcb_rip = NONE, vmcb_rsp = NONE, vmcb_fs_base = NONE, vmcb_cpl = NONE;
+const volatile u32 vmcb_exit_code = NONE, vmcb_info1 = NONE, vmcb_info2 = NONE, vmcb_int_info = NONE;
+// Which argument is which, from 0.
+const volatile u32 switch_prev = NONE, switch_state = NONE, entry_vcpu = NONE, exit_vcpu = NONE;
+const volatile u32 issue_request = NONE;
+
+struct context {
+    u64 args[12];
+};
+
+struct head {
+    u64 time;
+    u16 kind;
+    u16 cpu;
+    s32 tid;
+    s32 pid;
+} PACKED;
+
+INLINE void loses(void)
+{
+    u32 zero = 0;
+    u64 *count = bpf_map_lookup_elem(&lost, &zero);
+    if (count)
+        *count += 1;
+}
+
+INLINE void begin(struct head *head, u16 kind, u64 time)
+{
+    u64 who = bpf_get_current_pid_tgid();
+    head->time = time;
+    head->kind = kind;
+    head->cpu = bpf_get_smp_processor_id();
+    head->tid = (u32)who;
+    head->pid = who >> 32;
+}
+
+// Takes room for a record of one kind, or counts its loss and leaves.
+#define ROOM(record, number)                                            \
+    u64 now = bpf_ktime_get_ns();                                   \
+    struct record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);   \
+    if (!r) {                                                       \
+        loses();                                                \
+        return 0;                                               \
+    }                                                               \
+    begin(&r->head, number, now)
+
+#define DONE()                            \
+    bpf_ringbuf_submit(r, NO_WAKEUP); \
+    return 0
+
+INLINE u64 word(const void *from, u32 at)
+{
+    u64 value = 0;
+    if (at != NONE)
+        bpf_probe_read_kernel(&value, 8, (const char *)from + at);
+    return value;
+}
+
+INLINE u32 half(const void *from, u32 at)
+{
+    u32 value = 0;
+    if (at != NONE)
+        bpf_probe_read_kernel(&value, 4, (const char *)from + at);
+    return value;
+}
+
+INLINE u8 byte(const void *from, u32 at)
+{
+    u8 value = 0;
+    if (at != NONE)
+        bpf_probe_read_kernel(&value, 1, (const char *)from + at);
+    return value;
+}
+
+INLINE void *pointer(const void *from, u32 at)
+{
+    return (void *)word(from, at);
+}
+
+// The verifier takes no sum for the address of an argument: written out, so that the compiler makes
+// none.
+#define ARG(number) asm volatile("%0 = *(u64 *)(%1 + 8 * " #number ")" : "=r"(value) : "r"(c))
+
+INLINE u64 arg(struct context *c, u32 number)
+{
+    u64 value = 0;
+    if (number == 0)
+        ARG(0);
+    else if (number == 1)
+        ARG(1);
+    else if (number == 2)
+        ARG(2);
+    else if (number == 3)
+        ARG(3);
+    return value;
+}
+
+INLINE void comm(char *to, const void *task)
+{
+    if (task_comm == NONE || bpf_probe_read_kernel(to, 16, (const char *)task + task_comm))
+        *to = 0;
+}
+
+// The number of the innermost pid namespace of a thread (kernel/pid.c task_active_pid_ns); 0 where it
+// cannot be found.
+INLINE u32 namespace(const void *task)
+{
+    void *pid;
+    u32 level;
+    if (task_thread_pid == NONE || pid_level == NONE || upid_ns == NONE || ns_inum == NONE)
+        return 0;
+    pid = pointer(task, task_thread_pid);
+    if (!pid)
+        return 0;
+    level = half(pid, pid_level);
+    pid = pointer((char *)pid + pid_numbers + (u64)level * upid_size, upid_ns);
+    return pid ? half(pid, ns_inum) : 0;
+}
+
+// What include/trace/events/sched.h __trace_sched_switch_state makes of a state.
+INLINE s64 traced_state(u32 preempted, u32 state, u32 exit_state)
+{
+    if (preempted)
+        return 0x100; // TASK_REPORT_MAX
+    if (state == 0x402) // TASK_IDLE
+        return 0x80; // TASK_REPORT_IDLE
+    if (state & 0x1000) // TASK_RTLOCK_WAIT
+        state = 2;
+    state = (state | exit_state) & 0x7f; // TASK_REPORT
+    for (int bit = 6; bit >= 0; bit--)
+        if (state & (1 << bit))
+            return 1 << bit;
+    return 0;
+}
+
+struct sched_switch {
+    struct head head;
+    char prev_comm[16];
+    s32 prev_tid;
+    s32 prev_prio;
+    s64 prev_state;
+    char next_comm[16];
+    s32 next_tid;
+    s32 next_prio;
+} PACKED;
+
+SEC("raw_tp/sched_switch")
+int record_0(struct context *c)
+{
+    void *prev = (void *)arg(c, switch_prev), *next = (void *)arg(c, switch_prev + 1);
+    u32 state = switch_state != NONE ? (u32)arg(c, switch_state) : half(prev, task_state);
+    ROOM(sched_switch, 0);
+    comm(r->prev_comm, prev);
+    r->prev_tid = half(prev, task_pid);
+    r->prev_prio = half(prev, task_prio) - 100;
+    r->prev_state = traced_state((u8)c->args[0], state, half(prev, task_exit_state));
+    comm(r->next_comm, next);
+    r->next_tid = half(next, task_pid);
+    r->next_prio = half(next, task_prio) - 100;
+    DONE();
+}
+
+struct wakeup {
+    struct head head;
+    char comm[16];
+    s32 tid;
+    s32 prio;
+    s32 target_cpu;
+} PACKED;
+
+#define TASK_CPU_UNKNOWN (-1)
+
+#define WAKEUP(name, number)                                   \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        void *task = (void *)c->args[0];               \
+        ROOM(wakeup, number);                          \
+        comm(r->comm, task);                           \
+        r->tid = half(task, task_pid);                 \
+        r->prio = half(task, task_prio) - 100;         \
+        r->target_cpu = TASK_CPU_UNKNOWN;              \
+        DONE();                                        \
+    }
+
+WAKEUP(sched_waking, 1)
+WAKEUP(sched_wakeup_new, 2)
+
+struct fork {
+    struct head head;
+    char parent_comm[16];
+    s32 parent_tid;
+    s32 parent_pid;
+    char child_comm[16];
+    s32 child_tid;
+    s32 child_pid;
+    u32 child_ns_inum;
+} PACKED;
+
+SEC("raw_tp/sched_process_fork")
+int record_3(struct context *c)
+{
+    void *parent = (void *)c->args[0], *child = (void *)c->args[1];
+    ROOM(fork, 3);
+    comm(r->parent_comm, parent);
+    r->parent_tid = half(parent, task_pid);
+    r->parent_pid = half(parent, task_tgid);
+    comm(r->child_comm, child);
+    r->child_tid = half(child, task_pid);
+    r->child_pid = half(child, task_tgid);
+    r->child_ns_inum = namespace(child);
+    DONE();
+}
+
+struct exec {
+    struct head head;
+    char comm[16];
+    s32 tid;
+    s32 old_tid;
+} PACKED;
+
+SEC("raw_tp/sched_process_exec")
+int record_4(struct context *c)
+{
+    void *task = (void *)c->args[0];
+    ROOM(exec, 4);
+    comm(r->comm, task);
+    r->tid = half(task, task_pid);
+    r->old_tid = c->args[1];
+    DONE();
+}
+
+struct task {
+    struct head head;
+    char comm[16];
+    s32 tid;
+    s32 prio;
+} PACKED;
+
+#define TASK(name, number)                                     \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        void *task = (void *)c->args[0];               \
+        ROOM(task, number);                            \
+        comm(r->comm, task);                           \
+        r->tid = half(task, task_pid);                 \
+        r->prio = half(task, task_prio) - 100;         \
+        DONE();                                        \
+    }
+
+TASK(sched_process_exit, 5)
+TASK(sched_process_free, 6)
+
+// One number.
+struct one {
+    struct head head;
+    u32 value;
+} PACKED;
+
+#define ONE(name, number, which)                               \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        ROOM(one, number);                             \
+        r->value = c->args[which];                     \
+        DONE();                                        \
+    }
+
+struct two {
+    struct head head;
+    u32 first;
+    u32 second;
+} PACKED;
+
+#define TWO(name, number, a, b)                                \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        ROOM(two, number);                             \
+        r->first = c->args[a];                         \
+        r->second = c->args[b];                        \
+        DONE();                                        \
+    }
+
+struct irq {
+    struct head head;
+    s32 irq;
+    char name[16];
+} PACKED;
+
+SEC("raw_tp/irq_handler_entry")
+int record_7(struct context *c)
+{
+    void *name = pointer((void *)c->args[1], irqaction_name);
+    ROOM(irq, 7);
+    r->irq = c->args[0];
+    if (!name || bpf_probe_read_kernel_str(r->name, 16, name) < 0)
+        r->name[0] = 0;
+    DONE();
+}
+
+TWO(irq_handler_exit, 8, 0, 2)
+ONE(softirq_entry, 9, 0)
+ONE(softirq_exit, 10, 0)
+ONE(local_timer_entry, 11, 0)
+ONE(local_timer_exit, 12, 0)
+ONE(reschedule_entry, 13, 0)
+ONE(reschedule_exit, 14, 0)
+ONE(call_function_single_entry, 15, 0)
+ONE(call_function_single_exit, 16, 0)
+ONE(call_function_entry, 17, 0)
+ONE(call_function_exit, 18, 0)
+ONE(irq_work_entry, 19, 0)
+ONE(irq_work_exit, 20, 0)
+
+struct expire {
+    struct head head;
+    u64 hrtimer;
+    s64 now;
+    u64 function;
+} PACKED;
+
+SEC("raw_tp/hrtimer_expire_entry")
+int record_21(struct context *c)
+{
+    void *timer = (void *)c->args[0];
+    ROOM(expire, 21);
+    r->hrtimer = (u64)timer;
+    r->now = word((void *)c->args[1], 0);
+    r->function = word(timer, hrtimer_function);
+    DONE();
+}
+
+struct word {
+    struct head head;
+    u64 value;
+} PACKED;
+
+SEC("raw_tp/hrtimer_expire_exit")
+int record_22(struct context *c)
+{
+    ROOM(word, 22);
+    r->value = c->args[0];
+    DONE();
+}
+
+struct block_issue {
+    struct head head;
+    u32 dev;
+    u64 sector;
+    u32 nr_sector;
+    u32 bytes;
+    s32 tid;
+    u32 rwbs;
+    char comm[16];
+} PACKED;
+
+// As LTTng writes rwbs: bits by what the request is (instrumentation/events/block.h of
+// lttng-modules): 1 write, 2 discard, 4 read, 5 read-ahead... Of these only write and read.
+INLINE u32 rwbs(const void *request)
+{
+    u32 op = half(request, request_flags) & 0xff;
+    return op == 1 ? 1 : op == 0 ? 1 << 2 : 0;
+}
+
+INLINE u32 device(const void *request)
+{
+    void *disk;
+    if (request_part != NONE && part_dev != NONE) {
+        void *part = pointer(request, request_part);
+        if (part)
+            return half(part, part_dev);
+    }
+    if (request_disk != NONE)
+        disk = pointer(request, request_disk);
+    else
+        disk = pointer(pointer(request, request_queue), queue_disk);
+    return disk ? half(disk, disk_major) << 20 | half(disk, disk_first_minor) : 0;
+}
+
+SEC("raw_tp/block_rq_issue")
+int record_23(struct context *c)
+{
+    void *request = (void *)arg(c, issue_request);
+    ROOM(block_issue, 23);
+    r->dev = device(request);
+    r->sector = word(request, request_sector);
+    r->bytes = half(request, request_bytes);
+    r->nr_sector = r->bytes >> 9;
+    r->tid = (u32)bpf_get_current_pid_tgid();
+    r->rwbs = rwbs(request);
+    r->comm[0] = 0;
+    DONE();
+}
+
+struct block_complete {
+    struct head head;
+    u32 dev;
+    u64 sector;
+    u32 nr_sector;
+    s32 error;
+    u32 rwbs;
+} PACKED;
+
+SEC("raw_tp/block_rq_complete")
+int record_24(struct context *c)
+{
+    void *request = (void *)c->args[0];
+    ROOM(block_complete, 24);
+    r->dev = device(request);
+    r->sector = word(request, request_sector);
+    r->nr_sector = (u32)c->args[2] >> 9;
+    r->error = c->args[1];
+    r->rwbs = rwbs(request);
+    DONE();
+}
+
+TWO(cpu_frequency, 25, 0, 1)
+
+// KVM.
+
+INLINE void *vmcb_of(const void *vcpu)
+{
+    return svm_vmcb != NONE ? pointer(vcpu, svm_vmcb) : 0;
+}
+
+// Whether a nested guest is what runs: then the VMCB is not that of the VM itself.
+INLINE u8 nests(const void *vcpu, const void *vmcb)
+{
+    return vmcb && svm_vmcb01 != NONE && pointer(vcpu, svm_vmcb01) != vmcb;
+}
+
+struct enter {
+    struct head head;
+    u32 vcpu_id;
+    u64 cr3;
+    u64 rip;
+    u64 l1_cr3;
+    u64 vmcb12;
+    s32 vm_pid;
+    u8 guest_mode;
+    u8 pad[3];
+    u64 rsp;
+    u64 fs_base;
+} PACKED;
+
+SEC("raw_tp/kvm_entry")
+int record_26(struct context *c)
+{
+    void *vcpu = (void *)arg(c, entry_vcpu), *vmcb = vmcb_of(vcpu);
+    ROOM(enter, 26);
+    r->vcpu_id = half(vcpu, vcpu_id);
+    r->vm_pid = half(pointer(vcpu, vcpu_kvm), kvm_userspace_pid);
+    r->cr3 = vmcb ? word(vmcb, vmcb_cr3) : 0;
+    r->rip = vmcb ? word(vmcb, vmcb_rip) : 0;
+    r->rsp = vmcb ? word(vmcb, vmcb_rsp) : 0;
+    r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
+    r->guest_mode = nests(vcpu, vmcb);
+    r->l1_cr3 = r->guest_mode ? word(pointer(vcpu, svm_vmcb01), vmcb_cr3) : 0;
+    r->vmcb12 = r->guest_mode ? word(vcpu, svm_vmcb12) : 0;
+    r->pad[0] = r->pad[1] = r->pad[2] = 0;
+    DONE();
+}
+
+struct leave {
+    struct head head;
+    u32 exit_reason;
+    u64 guest_rip;
+    u32 isa;
+    u64 info1;
+    u64 info2;
+    u32 intr_info;
+    u32 vcpu_id;
+    u64 cr3;
+    u64 rsp;
+    u64 fs_base;
+    u8 cpl;
+    u8 guest_mode;
+    u8 pad[2];
+} PACKED;
+
+SEC("raw_tp/kvm_exit")
+int record_27(struct context *c)
+{
+    void *vcpu = (void *)arg(c, exit_vcpu), *vmcb = vmcb_of(vcpu);
+    ROOM(leave, 27);
+    r->vcpu_id = half(vcpu, vcpu_id);
+    r->isa = svm_vmcb != NONE ? 2 : 1;
+    r->exit_reason = vmcb ? half(vmcb, vmcb_exit_code) : NONE;
+    r->guest_rip = vmcb ? word(vmcb, vmcb_rip) : 0;
+    r->info1 = vmcb ? word(vmcb, vmcb_info1) : 0;
+    r->info2 = vmcb ? word(vmcb, vmcb_info2) : 0;
+    r->intr_info = vmcb ? half(vmcb, vmcb_int_info) : 0;
+    r->cr3 = vmcb ? word(vmcb, vmcb_cr3) : 0;
+    r->rsp = vmcb ? word(vmcb, vmcb_rsp) : 0;
+    r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
+    r->cpl = vmcb ? byte(vmcb, vmcb_cpl) : 0;
+    r->guest_mode = nests(vcpu, vmcb);
+    r->pad[0] = r->pad[1] = 0;
+    DONE();
+}
+
+ONE(kvm_inj_virq, 28, 0)
+TWO(kvm_userspace_exit, 29, 0, 1)
+
+struct three {
+    struct head head;
+    u32 first;
+    u32 second;
+    u32 third;
+} PACKED;
+
+SEC("raw_tp/kvm_set_irq")
+int record_30(struct context *c)
+{
+    ROOM(three, 30);
+    r->first = c->args[0];
+    r->second = c->args[1];
+    r->third = c->args[2];
+    DONE();
+}
+
+struct words {
+    struct head head;
+    u64 first;
+    u64 second;
+} PACKED;
+
+SEC("raw_tp/kvm_msi_set_irq")
+int record_31(struct context *c)
+{
+    ROOM(words, 31);
+    r->first = c->args[0];
+    r->second = c->args[1];
+    DONE();
+}
+
+struct accept {
+    struct head head;
+    u32 apicid;
+    u16 dm;
+    u8 tm;
+    u8 vec;
+} PACKED;
+
+#define ACCEPT(name, number)                                   \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        ROOM(accept, number);                          \
+        r->apicid = c->args[0];                        \
+        r->dm = c->args[1];                            \
+        r->tm = c->args[2];                            \
+        r->vec = c->args[3];                           \
+        DONE();                                        \
+    }
+
+ACCEPT(kvm_apic_accept_irq, 32)
+ACCEPT(kvm_apicv_accept_irq, 33)
+
+#define EOI(name, number)                                      \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        void *vcpu = pointer((void *)c->args[0], lapic_vcpu); \
+        ROOM(two, number);                             \
+        r->first = half(vcpu, vcpu_id);                \
+        r->second = c->args[1];                        \
+        DONE();                                        \
+    }
+
+EOI(kvm_eoi, 34)
+EOI(kvm_pv_eoi, 35)
+
+struct msr {
+    struct head head;
+    u32 write;
+    u32 ecx;
+    u64 data;
+    u8 exception;
+    u8 pad[3];
+} PACKED;
+
+SEC("raw_tp/kvm_msr")
+int record_36(struct context *c)
+{
+    // Its deadline timer, and x2APIC's commands; others are many and say nothing.
+    u32 ecx = c->args[1];
+    if (ecx != 0x6e0 && (ecx < 0x800 || ecx > 0x8ff))
+        return 0;
+    ROOM(msr, 36);
+    r->write = c->args[0];
+    r->ecx = ecx;
+    r->data = c->args[2];
+    r->exception = c->args[3];
+    r->pad[0] = r->pad[1] = r->pad[2] = 0;
+    DONE();
+}
+
+TWO(kvm_apic_ipi, 37, 0, 1)
+
+struct wake {
+    struct head head;
+    u64 ns;
+    u8 waited;
+    u8 valid;
+    u8 pad[2];
+} PACKED;
+
+SEC("raw_tp/kvm_vcpu_wakeup")
+int record_38(struct context *c)
+{
+    ROOM(wake, 38);
+    r->ns = c->args[0];
+    r->waited = c->args[1];
+    r->valid = c->args[2];
+    r->pad[0] = r->pad[1] = 0;
+    DONE();
+}
+
+struct offset {
+    struct head head;
+    u32 vcpu_id;
+    u64 previous;
+    u64 next;
+} PACKED;
+
+SEC("raw_tp/kvm_write_tsc_offset")
+int record_39(struct context *c)
+{
+    ROOM(offset, 39);
+    r->vcpu_id = c->args[0];
+    r->previous = c->args[1];
+    r->next = c->args[2];
+    DONE();
+}
+
+struct hypercall {
+    struct head head;
+    u64 nr;
+    u64 a0;
+    u64 a1;
+    u64 a2;
+    u64 a3;
+} PACKED;
+
+SEC("raw_tp/kvm_hypercall")
+int record_40(struct context *c)
+{
+    ROOM(hypercall, 40);
+    r->nr = c->args[0];
+    r->a0 = c->args[1];
+    r->a1 = c->args[2];
+    r->a2 = c->args[3];
+    r->a3 = c->args[4];
+    DONE();
+}
+
+struct vmenter {
+    struct head head;
+    u64 rip;
+    u64 vmcb;
+    u64 nested_rip;
+    u32 int_ctl;
+    u32 event_inj;
+} PACKED;
+
+SEC("raw_tp/kvm_nested_vmenter")
+int record_41(struct context *c)
+{
+    ROOM(vmenter, 41);
+    r->rip = c->args[0];
+    r->vmcb = c->args[1];
+    r->nested_rip = c->args[2];
+    r->int_ctl = c->args[3];
+    r->event_inj = c->args[4];
+    DONE();
+}
+
+struct inject {
+    struct head head;
+    u32 exit_code;
+    u64 exit_info1;
+    u64 exit_info2;
+    u32 exit_int_info;
+    u32 exit_int_info_err;
+    u32 isa;
+} PACKED;
+
+SEC("raw_tp/kvm_nested_vmexit_inject")
+int record_42(struct context *c)
+{
+    ROOM(inject, 42);
+    r->exit_code = c->args[0];
+    r->exit_info1 = c->args[1];
+    r->exit_info2 = c->args[2];
+    r->exit_int_info = c->args[3];
+    r->exit_int_info_err = c->args[4];
+    r->isa = c->args[5];
+    DONE();
+}
+
+#define WORD(name, number, which)                              \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        ROOM(word, number);                            \
+        r->value = c->args[which];                     \
+        DONE();                                        \
+    }
+
+WORD(kvm_nested_intr_vmexit, 43, 0)
+
+struct mmio {
+    struct head head;
+    u32 type;
+    u32 len;
+    u64 gpa;
+} PACKED;
+
+SEC("raw_tp/kvm_mmio")
+int record_44(struct context *c)
+{
+    ROOM(mmio, 44);
+    r->type = c->args[0];
+    r->len = c->args[1];
+    r->gpa = c->args[2];
+    DONE();
+}
+
+struct pio {
+    struct head head;
+    u32 rw;
+    u32 port;
+    u32 size;
+    u32 count;
+} PACKED;
+
+SEC("raw_tp/kvm_pio")
+int record_45(struct context *c)
+{
+    ROOM(pio, 45);
+    r->rw = c->args[0];
+    r->port = c->args[1];
+    r->size = c->args[2];
+    r->count = c->args[3];
+    DONE();
+}
+
+WORD(kvm_fast_mmio, 46, 0)
+
+struct cr {
+    struct head head;
+    u32 rw;
+    u32 cr;
+    u64 val;
+} PACKED;
+
+#define CR(name, number)                                       \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        ROOM(cr, number);                              \
+        r->rw = c->args[0];                            \
+        r->cr = c->args[1];                            \
+        r->val = c->args[2];                           \
+        DONE();                                        \
+    }
+
+CR(kvm_cr, 47)
+CR(kvm_apic, 48)
+ONE(kvm_cpuid, 49, 0)
+
+struct packet {
+    struct head head;
+    u64 skbaddr;
+    u32 len;
+    char name[16];
+} PACKED;
+
+#define PACKET(tracepoint, number)                                   \
+    SEC("raw_tp/" #tracepoint) int record_##number(struct context *c) \
+    {                                                            \
+        void *skb = (void *)c->args[0];                      \
+        void *dev = pointer(skb, skb_dev);                   \
+        ROOM(packet, number);                                \
+        r->skbaddr = (u64)skb;                               \
+        r->len = half(skb, skb_len);                         \
+        if (!dev || net_device_name == NONE ||               \
+            bpf_probe_read_kernel(r->name, 16, (char *)dev + net_device_name)) \
+            r->name[0] = 0;                              \
+        DONE();                                              \
+    }
+
+PACKET(net_dev_queue, 50)
+PACKET(netif_receive_skb, 51)
+PACKET(netif_rx, 52)
+
+// Helpers for tracing want it.
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,337 @@
+//! What is recorded: the tracepoints, and the events that are made of their records.
+//!
+//! Names and fields are those of LTTng-modules 2.13, so that whatever reads its traces reads ours. A
+//! field is written `type:name`; types are `i32` (signed), `u32` (unsigned), `x64` (unsigned,
+//! hexadecimal) and `text` (16 characters). `bpf/record.bpf.c` writes the records.
+
+use virtflow_ctf::writer::{EventClass, Field, FieldType, IntegerType};
+
+/// What a tracepoint is recorded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Threads and processors; always needed.
+    Sched,
+    /// Interrupts and timers.
+    Irq,
+    /// Disks.
+    Block,
+    /// Packets.
+    Net,
+    /// Frequencies.
+    Power,
+    /// KVM.
+    Kvm,
+}
+
+/// An event that is written for a record.
+pub(crate) struct Class {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its fields.
+    pub(crate) fields: &'static str,
+    /// Which bytes of the record they are, in order; all for none.
+    pub(crate) parts: &'static [(usize, usize)],
+}
+
+/// A tracepoint, in the order of its records' kinds.
+pub(crate) struct Tracepoint {
+    /// As the kernel calls it.
+    pub(crate) name: &'static str,
+    pub(crate) group: Group,
+    pub(crate) classes: &'static [Class],
+}
+
+const fn class(name: &'static str, fields: &'static str) -> Class {
+    Class {
+        name,
+        fields,
+        parts: &[],
+    }
+}
+
+macro_rules! tracepoints {
+    ($($group:ident $tracepoint:literal $name:literal $fields:literal;)*) => {
+        &[$(Tracepoint {
+            name: $tracepoint,
+            group: Group::$group,
+            classes: &[class($name, $fields)],
+        }),*]
+    };
+}
+
+const BEFORE_KVM: &[Tracepoint] = tracepoints! {
+    Sched "sched_switch" "sched_switch" "text:prev_comm i32:prev_tid i32:prev_prio i64:prev_state text:next_comm i32:next_tid i32:next_prio";
+    Sched "sched_waking" "sched_waking" "text:comm i32:tid i32:prio i32:target_cpu";
+    Sched "sched_wakeup_new" "sched_wakeup_new" "text:comm i32:tid i32:prio i32:target_cpu";
+    Sched "sched_process_fork" "sched_process_fork" "text:parent_comm i32:parent_tid i32:parent_pid text:child_comm i32:child_tid i32:child_pid u32:child_ns_inum";
+    Sched "sched_process_exec" "sched_process_exec" "text:comm i32:tid i32:old_tid";
+    Sched "sched_process_exit" "sched_process_exit" "text:comm i32:tid i32:prio";
+    Sched "sched_process_free" "sched_process_free" "text:comm i32:tid i32:prio";
+    Irq "irq_handler_entry" "irq_handler_entry" "i32:irq text:name";
+    Irq "irq_handler_exit" "irq_handler_exit" "i32:irq i32:ret";
+    Irq "softirq_entry" "irq_softirq_entry" "u32:vec";
+    Irq "softirq_exit" "irq_softirq_exit" "u32:vec";
+    Irq "local_timer_entry" "x86_irq_vectors_local_timer_entry" "i32:vector";
+    Irq "local_timer_exit" "x86_irq_vectors_local_timer_exit" "i32:vector";
+    Irq "reschedule_entry" "x86_irq_vectors_reschedule_entry" "i32:vector";
+    Irq "reschedule_exit" "x86_irq_vectors_reschedule_exit" "i32:vector";
+    Irq "call_function_single_entry" "x86_irq_vectors_call_function_single_entry" "i32:vector";
+    Irq "call_function_single_exit" "x86_irq_vectors_call_function_single_exit" "i32:vector";
+    Irq "call_function_entry" "x86_irq_vectors_call_function_entry" "i32:vector";
+    Irq "call_function_exit" "x86_irq_vectors_call_function_exit" "i32:vector";
+    Irq "irq_work_entry" "x86_irq_vectors_irq_work_entry" "i32:vector";
+    Irq "irq_work_exit" "x86_irq_vectors_irq_work_exit" "i32:vector";
+    Irq "hrtimer_expire_entry" "timer_hrtimer_expire_entry" "x64:hrtimer i64:now x64:function";
+    Irq "hrtimer_expire_exit" "timer_hrtimer_expire_exit" "x64:hrtimer";
+    Block "block_rq_issue" "block_rq_issue" "u32:dev u64:sector u32:nr_sector u32:bytes i32:tid u32:rwbs text:comm";
+    Block "block_rq_complete" "block_rq_complete" "u32:dev u64:sector u32:nr_sector i32:error u32:rwbs";
+    Power "cpu_frequency" "power_cpu_frequency" "u32:state u32:cpu_id";
+};
+
+/// One record of a `kvm_entry` and of a `kvm_exit` is two events: KVM's own, and that of the page
+/// table that the processor has then.
+const ENTRY_AND_EXIT: &[Tracepoint] = &[
+    Tracepoint {
+        name: "kvm_entry",
+        group: Group::Kvm,
+        classes: &[
+            Class {
+                name: "kvm_x86_entry",
+                fields: "u32:vcpu_id",
+                parts: &[(0, 4)],
+            },
+            Class {
+                name: "vcpu_enter_guest",
+                fields: "u32:vcpu_id x64:cr3 x64:rip x64:l1_cr3 x64:vmcb12 i32:vm_pid u8:guest_mode x64:rsp x64:fs_base",
+                parts: &[(0, 41), (44, 60)],
+            },
+        ],
+    },
+    Tracepoint {
+        name: "kvm_exit",
+        group: Group::Kvm,
+        classes: &[
+            Class {
+                name: "kvm_x86_exit",
+                fields: "u32:exit_reason u64:guest_rip u32:isa u64:info1 u64:info2 u32:intr_info u32:vcpu_id",
+                parts: &[(0, 40)],
+            },
+            Class {
+                name: "vcpu_exit_guest",
+                fields: "u32:vcpu_id x64:cr3 x64:rsp x64:fs_base u8:cpl u8:guest_mode",
+                parts: &[(36, 66)],
+            },
+        ],
+    },
+];
+
+const OF_KVM: &[Tracepoint] = &[
+    kvm("kvm_inj_virq", &[class("kvm_x86_inj_virq", "u32:irq")]),
+    kvm(
+        "kvm_userspace_exit",
+        &[class("kvm_userspace_exit", "u32:reason i32:errno")],
+    ),
+    kvm(
+        "kvm_set_irq",
+        &[class("kvm_set_irq", "u32:gsi i32:level i32:irq_source_id")],
+    ),
+    kvm(
+        "kvm_msi_set_irq",
+        &[class("kvm_msi_set_irq", "x64:address u64:data")],
+    ),
+    kvm(
+        "kvm_apic_accept_irq",
+        &[class(
+            "kvm_x86_apic_accept_irq",
+            "u32:apicid u16:dm u8:tm u8:vec",
+        )],
+    ),
+    kvm(
+        "kvm_apicv_accept_irq",
+        &[class(
+            "kvm_apicv_accept_irq",
+            "u32:apicid u16:dm u8:tm u8:vec",
+        )],
+    ),
+    kvm("kvm_eoi", &[class("kvm_x86_eoi", "u32:apicid i32:vector")]),
+    kvm(
+        "kvm_pv_eoi",
+        &[class("kvm_x86_pv_eoi", "u32:apicid i32:vector")],
+    ),
+    kvm(
+        "kvm_msr",
+        &[Class {
+            name: "kvm_x86_msr",
+            fields: "u32:write u32:ecx u64:data u8:exception",
+            parts: &[(0, 17)],
+        }],
+    ),
+    kvm(
+        "kvm_apic_ipi",
+        &[class("kvm_x86_apic_ipi", "u32:icr_low u32:dest_id")],
+    ),
+    kvm(
+        "kvm_vcpu_wakeup",
+        &[Class {
+            name: "kvm_vcpu_wakeup",
+            fields: "u64:ns u8:waited u8:valid",
+            parts: &[(0, 10)],
+        }],
+    ),
+    kvm(
+        "kvm_write_tsc_offset",
+        &[class(
+            "kvm_x86_write_tsc_offset",
+            "u32:vcpu_id u64:previous_tsc_offset u64:next_tsc_offset",
+        )],
+    ),
+    kvm(
+        "kvm_hypercall",
+        &[class(
+            "kvm_x86_hypercall",
+            "u64:nr u64:a0 u64:a1 u64:a2 u64:a3",
+        )],
+    ),
+    kvm(
+        "kvm_nested_vmenter",
+        &[class(
+            "kvm_x86_nested_vmrun",
+            "u64:rip u64:vmcb u64:nested_rip u32:int_ctl u32:event_inj",
+        )],
+    ),
+    kvm(
+        "kvm_nested_vmexit_inject",
+        &[class(
+            "kvm_x86_nested_vmexit_inject",
+            "u32:exit_code u64:exit_info1 u64:exit_info2 u32:exit_int_info u32:exit_int_info_err u32:isa",
+        )],
+    ),
+    kvm(
+        "kvm_nested_intr_vmexit",
+        &[class("kvm_x86_nested_intr_vmexit", "u64:rip")],
+    ),
+    kvm("kvm_mmio", &[class("kvm_mmio", "u32:type u32:len u64:gpa")]),
+    kvm(
+        "kvm_pio",
+        &[class("kvm_x86_pio", "u32:rw u32:port u32:size u32:count")],
+    ),
+    kvm("kvm_fast_mmio", &[class("kvm_fast_mmio", "u64:gpa")]),
+    kvm("kvm_cr", &[class("kvm_x86_cr", "u32:rw u32:cr u64:val")]),
+    kvm(
+        "kvm_apic",
+        &[class("kvm_x86_apic", "u32:rw u32:reg u64:val")],
+    ),
+    kvm("kvm_cpuid", &[class("kvm_x86_cpuid", "u32:function")]),
+];
+
+const OF_NET: &[Tracepoint] = tracepoints! {
+    Net "net_dev_queue" "net_dev_queue" "x64:skbaddr u32:len text:name";
+    Net "netif_receive_skb" "net_if_receive_skb" "x64:skbaddr u32:len text:name";
+    Net "netif_rx" "net_if_rx" "x64:skbaddr u32:len text:name";
+};
+
+const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
+    Tracepoint {
+        name,
+        group: Group::Kvm,
+        classes,
+    }
+}
+
+/// All of them, in the order of their records' kinds.
+pub(crate) fn tracepoints() -> impl Iterator<Item = &'static Tracepoint> {
+    BEFORE_KVM
+        .iter()
+        .chain(ENTRY_AND_EXIT)
+        .chain(OF_KVM)
+        .chain(OF_NET)
+}
+
+/// What a record of each kind becomes: the numbers of its classes and the parts that they take.
+pub(crate) type Shapes = Vec<Vec<(u32, &'static [(usize, usize)])>>;
+
+/// The event classes of the trace, and what a record of each kind becomes.
+pub(crate) fn classes() -> (Vec<EventClass>, Shapes) {
+    let mut classes = Vec::new();
+    let shapes = tracepoints()
+        .map(|tracepoint| {
+            let of = tracepoint.classes.iter();
+            of.map(|class| {
+                let id = classes.len() as u32;
+                classes.push(EventClass::new(id, class.name, fields(class.fields)));
+                (id, class.parts)
+            })
+            .collect()
+        })
+        .collect();
+    (classes, shapes)
+}
+
+/// Fields as text.
+pub(crate) fn fields(text: &str) -> Vec<Field> {
+    text.split_whitespace().map(field).collect()
+}
+
+fn field(text: &str) -> Field {
+    let (ty, name) = text.split_once(':').unwrap_or(("u32", text));
+    let name = format!("_{name}");
+    if ty == "text" {
+        return Field::new(name, FieldType::Text(16));
+    }
+    if ty == "str" {
+        return Field::new(name, FieldType::String);
+    }
+    let bits = ty.get(1..).and_then(|bits| bits.parse().ok()).unwrap_or(32);
+    match ty.as_bytes().first() {
+        Some(b'i') => Field::new(name, FieldType::Integer(IntegerType::signed(bits))),
+        Some(b'x') => Field::hex(name, bits),
+        _ => Field::unsigned(name, bits),
+    }
+}
+
+/// How many bytes fields take; only of those of fixed size.
+#[cfg(test)]
+pub(crate) fn bytes(fields: &str) -> usize {
+    let sizes = fields.split_whitespace().map(|field| {
+        let (ty, _) = field.split_once(':').unwrap();
+        if ty == "text" {
+            16
+        } else {
+            ty[1..].parse::<usize>().unwrap() / 8
+        }
+    });
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The programs' kinds are the tracepoints' places here.
+    #[test]
+    fn kinds_are_those_of_the_programs() {
+        let source = include_str!("../bpf/record.bpf.c");
+        for (kind, tracepoint) in tracepoints().enumerate() {
+            let name = tracepoint.name;
+            let written = format!("SEC(\"raw_tp/{name}\")\nint record_{kind}(");
+            let made = format!("({name}, {kind}");
+            let made = source.lines().any(|line| {
+                line.split_once(&made)
+                    .is_some_and(|(_, rest)| rest.starts_with([',', ')']))
+            });
+            assert!(made || source.contains(&written), "{kind} {name}");
+        }
+        let programs = source.matches("raw_tp/").count();
+        assert!(programs > 20 && tracepoints().count() == 53);
+    }
+
+    #[test]
+    fn parts_are_as_long_as_the_fields() {
+        for class in tracepoints().flat_map(|t| t.classes) {
+            if !class.parts.is_empty() {
+                let parts: usize = class.parts.iter().map(|(from, to)| to - from).sum();
+                assert_eq!(parts, bytes(class.fields), "{}", class.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `cargo xtask recorder`: what `virtflow record` wrote beside what LTTng wrote of the same time.
+//!
+//! Both recordings come from one run of the test bed with the scenario in `xtask/recorder/scenario`
+//! (docs/recording.md says how). They must give the same budgets, name the same culprits, count the
+//! same exits, and have the same page table at every entry.
+
+use crate::repo;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// What budgets may differ by, in hundredths of a lane's time.
+const POINTS_MAX: f64 = 1.0;
+/// The same entry is told by both within this time.
+const SAME_NS: i64 = 2_000_000;
+/// Until then a halt may have begun before the later recording.
+const SETTLE_NS: i64 = 1_500_000_000;
+/// After that one may have ended before what the other still saw.
+const END_NS: i64 = 200_000_000;
+
+/// Compare a recording of `virtflow record` with LTTng's of the same time
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// LTTng's trace
+    lttng: PathBuf,
+    /// Ours
+    ours: PathBuf,
+}
+
+/// Runs the command.
+#[expect(clippy::print_stdout, reason = "the comparison")]
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let virtflow = repo::release_binary("virtflow")?;
+    let (first, second) = (info(&virtflow, &args.lttng)?, info(&virtflow, &args.ours)?);
+    let begin = first.0.max(second.0) + SETTLE_NS;
+    let end = first.1.min(second.1) - END_NS;
+    if begin >= end {
+        bail!("both recordings have no time in common");
+    }
+    println!("both recorded {:.3} s", (end - begin) as f64 / 1e9);
+    let reports = [&args.lttng, &args.ours].map(|trace| report(&virtflow, trace, begin, end));
+    let [lttng, ours] = reports;
+    let (lttng, ours) = (vcpus(&lttng?)?, vcpus(&ours?)?);
+    let mut bad = 0;
+    for (tid, theirs) in &lttng {
+        let Some(own) = ours.get(tid) else {
+            println!("vCPU thread {tid}: not in ours");
+            bad += 1;
+            continue;
+        };
+        println!("vCPU thread {tid}                         LTTng %   ours %     off");
+        for (state, [theirs, own]) in both(&theirs.budget, &own.budget) {
+            let off = own - theirs;
+            bad += usize::from(off.abs() > POINTS_MAX);
+            println!("  {state:<38} {theirs:>8.2} {own:>8.2} {off:>7.2}");
+        }
+        for (who, [theirs, own]) in both(&theirs.taken, &own.taken) {
+            let off = own - theirs;
+            bad += usize::from(off.abs() > POINTS_MAX);
+            println!("  taken by {who:<29} {theirs:>8.2} {own:>8.2} {off:>7.2}");
+        }
+        bad += usize::from(theirs.exits != own.exits);
+        println!("  exits: {} and {}", theirs.exits, own.exits);
+    }
+    let entries = [&args.lttng, &args.ours].map(|trace| entries(&virtflow, trace));
+    let [theirs, own] = entries;
+    let (same, differ, alone) = compare(&theirs?, &own?);
+    println!("page tables at entries: {same} the same, {differ} differ, {alone} only in ours");
+    bad += usize::from(differ > 0 || same == 0);
+    println!("{}", if bad == 0 { "PASS" } else { "FAIL" });
+    Ok(if bad == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn json(virtflow: &Path, arguments: &[&str], trace: &Path) -> Result<Value> {
+    let output = Command::new(virtflow)
+        .args(arguments)
+        .arg(trace)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run virtflow")?;
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        format!(
+            "{}: {}",
+            trace.display(),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+/// When a recording begins and ends.
+fn info(virtflow: &Path, trace: &Path) -> Result<(i64, i64)> {
+    let info = json(virtflow, &["info", "--format", "json"], trace)?;
+    let machine = &info["machines"][0];
+    let (begin, end) = (machine["begin_ns"].as_i64(), machine["end_ns"].as_i64());
+    Ok((begin.context("no begin")?, end.context("no end")?))
+}
+
+fn report(virtflow: &Path, trace: &Path, begin: i64, end: i64) -> Result<Value> {
+    let range = format!("{begin}..{end}");
+    let arguments = [
+        "report",
+        "--format",
+        "json",
+        "--no-cache",
+        "--range",
+        &range,
+    ];
+    json(virtflow, &arguments, trace)
+}
+
+/// What a report says of a vCPU: shares of its time in hundredths.
+#[derive(Debug, Default)]
+struct Vcpu {
+    budget: BTreeMap<String, f64>,
+    taken: BTreeMap<String, f64>,
+    exits: u64,
+}
+
+/// The vCPUs of all VMs by thread.
+fn vcpus(report: &Value) -> Result<BTreeMap<i64, Vcpu>> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut found = BTreeMap::new();
+    for machine in list(&report["machines"]) {
+        for vcpu in list(&machine["vms"])
+            .iter()
+            .flat_map(|vm| list(&vm["vcpus"]))
+        {
+            let wall = vcpu["budget"]["wall_ns"].as_f64().unwrap_or(0.0).max(1.0);
+            let share = |value: &Value| 100.0 * value.as_f64().unwrap_or(0.0) / wall;
+            let mut own = Vcpu {
+                exits: vcpu["exit_count"].as_u64().unwrap_or(0),
+                ..Vcpu::default()
+            };
+            for state in list(&vcpu["budget"]["states"]) {
+                let text = |key: &str| state[key].as_str().unwrap_or("").to_owned();
+                let name = format!("{} {}", text("state"), text("cause"));
+                *own.budget.entry(name).or_default() += share(&state["total_ns"]);
+            }
+            for taker in list(&vcpu["taken_by"]) {
+                let name = taker["label"].as_str().unwrap_or("").to_owned();
+                let ns = share(&taker["preempted_ns"]) + share(&taker["runnable_ns"]);
+                *own.taken.entry(name).or_default() += ns;
+            }
+            let tid = vcpu["tid"].as_i64().context("a vCPU without a thread")?;
+            found.insert(tid, own);
+        }
+    }
+    if found.is_empty() {
+        bail!("a report without a vCPU");
+    }
+    Ok(found)
+}
+
+/// What either has, the larger first.
+fn both(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>) -> Vec<(String, [f64; 2])> {
+    let names = one
+        .keys()
+        .chain(other.keys().filter(|name| !one.contains_key(*name)));
+    let mut all: Vec<(String, [f64; 2])> = names
+        .map(|name| {
+            let of = |all: &BTreeMap<String, f64>| all.get(name).copied().unwrap_or(0.0);
+            (name.clone(), [of(one), of(other)])
+        })
+        .collect();
+    all.sort_by(|a, b| b.1[0].total_cmp(&a.1[0]).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+/// The time and the page table of every entry, by VMM and vCPU.
+type Entries = BTreeMap<(i64, i64), Vec<(i64, u64)>>;
+
+/// Those of a recording.
+fn entries(virtflow: &Path, trace: &Path) -> Result<Entries> {
+    let mut child = Command::new(virtflow)
+        .args([
+            "events",
+            "--filter",
+            "vcpu_enter_guest",
+            "--format",
+            "jsonl",
+        ])
+        .arg(trace)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run virtflow")?;
+    let out = child.stdout.take().context("no output")?;
+    let mut found = Entries::new();
+    for line in BufReader::new(out).lines() {
+        let event: Value = serde_json::from_str(&line?)?;
+        let fields = &event["fields"];
+        let number = |key: &str| fields[key].as_i64().unwrap_or(-1);
+        let key = (number("vm_pid"), number("vcpu_id"));
+        let time = event["time_ns"]
+            .as_i64()
+            .context("an event without a time")?;
+        found
+            .entry(key)
+            .or_default()
+            .push((time, fields["cr3"].as_u64().unwrap_or(0)));
+    }
+    child.wait()?;
+    Ok(found)
+}
+
+/// How many entries of ours have the page table that LTTng's has, another one, or no counterpart.
+fn compare(theirs: &Entries, own: &Entries) -> (usize, usize, usize) {
+    let (mut same, mut differ, mut alone) = (0, 0, 0);
+    for (key, entries) in own {
+        let none = Vec::new();
+        let theirs = theirs.get(key).unwrap_or(&none);
+        for (time, cr3) in entries {
+            let after = theirs.partition_point(|(at, _)| at <= time);
+            let near = [after.checked_sub(1), Some(after)];
+            let near = near.into_iter().flatten().filter_map(|at| theirs.get(at));
+            match near.min_by_key(|(at, _)| (at - time).abs()) {
+                Some((at, _)) if (at - time).abs() > SAME_NS => alone += 1,
+                Some((_, other)) if other == cr3 => same += 1,
+                Some(_) => differ += 1,
+                None => alone += 1,
+            }
+        }
+    }
+    (same, differ, alone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_compared_with_the_closest() {
+        let of = |entries: &[(i64, u64)]| BTreeMap::from([((1, 0), entries.to_vec())]);
+        let theirs = of(&[(10_000_000, 7), (20_000_000, 8)]);
+        let own = of(&[(10_001_000, 7), (19_999_000, 9), (15_000_000, 7)]);
+        assert_eq!(compare(&theirs, &own), (1, 1, 1));
+    }
+}
