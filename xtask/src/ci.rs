@@ -105,6 +105,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !has_babeltrace2() {
         println!("ci: SKIPPED: babeltrace2 is not installed; what compares with it does nothing");
     }
+    if !succeeds(Command::new("trace-cmd").args(["list", "-c"])) {
+        println!("ci: SKIPPED: trace-cmd is not installed; what compares with it does nothing");
+    }
     let start = Instant::now();
     for step in all {
         if !args.steps.is_empty() && args.steps.iter().all(|name| name != step.name) {

@@ -1,16 +1,23 @@
 //! A record of any class, known or not, decoded when it is asked for.
 
+use crate::trace::items;
 use std::fmt;
 use std::sync::Arc;
 use virtflow_base::{CpuId, Timestamp};
-use virtflow_ctf::{FieldError, Item, OwnedEvent, Scope, Trace, Value};
+use virtflow_ctf::{FieldError, Item, OwnedEvent, Scope, Value};
+use virtflow_tracedat::OwnedRecord;
 
 /// An event of any class of any trace.
 #[derive(Clone)]
 pub struct AnyEvent {
-    trace: Arc<Trace>,
     number: usize,
-    event: OwnedEvent,
+    of: Of,
+}
+
+#[derive(Clone)]
+enum Of {
+    Ctf(Arc<virtflow_ctf::Trace>, OwnedEvent),
+    TraceDat(Arc<virtflow_tracedat::Trace>, OwnedRecord),
 }
 
 impl fmt::Debug for AnyEvent {
@@ -23,29 +30,50 @@ impl fmt::Debug for AnyEvent {
 }
 
 impl AnyEvent {
-    pub(crate) const fn new(trace: Arc<Trace>, number: usize, event: OwnedEvent) -> Self {
+    pub(crate) const fn of_ctf(
+        trace: Arc<virtflow_ctf::Trace>,
+        number: usize,
+        event: OwnedEvent,
+    ) -> Self {
         Self {
-            trace,
             number,
-            event,
+            of: Of::Ctf(trace, event),
+        }
+    }
+
+    pub(crate) const fn of_trace_dat(
+        trace: Arc<virtflow_tracedat::Trace>,
+        number: usize,
+        record: OwnedRecord,
+    ) -> Self {
+        Self {
+            number,
+            of: Of::TraceDat(trace, record),
         }
     }
 
     /// When it happened.
     pub const fn time(&self) -> Timestamp {
-        self.event.time()
+        match &self.of {
+            Of::Ctf(_, event) => event.time(),
+            Of::TraceDat(_, record) => record.time(),
+        }
     }
 
     /// Its name; empty where the metadata gives none.
     pub fn name(&self) -> &str {
-        self.event
-            .class(&self.trace)
-            .map_or("", |class| class.name())
+        match &self.of {
+            Of::Ctf(trace, event) => event.class(trace).map_or("", |class| class.name()),
+            Of::TraceDat(trace, record) => record.format(trace).map_or("", |f| f.name()),
+        }
     }
 
     /// The processor it happened on.
     pub const fn cpu(&self) -> Option<CpuId> {
-        self.event.cpu()
+        match &self.of {
+            Of::Ctf(_, event) => event.cpu(),
+            Of::TraceDat(_, record) => Some(record.cpu()),
+        }
     }
 
     /// The number of its trace in the recording.
@@ -55,7 +83,10 @@ impl AnyEvent {
 
     /// The number of its stream in its trace.
     pub const fn stream(&self) -> usize {
-        self.event.stream()
+        match &self.of {
+            Of::Ctf(_, event) => event.stream(),
+            Of::TraceDat(_, record) => record.stream(),
+        }
     }
 
     /// Gives every field of the scopes to `take`, with its name.
@@ -67,7 +98,10 @@ impl AnyEvent {
         scopes: &[Scope],
         take: &mut dyn FnMut(&str, Item<'_>),
     ) -> Result<(), FieldError> {
-        self.event.visit(&self.trace, scopes, take)
+        match &self.of {
+            Of::Ctf(trace, event) => event.visit(trace, scopes, take),
+            Of::TraceDat(trace, record) => items(trace, record, scopes, take),
+        }
     }
 
     /// The fields of one scope as a tree.
@@ -75,6 +109,11 @@ impl AnyEvent {
     /// # Errors
     /// As [`Self::visit`].
     pub fn value(&self, scope: Scope) -> Result<Option<Value>, FieldError> {
-        self.event.value(&self.trace, scope)
+        match &self.of {
+            Of::Ctf(trace, event) => event.value(trace, scope),
+            Of::TraceDat(trace, record) => {
+                Value::of_items(|take| items(trace, record, &[scope], take))
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Binding the kernel's events in one trace: names and fields looked up once.
+//! Binding the kernel's events in one CTF trace: names and fields looked up once.
 
 use crate::kernel::{Context, KernelEvent, KernelRecord};
 use crate::shapes::{self, Shape, Slots};
@@ -9,8 +9,12 @@ use virtflow_ctf::{
 };
 
 /// LTTng's prefixes of system calls' events, entry and exit.
-const SYSCALL_ENTRY: &str = "syscall_entry_";
-const SYSCALL_EXIT: &str = "syscall_exit_";
+pub(crate) const SYSCALL_ENTRY: &str = "syscall_entry_";
+pub(crate) const SYSCALL_EXIT: &str = "syscall_exit_";
+/// What the kernel's own events of system calls begin with: one for all (`sys_enter`), or one each
+/// (`sys_enter_openat`; kernel/trace/trace_syscalls.c, include/trace/events/syscalls.h).
+pub(crate) const KERNEL_SYSCALLS: [(&str, &str); 2] =
+    [("sys_enter", SYSCALL_ENTRY), ("sys_exit", SYSCALL_EXIT)];
 
 enum Kind {
     Shape(&'static Shape),
@@ -38,13 +42,15 @@ impl Kind {
 /// first of its names, and for system calls what their names begin with. `None` for an event of
 /// which no [`KernelEvent`] is made.
 pub fn kind(name: &str) -> Option<&'static str> {
-    let prefixes = [SYSCALL_ENTRY, SYSCALL_EXIT];
-    let syscall = prefixes.into_iter().find(|prefix| name.starts_with(prefix));
+    let own = [SYSCALL_ENTRY, SYSCALL_EXIT].map(|prefix| (prefix, prefix));
+    let mut prefixes = own.into_iter().chain(KERNEL_SYSCALLS);
+    let syscall = prefixes.find(|(prefix, _)| name.starts_with(prefix));
+    let syscall = syscall.map(|(_, kind)| kind);
     syscall.or_else(|| shapes::find(name).map(Shape::name))
 }
 
 /// The kernel's events of one trace, bound.
-pub struct KernelBinding {
+pub(crate) struct KernelBinding {
     bound: Arc<Bound>,
     kinds: Vec<BoundKind>,
 }
@@ -60,14 +66,14 @@ impl std::fmt::Debug for KernelBinding {
 impl KernelBinding {
     /// Finds every event of `trace` that a [`KernelEvent`] can be made of and whose [`kind`] is
     /// wanted, or that tells by its context which thread runs.
-    pub fn new(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
+    pub(crate) fn new(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
         Self::of(trace, |kind, class| {
             wanted(kind) || tells_thread(trace, class)
         })
     }
 
     /// Finds those whose [`kind`] is wanted, and no others.
-    pub fn only(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
+    pub(crate) fn only(trace: &Trace, wanted: impl Fn(&str) -> bool) -> Self {
         Self::of(trace, |kind, _| wanted(kind))
     }
 
@@ -163,7 +169,7 @@ const fn readable(ty: &FieldType) -> bool {
 
 /// Makes [`KernelRecord`]s of one stream's events.
 #[derive(Debug)]
-pub struct KernelExtract {
+pub(crate) struct KernelExtract {
     binding: Arc<KernelBinding>,
 }
 
@@ -180,7 +186,7 @@ impl Extract for KernelExtract {
     fn extract(&mut self, event: &EventView<'_>) -> Option<KernelRecord> {
         let bound = self.binding.kinds.get(event.tag() as usize)?;
         let kernel_event = match bound.kind {
-            Kind::Shape(shape) => (shape.build)(&Slots(event))?,
+            Kind::Shape(shape) => (shape.ctf)(&Slots(event))?,
             Kind::SyscallEntry(syscall) => KernelEvent::SyscallEntry { syscall },
             Kind::SyscallExit(syscall) => KernelEvent::SyscallExit {
                 syscall,

@@ -125,7 +125,7 @@ impl Recording {
         let traces = self.opened().filter(|(_, info)| info.machine == machine);
         traces
             .filter(|(_, info)| info.domain != "ust")
-            .flat_map(|(trace, _)| trace.streams().iter().map(|s| s.coverage().clone()))
+            .flat_map(|(trace, _)| trace.coverage())
             .collect()
     }
 }

@@ -435,6 +435,12 @@ pub enum KernelEvent {
         guest_mode: bool,
         stack: GuestStack,
     },
+    /// What a recording tells of a thread beside its events: true from the beginning.
+    ThreadTold {
+        tid: Tid,
+        pid: Option<Tid>,
+        comm: Comm,
+    },
     // LTTng's dump of what was there when tracing started
     StatedumpStart,
     StatedumpEnd,

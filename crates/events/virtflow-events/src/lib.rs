@@ -12,18 +12,17 @@ mod merge;
 mod open;
 mod shapes;
 mod text;
+mod trace;
 
 pub use any::AnyEvent;
-pub use bind::{KernelBinding, KernelExtract, kind};
+pub use bind::kind;
 pub use clocks::{Corrected, Correction, GuestClock, MachineClock};
 pub use kernel::{
     ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
     NetPacket,
 };
 pub use merge::Merge;
-pub use open::{
-    AnyExtract, ClockInfo, Counted, EventCount, KernelReader, MachineInfo, OpenError, Recording,
-    TraceInfo,
-};
+pub use open::{ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo};
 pub use text::{Comm, Text};
+pub use trace::{AnyReader, KernelReader};
 pub use virtflow_ctf::{Base, FieldError, Item, Scope, Value};

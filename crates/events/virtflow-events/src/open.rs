@@ -1,14 +1,12 @@
 //! Opening a recording: every trace below a path, the machines they were made on, and readers of
 //! their events.
 
-use crate::any::AnyEvent;
-use crate::bind::{KernelBinding, KernelExtract};
 use crate::clocks::{Corrected, MachineClock, corrected};
 use crate::merge::Merge;
+use crate::trace::{AnyReader, KernelReader, Trace, Which, traces_at};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use virtflow_base::{Problems, StreamCoverage, Timestamp};
-use virtflow_ctf::{EventView, Extract, StreamReader, Trace, Wanted};
 
 /// Why a recording could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +15,18 @@ pub enum OpenError {
     /// A CTF trace that cannot be read.
     #[error(transparent)]
     Ctf(#[from] virtflow_ctf::Error),
+    /// A file of trace-cmd that cannot be read.
+    #[error(transparent)]
+    TraceDat(#[from] virtflow_tracedat::Error),
+    /// A file that is no trace.
+    #[error(
+        "no trace at {}: it is neither a file of trace-cmd (trace.dat) nor the `metadata` of a CTF \
+         trace; of LTTng give the directory that `lttng create` printed", path.display()
+    )]
+    NoTrace {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// A clock of a trace.
@@ -35,7 +45,7 @@ pub struct ClockInfo {
 /// What one trace of a recording says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceInfo {
-    /// Its directory.
+    /// Its directory, or its file.
     pub path: PathBuf,
     /// Its format.
     pub format: &'static str,
@@ -84,14 +94,11 @@ pub struct Counted {
     pub problems: Problems,
 }
 
-/// Reads the typed kernel events of one stream.
-pub type KernelReader = StreamReader<KernelExtract>;
-
 /// An opened recording.
 #[derive(Debug)]
 pub struct Recording {
     path: PathBuf,
-    traces: Vec<Arc<Trace>>,
+    traces: Vec<Trace>,
     infos: Vec<TraceInfo>,
     machines: Vec<MachineInfo>,
     pub(crate) clocks: OnceLock<Vec<MachineClock>>,
@@ -125,23 +132,22 @@ impl Recording {
             tsc_offsets: Vec::new(),
         };
         for path in paths {
-            for directory in virtflow_ctf::discover(path.as_ref())? {
+            for place in traces_at(path.as_ref())? {
                 // A trace given twice is one.
-                if recording.infos.iter().any(|info| info.path == directory) {
+                if recording.infos.iter().any(|info| info.path == place.path()) {
                     continue;
                 }
-                let trace = Trace::open(&directory)?;
-                let machine = recording.machine_of(&trace);
-                recording.infos.push(info(&trace, machine));
-                recording.traces.push(Arc::new(trace));
+                let trace = place.open()?;
+                let (name, kernel) = trace.machine();
+                let machine = recording.machine_of(name, kernel);
+                recording.infos.push(trace.info(machine));
+                recording.traces.push(trace);
             }
         }
         Ok(recording)
     }
 
-    fn machine_of(&mut self, trace: &Trace) -> usize {
-        let env = |name| trace.metadata().env_text(name).unwrap_or("").to_owned();
-        let (name, kernel) = (env("hostname"), env("kernel_release"));
+    fn machine_of(&mut self, name: String, kernel: String) -> usize {
         let name = if name.is_empty() {
             "machine".to_owned()
         } else {
@@ -187,7 +193,7 @@ impl Recording {
     }
 
     /// Its traces, and what they say about themselves.
-    pub(crate) fn opened(&self) -> impl Iterator<Item = (&Arc<Trace>, &TraceInfo)> {
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (&Trace, &TraceInfo)> {
         self.traces.iter().zip(&self.infos)
     }
 
@@ -205,7 +211,7 @@ impl Recording {
         let traces = self.traces.iter().zip(&self.infos);
         let mut names: Vec<_> = traces
             .filter(|(_, info)| info.machine == machine)
-            .flat_map(|(trace, _)| trace.event_classes().iter().map(|class| class.name()))
+            .flat_map(|(trace, _)| trace.names())
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -217,14 +223,14 @@ impl Recording {
         let mut counted = Counted::default();
         let mut by_name = std::collections::BTreeMap::new();
         for trace in &self.traces {
-            let counts = trace.count(threads);
-            counted.total += counts.total;
-            for (class, &count) in trace.event_classes().iter().zip(&counts.by_class) {
+            let (counts, problems) = trace.count(threads);
+            for (name, count) in counts {
+                counted.total += count;
                 if count > 0 {
-                    *by_name.entry(class.name()).or_insert(0) += count;
+                    *by_name.entry(name).or_insert(0) += count;
                 }
             }
-            counted.problems.merge(counts.problems);
+            counted.problems.merge(problems);
         }
         counted.by_name = by_name
             .into_iter()
@@ -247,11 +253,12 @@ impl Recording {
         machine: usize,
         wanted: impl Fn(&str) -> bool,
         threads: usize,
-    ) -> Merge<Corrected<StreamReader<KernelExtract>>> {
+    ) -> Merge<Corrected<KernelReader>> {
         let correction = self.correction(machine);
-        let bind = |trace: &Trace| KernelBinding::new(trace, &wanted);
-        let readers = self.kernel_readers(machine, bind);
-        let corrected = readers.map(|reader| Corrected::new(reader, correction.clone()));
+        let readers = self.kernel_readers(machine, Which::OrTellsThread, &wanted);
+        let corrected = readers
+            .into_iter()
+            .map(|reader| Corrected::new(reader, correction.clone()));
         Merge::new(corrected.collect(), threads)
     }
 
@@ -261,28 +268,25 @@ impl Recording {
         machine: usize,
         wanted: impl Fn(&str) -> bool,
         threads: usize,
-    ) -> Merge<StreamReader<KernelExtract>> {
-        let bind = |trace: &Trace| KernelBinding::only(trace, &wanted);
-        Merge::new(self.kernel_readers(machine, bind).collect(), threads)
+    ) -> Merge<KernelReader> {
+        Merge::new(
+            self.kernel_readers(machine, Which::Wanted, &wanted),
+            threads,
+        )
     }
 
     /// Readers of all streams of the kernel traces of `machine`.
     fn kernel_readers(
         &self,
         machine: usize,
-        bind: impl Fn(&Trace) -> KernelBinding,
-    ) -> impl Iterator<Item = StreamReader<KernelExtract>> {
-        let traces = self
-            .opened()
-            .filter(move |(_, info)| info.machine == machine);
+        which: Which,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Vec<KernelReader> {
+        let traces = self.opened().filter(|(_, info)| info.machine == machine);
         let traces = traces.filter(|(_, info)| info.domain != "ust");
-        traces.flat_map(move |(trace, _)| {
-            let binding = Arc::new(bind(trace));
-            (0..trace.streams().len()).map(move |stream| {
-                let extract = KernelExtract::new(Arc::clone(&binding));
-                trace.reader(stream, Arc::clone(binding.bound()), extract)
-            })
-        })
+        traces
+            .flat_map(|(trace, _)| trace.kernel_readers(which, wanted))
+            .collect()
     }
 
     /// Every event of every trace that `choose` takes by name, merged.
@@ -290,7 +294,7 @@ impl Recording {
         &self,
         choose: impl Fn(&str) -> bool,
         threads: usize,
-    ) -> Merge<Corrected<StreamReader<AnyExtract>>> {
+    ) -> Merge<Corrected<AnyReader>> {
         self.events_from(choose, Timestamp::MIN, threads)
     }
 
@@ -300,79 +304,15 @@ impl Recording {
         choose: impl Fn(&str) -> bool,
         from: Timestamp,
         threads: usize,
-    ) -> Merge<Corrected<StreamReader<AnyExtract>>> {
+    ) -> Merge<Corrected<AnyReader>> {
         let mut readers = Vec::new();
         for (number, (trace, info)) in self.opened().enumerate() {
             let correction = self.correction(info.machine);
             let from = correction.as_ref().map_or(from, |c| c.before(from));
-            let bound = trace.bind(|class| choose(class.name()).then(Wanted::default));
-            let bound = Arc::new(bound);
-            for stream in 0..trace.streams().len() {
-                let extract = AnyExtract {
-                    trace: Arc::clone(trace),
-                    number,
-                };
-                let reader = trace.reader_from(stream, Arc::clone(&bound), extract, from);
+            for reader in trace.any_readers(number, &choose, from) {
                 readers.push(Corrected::new(reader, correction.clone()));
             }
         }
         Merge::new(readers, threads)
-    }
-}
-
-fn info(trace: &Trace, machine: usize) -> TraceInfo {
-    let metadata = trace.metadata();
-    let env = |name| metadata.env_text(name).unwrap_or("");
-    let number = |name| {
-        metadata
-            .env_int(name)
-            .map(|n| n.to_string())
-            .unwrap_or_default()
-    };
-    let version = [
-        number("tracer_major"),
-        number("tracer_minor"),
-        number("tracer_patchlevel"),
-    ]
-    .join(".");
-    let tracer = [env("tracer_name"), version.trim_matches('.')].join(" ");
-    let clocks = metadata.clocks().iter().map(|clock| ClockInfo {
-        name: clock.name().to_owned(),
-        frequency: clock.freq(),
-        uuid: clock.uuid(),
-        offset_ns: clock.time(0).as_nanos().into(),
-    });
-    TraceInfo {
-        path: trace.path().to_owned(),
-        format: "CTF 1.8",
-        machine,
-        domain: env("domain").to_owned(),
-        tracer: tracer.trim().to_owned(),
-        clocks: clocks.collect(),
-        streams: trace.streams().len(),
-        bytes: trace
-            .streams()
-            .iter()
-            .map(virtflow_ctf::StreamFile::bytes)
-            .sum(),
-    }
-}
-
-/// Keeps every event, decoded when it is asked for.
-#[derive(Debug)]
-pub struct AnyExtract {
-    trace: Arc<Trace>,
-    number: usize,
-}
-
-impl Extract for AnyExtract {
-    type Out = AnyEvent;
-
-    fn extract(&mut self, event: &EventView<'_>) -> Option<AnyEvent> {
-        Some(AnyEvent::new(
-            Arc::clone(&self.trace),
-            self.number,
-            event.to_owned(),
-        ))
     }
 }

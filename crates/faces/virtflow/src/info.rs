@@ -148,7 +148,9 @@ fn text(info: &Info, args: &InfoArgs) -> Page {
 
 fn source(page: &mut Page, trace: &SourceReport) {
     page.heading(Tone::Strong, "TRACE");
-    page.fact("directory", &trace.path);
+    let is_directory = trace.format.starts_with("CTF");
+    let kind = if is_directory { "directory" } else { "file" };
+    page.fact(kind, &trace.path);
     page.fact("format", &trace.format);
     page.fact(
         "tracer",

@@ -11,7 +11,7 @@ use virtflow_query::store::{Cache, Input, Manifest};
 /// The traces that are given together, or a store in their place.
 #[derive(Debug, Args)]
 pub(crate) struct Traces {
-    /// The trace's directory, those of several machines, or a store
+    /// The trace's directory or file, those of several machines, or a store
     #[arg(required = true, value_name = "TRACE")]
     paths: Vec<PathBuf>,
     /// A guest's time stamp counter is the host's plus this, as KVM's debugfs says (tsc-offset); where

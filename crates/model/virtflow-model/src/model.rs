@@ -230,6 +230,7 @@ impl<S: Sink> Model<S> {
                 comm,
                 ..
             } => self.statedump(tid, pid, status, &comm),
+            K::ThreadTold { tid, pid, comm } => self.thread_told(tid, pid, &comm),
             K::StatedumpNamespace {
                 tid,
                 kind,
@@ -288,6 +289,7 @@ impl<S: Sink> Model<S> {
                 comm,
                 ..
             } => self.statedump(tid, pid, status, &comm),
+            K::ThreadTold { tid, pid, comm } => self.thread_told(tid, pid, &comm),
             K::StatedumpNamespace {
                 tid,
                 kind,
@@ -427,6 +429,7 @@ const fn is_about_others(event: &K) -> bool {
             | K::ProcessExec { .. }
             | K::ProcessExit { .. }
             | K::ProcessFree { .. }
+            | K::ThreadTold { .. }
             | K::StatedumpProcess { .. }
             | K::StatedumpNamespace { .. }
     )

@@ -14,6 +14,8 @@ pub fn all() -> Vec<Seed> {
     let mut seeds = metadata();
     seeds.extend(packets());
     seeds.extend(pipeline());
+    let tracedat = crate::tracedat::seeds().into_iter();
+    seeds.extend(tracedat.map(|(name, bytes)| ("tracedat", name, bytes)));
     seeds
 }
 

@@ -52,6 +52,11 @@ fn pipeline() {
 }
 
 #[test]
+fn tracedat() {
+    replay("tracedat");
+}
+
+#[test]
 fn small() {
     let sizes = TARGETS.iter().flat_map(|(target, _)| files(target));
     let bytes: u64 = sizes.map(|path| fs::metadata(path).unwrap().len()).sum();

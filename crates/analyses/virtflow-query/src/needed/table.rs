@@ -201,7 +201,12 @@ pub(super) const NEEDS: &[Need] = &[
     .host(),
     need(
         "x86_irq_vectors_*",
-        &["x86_irq_vectors_*", "irq_vectors_*"],
+        &[
+            "x86_irq_vectors_*",
+            "irq_vectors_*",
+            "local_timer_entry",
+            "reschedule_entry",
+        ],
         "timer and inter-processor interrupts of the host",
         "their time counts as hypervisor time; wakers in interrupts are not recognised",
     )

@@ -18,30 +18,39 @@ pub(super) struct Stamp {
     pub(super) modified_ns: i64,
 }
 
-/// The files of trace directories, in the order of their names; not those of directories below,
-/// which are traces of their own, save LTTng's index.
-pub(super) fn stamps(directories: &[PathBuf]) -> std::io::Result<Vec<Stamp>> {
+/// The files of traces, in the order of their names: a trace that is a file, and the files of one
+/// that is a directory; not those of directories below, which are traces of their own, save
+/// LTTng's index.
+pub(super) fn stamps(traces: &[PathBuf]) -> std::io::Result<Vec<Stamp>> {
     let mut all = Vec::new();
-    for directory in directories {
-        for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            let about = fs::metadata(&path)?;
-            if !about.is_file() {
-                continue;
-            }
-            let modified = about.modified().ok();
-            let since = modified.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
-            all.push(Stamp {
-                path: path.canonicalize().unwrap_or(path),
-                bytes: about.len(),
-                modified_ns: since
-                    .and_then(|d| i64::try_from(d.as_nanos()).ok())
-                    .unwrap_or(0),
-            });
+    for trace in traces {
+        if fs::metadata(trace)?.is_file() {
+            all.extend(stamp(trace.clone())?);
+            continue;
+        }
+        for entry in fs::read_dir(trace)? {
+            all.extend(stamp(entry?.path())?);
         }
     }
     all.sort();
     Ok(all)
+}
+
+/// What a file is now; `None` for what is no file.
+fn stamp(path: PathBuf) -> std::io::Result<Option<Stamp>> {
+    let about = fs::metadata(&path)?;
+    if !about.is_file() {
+        return Ok(None);
+    }
+    let modified = about.modified().ok();
+    let since = modified.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
+    Ok(Some(Stamp {
+        path: path.canonicalize().unwrap_or(path),
+        bytes: about.len(),
+        modified_ns: since
+            .and_then(|d| i64::try_from(d.as_nanos()).ok())
+            .unwrap_or(0),
+    }))
 }
 
 /// The same with hashes of their content.

@@ -4,7 +4,7 @@
 //! a variant by the network's protocol, in it another by the transport's. What changes on the way,
 //! or would name a segment no better, is left out: time to live, checksums, the window.
 
-use virtflow_ctf::EventView;
+use super::Fields;
 
 macro_rules! headers {
     ($($network:literal)*) => {
@@ -32,7 +32,7 @@ headers! { "ipv4" "ipv6" }
 const HEADERS: [usize; 2] = [3, 10];
 
 /// Of a segment's headers; 0 where the event tells no TCP header.
-pub(super) fn of(event: &EventView<'_>) -> u64 {
+pub(super) fn of<V: Fields>(event: &V) -> u64 {
     let Some(first) = HEADERS.into_iter().find(|first| event.has(first + 2)) else {
         return 0;
     };

@@ -7,7 +7,7 @@ use crate::kernel::KernelEvent as K;
 pub(super) const KVM: &[Shape] = &[
     shape!(
         ["kvm_x86_entry", "kvm_entry"],
-        ["?vcpu_id", "?rip", "?intr_info"],
+        &["?vcpu_id", "?rip", "?intr_info"],
         |s| {
             Some(K::KvmEntry {
                 vcpu: s.u32_opt(0),
@@ -18,7 +18,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_exit", "kvm_exit"],
-        [
+        &[
             "exit_reason",
             "?isa",
             "?guest_rip",
@@ -31,7 +31,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_inj_virq", "kvm_inj_virq"],
-        ["irq|vector", "?reinjected"],
+        &["irq|vector", "?reinjected"],
         |s| {
             Some(K::KvmInjVirq {
                 vector: s.u8(0),
@@ -41,78 +41,76 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_inj_exception", "kvm_inj_exception"],
-        ["exception"],
+        &["exception"],
         |s| Some(K::KvmInjException { exception: s.u8(0) })
     ),
     shape!(
         ["kvm_x86_apic_accept_irq", "kvm_apic_accept_irq"],
-        ["apicid", "dm", "vec"],
+        &["apicid", "dm", "vec"],
         |s| Some(K::KvmApicAccept(s.accept(false)))
     ),
     shape!(
         ["kvm_x86_apicv_accept_irq", "kvm_apicv_accept_irq"],
-        ["apicid", "dm", "vec"],
+        &["apicid", "dm", "vec"],
         |s| Some(K::KvmApicAccept(s.accept(true)))
     ),
     shape!(
         ["kvm_x86_apic_ipi", "kvm_apic_ipi"],
-        ["icr_low", "dest_id"],
+        &["icr_low", "dest_id"],
         |s| Some(K::KvmApicIpi {
             icr_low: s.u32(0),
             dest_id: s.u32(1)
         })
     ),
-    shape!(
-        ["kvm_x86_apic", "kvm_apic"],
-        ["rw", "reg", "val"],
-        |s| Some(K::KvmApic {
+    shape!(["kvm_x86_apic", "kvm_apic"], &["rw", "reg", "val"], |s| {
+        Some(K::KvmApic {
             write: s.flag(0),
             reg: s.u32(1),
-            val: s.u64(2)
+            val: s.u64(2),
         })
-    ),
+    }),
     shape!(
         ["kvm_x86_eoi", "kvm_eoi", "kvm_x86_pv_eoi", "kvm_pv_eoi"],
-        ["apicid", "vector"],
+        &["apicid", "vector"],
         |s| Some(K::KvmEoi {
             apic_id: s.u32(0),
             vector: s.u32(1)
         })
     ),
-    shape!(["kvm_x86_msr", "kvm_msr"], ["write", "ecx", "data"], |s| {
+    shape!(["kvm_x86_msr", "kvm_msr"], &["write", "ecx", "data"], |s| {
         Some(K::KvmMsr {
             write: s.flag(0),
             msr: s.u32(1),
             data: s.u64(2),
         })
     }),
-    shape!(["kvm_x86_cr", "kvm_cr"], ["rw", "cr", "val"], |s| Some(
+    shape!(["kvm_x86_cr", "kvm_cr"], &["rw", "cr", "val"], |s| Some(
         K::KvmCr {
             write: s.flag(0),
             cr: s.u32(1),
             val: s.u64(2)
         }
     )),
-    shape!(
-        ["kvm_x86_pio", "kvm_pio"],
-        ["rw", "port", "size"],
-        |s| Some(K::KvmPio {
+    shape!(["kvm_x86_pio", "kvm_pio"], &["rw", "port", "size"], |s| {
+        Some(K::KvmPio {
             write: s.flag(0),
             port: s.u32(1),
-            size: s.u32(2)
+            size: s.u32(2),
         })
-    ),
-    shape!(["kvm_mmio"], ["type", "len", "gpa"], |s| Some(K::KvmMmio {
-        kind: s.u32(0),
-        len: s.u32(1),
-        gpa: s.u64(2)
-    })),
-    shape!(["kvm_fast_mmio"], ["gpa"], |s| Some(K::KvmFastMmio {
+    }),
+    shape!(["kvm_mmio"], &["type", "len", "gpa"], |s| Some(
+        K::KvmMmio {
+            kind: s.u32(0),
+            len: s.u32(1),
+            gpa: s.u64(2)
+        }
+    )),
+    shape!(["kvm_fast_mmio"], &["gpa"], |s| Some(K::KvmFastMmio {
         gpa: s.u64(0)
     })),
     shape!(
         ["kvm_x86_vcpu_match_mmio", "vcpu_match_mmio"],
-        ["gpa", "write"],
+        &["gpa", "write"],
         |s| {
             Some(K::KvmMatchMmio {
                 gpa: s.u64(0),
@@ -120,12 +118,12 @@ pub(super) const KVM: &[Shape] = &[
             })
         }
     ),
-    shape!(["kvm_x86_cpuid", "kvm_cpuid"], ["function"], |s| Some(
+    shape!(["kvm_x86_cpuid", "kvm_cpuid"], &["function"], |s| Some(
         K::KvmCpuid { function: s.u32(0) }
     )),
     shape!(
         ["kvm_x86_hypercall", "kvm_hypercall"],
-        ["nr", "?a0", "?a1"],
+        &["nr", "?a0", "?a1"],
         |s| Some(K::KvmHypercall {
             nr: s.u64(0),
             a0: s.u64(1),
@@ -134,41 +132,41 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_page_fault", "kvm_page_fault"],
-        ["fault_address", "error_code"],
+        &["fault_address", "error_code"],
         |s| Some(K::KvmPageFault {
             address: s.u64(0),
             error_code: s.u64(1)
         })
     ),
-    shape!(["kvm_msi_set_irq"], ["address", "data"], |s| Some(
+    shape!(["kvm_msi_set_irq"], &["address", "data"], |s| Some(
         K::KvmMsiSetIrq {
             address: s.u64(0),
             data: s.u64(1)
         }
     )),
-    shape!(["kvm_set_irq"], ["gsi", "level"], |s| Some(K::KvmSetIrq {
+    shape!(["kvm_set_irq"], &["gsi", "level"], |s| Some(K::KvmSetIrq {
         gsi: s.u32(0),
         level: s.i32(1)
     })),
-    shape!(["kvm_ioapic_set_irq"], ["pin", "?e"], |s| Some(
+    shape!(["kvm_ioapic_set_irq"], &["pin", "?e"], |s| Some(
         K::KvmIoapicSetIrq {
             pin: s.u32(0),
             entry: s.u64(1)
         }
     )),
-    shape!(["kvm_ack_irq"], ["irqchip", "pin"], |s| Some(
+    shape!(["kvm_ack_irq"], &["irqchip", "pin"], |s| Some(
         K::KvmAckIrq {
             irqchip: s.u32(0),
             pin: s.u32(1)
         }
     )),
-    shape!(["kvm_userspace_exit"], ["reason", "?errno"], |s| Some(
+    shape!(["kvm_userspace_exit"], &["reason", "?errno"], |s| Some(
         K::KvmUserspaceExit {
             reason: s.u32(0),
             errno: s.i32(1)
         }
     )),
-    shape!(["kvm_vcpu_wakeup"], ["ns", "waited", "?valid"], |s| Some(
+    shape!(["kvm_vcpu_wakeup"], &["ns", "waited", "?valid"], |s| Some(
         K::KvmVcpuWakeup {
             ns: s.u64(0),
             waited: s.flag(1),
@@ -177,7 +175,7 @@ pub(super) const KVM: &[Shape] = &[
     )),
     shape!(
         ["kvm_halt_poll_ns"],
-        ["grow", "vcpu_id", "new", "old"],
+        &["grow", "vcpu_id", "new", "old"],
         |s| {
             Some(K::KvmHaltPollNs {
                 grow: s.flag(0),
@@ -187,12 +185,12 @@ pub(super) const KVM: &[Shape] = &[
             })
         }
     ),
-    shape!(["kvm_fpu"], ["load"], |s| Some(K::KvmFpu {
+    shape!(["kvm_fpu"], &["load"], |s| Some(K::KvmFpu {
         load: s.flag(0)
     })),
     shape!(
         ["kvm_x86_write_tsc_offset", "kvm_write_tsc_offset"],
-        ["vcpu_id", "previous_tsc_offset", "next_tsc_offset"],
+        &["vcpu_id", "previous_tsc_offset", "next_tsc_offset"],
         |s| {
             Some(K::KvmWriteTscOffset {
                 vcpu: s.u32(0),
@@ -203,7 +201,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_hv_timer_state", "kvm_hv_timer_state"],
-        ["vcpu_id", "hv_timer_in_use"],
+        &["vcpu_id", "hv_timer_in_use"],
         |s| Some(K::KvmHvTimerState {
             vcpu: s.u32(0),
             in_use: s.flag(1)
@@ -211,7 +209,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_pi_irte_update", "kvm_pi_irte_update"],
-        ["host_irq", "vcpu_id", "gsi", "gvec", "set"],
+        &["host_irq", "vcpu_id", "gsi", "gvec", "set"],
         |s| {
             Some(K::KvmPiIrteUpdate {
                 host_irq: s.u32(0),
@@ -224,7 +222,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_avic_incomplete_ipi", "kvm_avic_incomplete_ipi"],
-        ["vcpu", "icrh", "icrl", "id"],
+        &["vcpu", "icrh", "icrl", "id"],
         |s| {
             Some(K::KvmAvicIncompleteIpi {
                 vcpu: s.u32(0),
@@ -236,21 +234,21 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_avic_ga_log", "kvm_avic_ga_log"],
-        ["vmid", "vcpuid"],
+        &["vmid", "vcpuid"],
         |s| Some(K::KvmAvicGaLog {
             vm: s.u32(0),
             vcpu: s.u32(1)
         })
     ),
-    shape!(["kvm_async_pf_not_present"], ["token"], |s| Some(
+    shape!(["kvm_async_pf_not_present"], &["token"], |s| Some(
         K::KvmAsyncPfNotPresent { token: s.u64(0) }
     )),
-    shape!(["kvm_async_pf_ready"], ["token"], |s| Some(
+    shape!(["kvm_async_pf_ready"], &["token"], |s| Some(
         K::KvmAsyncPfReady { token: s.u64(0) }
     )),
     shape!(
         ["kvm_x86_ple_window_update", "kvm_ple_window_update"],
-        ["vcpu_id", "new", "old"],
+        &["vcpu_id", "new", "old"],
         |s| {
             Some(K::KvmPleWindow {
                 vcpu: s.u32(0),
@@ -261,7 +259,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_wait_lapic_expire", "kvm_wait_lapic_expire"],
-        ["vcpu_id", "delta"],
+        &["vcpu_id", "delta"],
         |s| Some(K::KvmWaitLapicExpire {
             vcpu: s.u32(0),
             delta: s.i64(1)
@@ -274,7 +272,7 @@ pub(super) const KVM: &[Shape] = &[
             "kvm_x86_nested_vmenter",
             "kvm_nested_vmenter"
         ],
-        ["rip", "vmcb", "nested_rip", "event_inj", "?guest_pgd"],
+        &["rip", "vmcb", "nested_rip", "event_inj", "?guest_pgd"],
         |s| {
             Some(K::KvmNestedEnter {
                 rip: s.u64(0),
@@ -285,20 +283,20 @@ pub(super) const KVM: &[Shape] = &[
             })
         }
     ),
-    Shape {
-        names: &["kvm_x86_nested_vmexit", "kvm_nested_vmexit"],
-        fields: &["exit_code|exit_reason", "?isa", "?rip|guest_rip"],
-        build: |s| {
+    shape!(
+        ["kvm_x86_nested_vmexit", "kvm_nested_vmexit"],
+        &["exit_code|exit_reason", "?isa", "?rip|guest_rip"],
+        |s| {
             Some(K::KvmNestedExit {
                 exit: s.u32(0),
                 isa: s.u32_opt(1),
                 rip: s.u64(2),
             })
-        },
-    },
+        }
+    ),
     shape!(
         ["kvm_x86_nested_vmexit_inject", "kvm_nested_vmexit_inject"],
-        ["exit_code", "?exit_int_info", "?isa"],
+        &["exit_code", "?exit_int_info", "?isa"],
         |s| {
             Some(K::KvmNestedExitInject {
                 exit: s.u32(0),
@@ -309,12 +307,12 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["kvm_x86_nested_intr_vmexit", "kvm_nested_intr_vmexit"],
-        ["rip"],
+        &["rip"],
         |s| Some(K::KvmNestedIntrExit { rip: s.u64(0) })
     ),
     shape!(
         ["vcpu_enter_guest"],
-        [
+        &[
             "vcpu_id",
             "cr3",
             "rip",
@@ -340,7 +338,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["addons_vcpu_enter_guest"],
-        [
+        &[
             "vcpuID|vcpu_id",
             "cr3tmp|cr3",
             "?sptmp|rsp",
@@ -358,7 +356,7 @@ pub(super) const KVM: &[Shape] = &[
     ),
     shape!(
         ["vcpu_exit_guest"],
-        ["vcpu_id", "cr3", "cpl", "guest_mode", "?rsp", "?fs_base"],
+        &["vcpu_id", "cr3", "cpl", "guest_mode", "?rsp", "?fs_base"],
         |s| {
             Some(K::VcpuExitGuest {
                 vcpu: s.u32(0),

@@ -11,6 +11,47 @@ use crate::kernel::{
 use crate::text::Text;
 use virtflow_base::{CpuId, Tid};
 use virtflow_ctf::EventView;
+use virtflow_tracefs::RecordView;
+
+/// An event's fields by the slots it was bound with, whatever format it lies in.
+pub(crate) trait Fields {
+    /// Whether it has the field of the slot.
+    fn has(&self, slot: usize) -> bool;
+    /// The integer of the slot; signed ones as 64-bit two's complement.
+    fn u64(&self, slot: usize) -> Option<u64>;
+    /// The bytes of the slot.
+    fn bytes(&self, slot: usize) -> Option<&[u8]>;
+}
+
+impl Fields for EventView<'_> {
+    #[inline]
+    fn has(&self, slot: usize) -> bool {
+        EventView::has(self, slot)
+    }
+    #[inline]
+    fn u64(&self, slot: usize) -> Option<u64> {
+        EventView::u64(self, slot)
+    }
+    #[inline]
+    fn bytes(&self, slot: usize) -> Option<&[u8]> {
+        EventView::bytes(self, slot)
+    }
+}
+
+impl Fields for RecordView<'_> {
+    #[inline]
+    fn has(&self, slot: usize) -> bool {
+        RecordView::has(self, slot)
+    }
+    #[inline]
+    fn u64(&self, slot: usize) -> Option<u64> {
+        RecordView::u64(self, slot)
+    }
+    #[inline]
+    fn bytes(&self, slot: usize) -> Option<&[u8]> {
+        RecordView::bytes(self, slot)
+    }
+}
 
 /// How one kind of event is called, what it must have, and how it is built.
 pub(crate) struct Shape {
@@ -18,8 +59,10 @@ pub(crate) struct Shape {
     pub(crate) names: &'static [&'static str],
     /// One slot each: alternatives separated by `|`; a leading `?` makes the slot optional.
     pub(crate) fields: &'static [&'static str],
-    /// Builds the event from its slots; `None` where a value cannot be what it should be.
-    pub(crate) build: fn(&Slots<'_, '_>) -> Option<K>,
+    /// Builds the event from its slots; `None` where a value cannot be what it should be. Both are
+    /// the same text, compiled for events of CTF and for the kernel's own records.
+    pub(crate) ctf: fn(&Slots<'_, EventView<'_>>) -> Option<K>,
+    pub(crate) raw: fn(&Slots<'_, RecordView<'_>>) -> Option<K>,
 }
 
 impl Shape {
@@ -33,9 +76,9 @@ impl Shape {
 }
 
 /// The slots of one event, as the kernel's types.
-pub(crate) struct Slots<'a, 'b>(pub(crate) &'a EventView<'b>);
+pub(crate) struct Slots<'a, V>(pub(crate) &'a V);
 
-impl Slots<'_, '_> {
+impl<V: Fields> Slots<'_, V> {
     fn u64(&self, slot: usize) -> u64 {
         self.0.u64(slot).unwrap_or(0)
     }
@@ -59,6 +102,9 @@ impl Slots<'_, '_> {
     }
     fn i16(&self, slot: usize) -> i16 {
         self.u64(slot) as i16
+    }
+    fn has(&self, slot: usize) -> bool {
+        self.0.has(slot)
     }
     fn flag(&self, slot: usize) -> bool {
         self.u64(slot) != 0
@@ -140,8 +186,9 @@ macro_rules! shape {
     ($names:expr, $fields:expr, $build:expr) => {
         Shape {
             names: &$names,
-            fields: &$fields,
-            build: $build,
+            fields: $fields,
+            ctf: $build,
+            raw: $build,
         }
     };
 }
@@ -155,10 +202,27 @@ mod statedump;
 const VECTORS: &str = "x86_irq_vectors_*";
 /// LTTng's one event per host vector: `x86_irq_vectors_local_timer_entry` and its like.
 const VECTOR_PREFIXES: [&str; 2] = ["x86_irq_vectors_", "irq_vectors_"];
-const VECTOR_ENTRY: Shape = shape!([], ["vector"], |s| Some(K::VectorEntry {
+/// What the kernel's own events of host vectors are called, without `_entry` and `_exit`
+/// (arch/x86/include/asm/trace/irq_vectors.h).
+const VECTOR_NAMES: [&str; 11] = [
+    "local_timer",
+    "spurious_apic",
+    "error_apic",
+    "x86_platform_ipi",
+    "irq_work",
+    "reschedule",
+    "call_function",
+    "call_function_single",
+    "threshold_apic",
+    "deferred_error_apic",
+    "thermal_apic",
+];
+const VECTOR_ENTRY: Shape = shape!([], &["vector"], |s| Some(K::VectorEntry {
     vector: s.u32(0)
 }));
-const VECTOR_EXIT: Shape = shape!([], ["vector"], |s| Some(K::VectorExit { vector: s.u32(0) }));
+const VECTOR_EXIT: Shape = shape!([], &["vector"], |s| Some(K::VectorExit {
+    vector: s.u32(0)
+}));
 
 const TABLES: [&[Shape]; 4] = [host::SCHED, host::DEVICES, kvm::KVM, statedump::STATEDUMP];
 
@@ -166,15 +230,15 @@ const TABLES: [&[Shape]; 4] = [host::SCHED, host::DEVICES, kvm::KVM, statedump::
 pub(crate) fn find(name: &str) -> Option<&'static Shape> {
     static ENTRY: Shape = VECTOR_ENTRY;
     static EXIT: Shape = VECTOR_EXIT;
-    if VECTOR_PREFIXES
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-    {
-        return match name.rsplit_once('_')?.1 {
-            "entry" => Some(&ENTRY),
-            "exit" => Some(&EXIT),
-            _ => None,
-        };
+    let is_vector = |of: &str| {
+        let mut prefixes = VECTOR_PREFIXES.iter();
+        prefixes.any(|prefix| name.starts_with(prefix)) || VECTOR_NAMES.contains(&of)
+    };
+    match name.rsplit_once('_') {
+        Some((of, "entry")) if is_vector(of) => return Some(&ENTRY),
+        Some((of, "exit")) if is_vector(of) => return Some(&EXIT),
+        _ if is_vector("") => return None,
+        _ => {}
     }
     TABLES
         .into_iter()
@@ -199,6 +263,22 @@ mod tests {
     fn vectors_share_a_shape() {
         assert!(find("x86_irq_vectors_local_timer_entry").is_some());
         assert!(find("x86_irq_vectors_local_timer_exit").is_some());
+        assert!(find("local_timer_entry").is_some() && find("reschedule_exit").is_some());
+        assert!(find("vector_alloc").is_none() && find("irq_vectors_vector_alloc").is_none());
         assert!(find("kvm_mmu_get_page").is_none());
+    }
+
+    #[test]
+    fn vectors_have_no_name_that_another_event_has() {
+        for name in VECTOR_NAMES {
+            for end in ["entry", "exit"] {
+                let name = format!("{name}_{end}");
+                let mut all = TABLES.into_iter().flatten();
+                assert!(
+                    all.all(|shape| !shape.names.contains(&name.as_str())),
+                    "{name}"
+                );
+            }
+        }
     }
 }

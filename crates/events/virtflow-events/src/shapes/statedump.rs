@@ -5,11 +5,11 @@ use crate::kernel::{KernelEvent as K, NamespaceKind};
 
 /// LTTng's state dump.
 pub(super) const STATEDUMP: &[Shape] = &[
-    shape!(["lttng_statedump_start"], [], |_| Some(K::StatedumpStart)),
-    shape!(["lttng_statedump_end"], [], |_| Some(K::StatedumpEnd)),
+    shape!(["lttng_statedump_start"], &[], |_| Some(K::StatedumpStart)),
+    shape!(["lttng_statedump_end"], &[], |_| Some(K::StatedumpEnd)),
     shape!(
         ["lttng_statedump_process_state"],
-        ["tid", "pid", "ppid", "?type", "?status", "?cpu", "?name"],
+        &["tid", "pid", "ppid", "?type", "?status", "?cpu", "?name"],
         |s| {
             Some(K::StatedumpProcess {
                 tid: s.tid(0),
@@ -22,49 +22,33 @@ pub(super) const STATEDUMP: &[Shape] = &[
             })
         }
     ),
-    Shape {
-        names: &["lttng_statedump_process_pid_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Pid)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_mnt_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Mnt)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_net_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Net)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_ipc_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Ipc)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_uts_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Uts)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_user_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::User)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_cgroup_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Cgroup)),
-    },
-    Shape {
-        names: &["lttng_statedump_process_time_ns"],
-        fields: NAMESPACE,
-        build: |s| Some(s.namespace(NamespaceKind::Time)),
-    },
+    shape!(["lttng_statedump_process_pid_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Pid)
+    )),
+    shape!(["lttng_statedump_process_mnt_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Mnt)
+    )),
+    shape!(["lttng_statedump_process_net_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Net)
+    )),
+    shape!(["lttng_statedump_process_ipc_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Ipc)
+    )),
+    shape!(["lttng_statedump_process_uts_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Uts)
+    )),
+    shape!(["lttng_statedump_process_user_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::User)
+    )),
+    shape!(["lttng_statedump_process_cgroup_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Cgroup)
+    )),
+    shape!(["lttng_statedump_process_time_ns"], NAMESPACE, |s| Some(
+        s.namespace(NamespaceKind::Time)
+    )),
     shape!(
         ["lttng_statedump_interrupt"],
-        ["irq", "?name", "?action"],
+        &["irq", "?name", "?action"],
         |s| {
             Some(K::StatedumpInterrupt {
                 irq: s.u32(0),
@@ -73,21 +57,25 @@ pub(super) const STATEDUMP: &[Shape] = &[
             })
         }
     ),
-    shape!(["lttng_statedump_block_device"], ["dev", "diskname"], |s| {
-        Some(K::StatedumpBlockDevice {
-            dev: s.u32(0),
-            name: s.text(1),
-        })
-    }),
-    shape!(["lttng_statedump_network_interface"], ["name"], |s| Some(
+    shape!(
+        ["lttng_statedump_block_device"],
+        &["dev", "diskname"],
+        |s| {
+            Some(K::StatedumpBlockDevice {
+                dev: s.u32(0),
+                name: s.text(1),
+            })
+        }
+    ),
+    shape!(["lttng_statedump_network_interface"], &["name"], |s| Some(
         K::StatedumpNetworkInterface { name: s.text(0) }
     )),
-    shape!(["lttng_statedump_cpu_topology"], ["cpu_id"], |s| Some(
+    shape!(["lttng_statedump_cpu_topology"], &["cpu_id"], |s| Some(
         K::StatedumpCpuTopology { cpu: s.cpu(0) }
     )),
     shape!(
         ["lttng_statedump_file_descriptor"],
-        ["fd", "filename"],
+        &["fd", "filename"],
         |s| Some(K::StatedumpFileDescriptor {
             fd: s.i32(0),
             filename: s.text(1)

@@ -109,6 +109,21 @@ pub struct IntType {
 }
 
 impl IntType {
+    /// One of `size` bits by itself, for values that come from elsewhere and are shown like those
+    /// of a trace.
+    pub const fn plain(size: u32, signed: bool, base: Base) -> Self {
+        Self {
+            size,
+            align: 8,
+            signed,
+            order: ByteOrder::Little,
+            base,
+            encoding: Encoding::None,
+            clock: None,
+            reg: None,
+        }
+    }
+
     /// Its size in bits.
     pub const fn size(&self) -> u32 {
         self.size

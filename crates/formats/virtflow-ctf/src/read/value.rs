@@ -130,6 +130,19 @@ impl Value {
         }
     }
 
+    /// The tree of whatever `walk` gives; `None` where it gives nothing. A scope's beginning and
+    /// end are a structure's.
+    ///
+    /// # Errors
+    /// Those of `walk`.
+    pub fn of_items<E>(
+        walk: impl FnOnce(&mut dyn FnMut(&str, Item<'_>)) -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
+        let mut builder = Builder::default();
+        walk(&mut |name, item| builder.take(name, item))?;
+        Ok(builder.done)
+    }
+
     pub(super) fn of_scope(source: &Source<'_>, scope: Scope) -> Result<Option<Self>, FieldError> {
         let mut builder = Builder::default();
         walk_event(source, &[scope], &mut |name, item| builder.take(name, item))?;

@@ -98,6 +98,17 @@ impl<S: Sink> Model<S> {
         self.set_pid(x, pid);
     }
 
+    /// What a recording tells of a thread beside its events.
+    pub(crate) fn thread_told(&mut self, tid: Tid, pid: Option<Tid>, comm: &Comm) {
+        if tid.0 == 0 {
+            return;
+        }
+        let x = self.thread(tid, comm);
+        if let Some(pid) = pid {
+            self.set_pid(x, pid);
+        }
+    }
+
     /// Notes that a thread lives in a pid namespace other than the host's: a container, named
     /// after the first thread seen in it.
     pub(super) fn put_in_container(&mut self, x: ThreadIx, inum: u32) {

@@ -190,6 +190,43 @@ fn preempted() -> Vec<(i64, K)> {
     ]
 }
 
+/// A recording without a state dump tells names and processes beside its events.
+#[test]
+fn what_is_told_of_threads_names_the_vm_and_its_process() {
+    let told = |tid: Tid, pid| K::ThreadTold {
+        tid,
+        pid,
+        comm: comm(tid),
+    };
+    let mut model = Model::new(
+        &coverage(100, Vec::new()),
+        Options::default(),
+        Collected::default(),
+    );
+    let events = [
+        told(QEMU, Some(QEMU)),
+        told(VCPU, Some(QEMU)),
+        told(Tid(9), None),
+        switch(Tid(9), 0x100, VCPU),
+        ENTRY,
+    ];
+    for (t, event) in (1..).zip(events) {
+        model.event(at(t), &record(event));
+    }
+    let found = model.finish().0.entities;
+    let vm = found
+        .iter()
+        .find(|e| e.key.starts_with("vm:") && e.vcpu.is_none())
+        .unwrap();
+    assert_eq!(vm.pid, Some(QEMU.0));
+    assert_eq!(
+        String::from_utf8_lossy(&vm.label),
+        format!("qemu:{}", QEMU.0)
+    );
+    let other = found.iter().rfind(|e| e.tid == Some(9)).unwrap();
+    assert_eq!((other.pid, other.label.as_slice()), (None, &b"other"[..]));
+}
+
 #[test]
 fn preemption_names_who_took_the_processor() {
     let found = run(60, &preempted());

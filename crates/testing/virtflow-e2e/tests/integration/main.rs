@@ -6,6 +6,7 @@ mod containers;
 mod record;
 mod serve;
 mod store;
+mod trace_cmd;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -72,7 +73,7 @@ fn a_golden_file_can_be_wrong() {
 #[test]
 fn no_line_of_a_report_is_wider_than_80_columns() {
     let programs = programs().unwrap();
-    for fixture in FIXTURES {
+    for fixture in FIXTURES.into_iter().chain(["trace-cmd/single-vm.dat"]) {
         let (code, report) =
             run(&format!("virtflow report fixtures/{fixture}"), &programs).unwrap();
         assert_eq!(code, 0, "{report}");

@@ -1,0 +1,280 @@
+//! A trace of either format: what [`Recording`](crate::Recording) is made of.
+//!
+//! Formats differ up to here and no further. What goes through here for each event is one call of
+//! the format's own reader, which was bound before: a reader is chosen once per stream, and a
+//! batch of records at a time passes through the choice.
+
+mod ctf;
+mod facts;
+mod tracedat;
+
+use crate::any::AnyEvent;
+use crate::bind::KernelExtract;
+use crate::kernel::KernelRecord;
+use crate::open::{OpenError, TraceInfo};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
+
+pub(crate) use tracedat::items;
+
+/// Which kernel events are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those of the kinds that are asked for.
+    Wanted,
+    /// Besides, those that tell by their context which thread runs.
+    OrTellsThread,
+}
+
+/// Where a trace is.
+pub(crate) enum Place {
+    Ctf(PathBuf),
+    TraceDat(PathBuf),
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Ctf(path) | Self::TraceDat(path) => path,
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Trace, OpenError> {
+        Ok(match self {
+            Self::Ctf(path) => Trace::Ctf(Arc::new(virtflow_ctf::Trace::open(path)?)),
+            Self::TraceDat(path) => {
+                Trace::TraceDat(Arc::new(virtflow_tracedat::Trace::open(path)?))
+            }
+        })
+    }
+}
+
+/// The traces at or below `path`: a file of trace-cmd, told by its first bytes; those that lie in
+/// a directory; and the CTF traces anywhere below it.
+pub(crate) fn traces_at(path: &Path) -> Result<Vec<Place>, OpenError> {
+    let is_file = path.is_file();
+    if is_file && virtflow_tracedat::is_trace_dat(path) {
+        return Ok(vec![Place::TraceDat(path.to_owned())]);
+    }
+    let files = if is_file { Vec::new() } else { files_in(path) };
+    match virtflow_ctf::discover(path) {
+        Ok(directories) => {
+            let ctf = directories.into_iter().map(Place::Ctf);
+            Ok(ctf.chain(files).collect())
+        }
+        Err(virtflow_ctf::Error::NoTrace { .. }) if !files.is_empty() => Ok(files),
+        Err(virtflow_ctf::Error::NoTrace { path, .. }) if is_file => {
+            Err(OpenError::NoTrace { path })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The files of trace-cmd in a directory, by name.
+fn files_in(directory: &Path) -> Vec<Place> {
+    // What cannot be listed is told by whoever looks for CTF traces.
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file() && virtflow_tracedat::is_trace_dat(path))
+        .collect();
+    files.sort();
+    files.into_iter().map(Place::TraceDat).collect()
+}
+
+/// An open trace.
+#[derive(Debug)]
+pub(crate) enum Trace {
+    Ctf(Arc<virtflow_ctf::Trace>),
+    TraceDat(Arc<virtflow_tracedat::Trace>),
+}
+
+impl Trace {
+    /// The host's name and its kernel's release.
+    pub(crate) fn machine(&self) -> (String, String) {
+        match self {
+            Self::Ctf(trace) => ctf::machine(trace),
+            Self::TraceDat(trace) => tracedat::machine(trace),
+        }
+    }
+
+    /// What it says about itself.
+    pub(crate) fn info(&self, machine: usize) -> TraceInfo {
+        match self {
+            Self::Ctf(trace) => ctf::info(trace, machine),
+            Self::TraceDat(trace) => tracedat::info(trace, machine),
+        }
+    }
+
+    /// What was wrong with it on opening.
+    pub(crate) fn problems(&self) -> &Problems {
+        match self {
+            Self::Ctf(trace) => trace.problems(),
+            Self::TraceDat(trace) => trace.problems(),
+        }
+    }
+
+    /// What its streams cover.
+    pub(crate) fn coverage(&self) -> Vec<StreamCoverage> {
+        match self {
+            Self::Ctf(trace) => {
+                let streams = trace.streams().iter();
+                streams.map(|s| s.coverage().clone()).collect()
+            }
+            Self::TraceDat(trace) => {
+                let streams = trace.streams().iter();
+                streams.map(|s| s.coverage().clone()).collect()
+            }
+        }
+    }
+
+    /// The names of the events it describes.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Ctf(trace) => {
+                let classes = trace.event_classes().iter();
+                classes.map(virtflow_ctf::EventClass::name).collect()
+            }
+            Self::TraceDat(trace) => {
+                let formats = trace.formats().iter();
+                formats.map(virtflow_tracedat::EventFormat::name).collect()
+            }
+        }
+    }
+
+    /// Counts its events: names, each with a count, and what was met on the way.
+    pub(crate) fn count(&self, threads: usize) -> (Vec<(&str, u64)>, Problems) {
+        let (counts, problems) = match self {
+            Self::Ctf(trace) => {
+                let counts = trace.count(threads);
+                (counts.by_class, counts.problems)
+            }
+            Self::TraceDat(trace) => tracedat::count(trace, threads),
+        };
+        (self.names().into_iter().zip(counts).collect(), problems)
+    }
+
+    /// Readers of the kernel events of each of its streams, and what it tells of threads.
+    pub(crate) fn kernel_readers(
+        &self,
+        which: Which,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Vec<KernelReader> {
+        match self {
+            Self::Ctf(trace) => {
+                let readers = ctf::kernel_readers(trace, which, wanted);
+                readers.map(|r| KernelReader(Kernel::Ctf(r))).collect()
+            }
+            Self::TraceDat(trace) => tracedat::kernel_readers(trace, which, wanted)
+                .into_iter()
+                .map(KernelReader)
+                .collect(),
+        }
+    }
+
+    /// Readers of any events of each of its streams from about `from` on; it is the trace `number`
+    /// of its recording.
+    pub(crate) fn any_readers(
+        &self,
+        number: usize,
+        choose: &dyn Fn(&str) -> bool,
+        from: Timestamp,
+    ) -> Vec<AnyReader> {
+        match self {
+            Self::Ctf(trace) => {
+                let readers = ctf::any_readers(trace, number, choose, from);
+                readers.map(|r| AnyReader(Any::Ctf(r))).collect()
+            }
+            Self::TraceDat(trace) => {
+                let readers = tracedat::any_readers(trace, number, choose, from);
+                readers.map(|r| AnyReader(Any::TraceDat(r))).collect()
+            }
+        }
+    }
+}
+
+/// Hands each call on to the reader that there is.
+macro_rules! hands_on {
+    ($reader:ident, $kind:ident, $record:ty, $($variant:ident)*) => {
+        impl RecordSource for $reader {
+            type Record = $record;
+
+            fn fill(&mut self, batch: &mut Vec<Stamped<$record>>, max: usize) -> Fill {
+                match &mut self.0 {
+                    $($kind::$variant(reader) => reader.fill(batch, max),)*
+                }
+            }
+
+            fn take_problems(&mut self) -> Problems {
+                match &mut self.0 {
+                    $($kind::$variant(reader) => reader.take_problems(),)*
+                }
+            }
+
+            fn bytes_read(&self) -> u64 {
+                match &self.0 {
+                    $($kind::$variant(reader) => reader.bytes_read(),)*
+                }
+            }
+        }
+
+        impl std::fmt::Debug for $reader {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($reader))
+            }
+        }
+    };
+}
+
+/// Reads the typed kernel events of one stream.
+pub struct KernelReader(Kernel);
+
+enum Kernel {
+    Ctf(virtflow_ctf::StreamReader<KernelExtract>),
+    TraceDat(virtflow_tracedat::StreamReader<tracedat::KernelExtract>),
+    Facts(facts::Facts),
+}
+
+hands_on! { KernelReader, Kernel, KernelRecord, Ctf TraceDat Facts }
+
+/// Reads any events of one stream.
+pub struct AnyReader(Any);
+
+enum Any {
+    Ctf(virtflow_ctf::StreamReader<ctf::AnyExtract>),
+    TraceDat(virtflow_tracedat::StreamReader<tracedat::AnyExtract>),
+}
+
+hands_on! { AnyReader, Any, AnyEvent, Ctf TraceDat }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_are_known_by_what_is_in_them() {
+        let dir = std::env::temp_dir().join(format!("virtflow-traces-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("kernel")).unwrap();
+        std::fs::write(dir.join("b"), b"\x17\x08\x44tracing7\0").unwrap();
+        std::fs::write(dir.join("a.txt"), b"text").unwrap();
+        let found = |path: &Path| match traces_at(path) {
+            Ok(places) => {
+                let kinds = places.iter().map(|place| match place {
+                    Place::Ctf(_) => 'c',
+                    Place::TraceDat(_) => 't',
+                });
+                kinds.collect()
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found(&dir.join("b")), "t");
+        assert_eq!(found(&dir), "t");
+        assert!(found(&dir.join("a.txt")).contains("neither a file of trace-cmd"));
+        assert!(found(&dir.join("kernel")).contains("no CTF trace"));
+        std::fs::write(dir.join("kernel/metadata"), "").unwrap();
+        assert_eq!(found(&dir), "ct");
+        assert_eq!(found(&dir.join("kernel/metadata")), "c");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
