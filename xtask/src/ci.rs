@@ -181,10 +181,10 @@ mod tests {
     fn every_step_has_its_own_name() {
         for nextest in [true, false] {
             let mut names: Vec<_> = steps(nextest).iter().map(|step| step.name).collect();
-            assert_eq!(names.len(), 11);
+            assert_eq!(names.len(), 12);
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), 11);
+            assert_eq!(names.len(), 12);
         }
     }
 

@@ -15,6 +15,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 /// What budgets may differ by, in hundredths of a lane's time.
 const POINTS_MAX: f64 = 1.0;
+/// Exits that one has inside of the range and the other, a moment later, outside.
+const EDGE_MAX: u64 = 2;
 /// The same entry is told by both within this time.
 const SAME_NS: i64 = 2_000_000;
 /// Until then a halt may have begun before the later recording.
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             bad += usize::from(off.abs() > POINTS_MAX);
             println!("  taken by {who:<29} {theirs:>8.2} {own:>8.2} {off:>7.2}");
         }
-        bad += usize::from(theirs.exits != own.exits);
+        bad += usize::from(theirs.exits.abs_diff(own.exits) > EDGE_MAX);
         println!("  exits: {} and {}", theirs.exits, own.exits);
     }
     let entries = [&args.lttng, &args.ours].map(|trace| entries(&virtflow, trace));

@@ -50,6 +50,7 @@ struct {
 
 // Where fields are.
 const volatile u32 task_pid = NONE, task_tgid = NONE, task_comm = NONE, task_prio = NONE;
+const volatile u32 task_cpu = NONE;
 const volatile u32 task_state = NONE, task_exit_state = NONE;
 const volatile u32 task_thread_pid = NONE, pid_level = NONE, pid_numbers = NONE, upid_ns = NONE;
 const volatile u32 upid_size = NONE, upid_nr = NONE, ns_inum = NONE;
@@ -230,8 +231,6 @@ struct wakeup {
     s32 target_cpu;
 } PACKED;
 
-#define TASK_CPU_UNKNOWN (-1)
-
 #define WAKEUP(name, number)                                   \
     SEC("raw_tp/" #name) int record_##number(struct context *c) \
     {                                                      \
@@ -240,7 +239,7 @@ struct wakeup {
         comm(r->comm, task);                           \
         r->tid = half(task, task_pid);                 \
         r->prio = half(task, task_prio) - 100;         \
-        r->target_cpu = TASK_CPU_UNKNOWN;              \
+        r->target_cpu = half(task, task_cpu);           \
         DONE();                                        \
     }
 

@@ -89,6 +89,8 @@ impl Types {
         let argument = |name, tracepoint, of| (name, self.argument(tracepoint, of).unwrap_or(NONE));
         let state = self.offset("task_struct", "__state");
         let state = state.or_else(|| self.offset("task_struct", "state"));
+        let cpu = self.offset("task_struct", "thread_info.cpu");
+        let cpu = cpu.or_else(|| self.offset("task_struct", "cpu"));
         let switch = self.arguments("sched_switch").unwrap_or_default();
         let switch_state = switch.iter().rposition(|ty| ty == "unsigned int");
         let svm = self.offset("vcpu_svm", "vmcb").is_some();
@@ -103,6 +105,7 @@ impl Types {
             field("task_tgid", "task_struct", "tgid"),
             field("task_comm", "task_struct", "comm"),
             field("task_prio", "task_struct", "prio"),
+            ("task_cpu", cpu.unwrap_or(NONE)),
             ("task_state", state.unwrap_or(NONE)),
             field("task_exit_state", "task_struct", "exit_state"),
             field("task_thread_pid", "task_struct", "thread_pid"),

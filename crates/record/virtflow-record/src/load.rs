@@ -61,7 +61,7 @@ impl Plan {
             constants,
             missing,
         };
-        for needed in ["task_pid", "task_comm", "switch_prev"] {
+        for needed in ["task_pid", "task_comm", "task_cpu", "switch_prev"] {
             if plan.missing.contains(&Missing::Field(needed)) {
                 return Err(RecordError::Needed(needed));
             }
