@@ -279,6 +279,7 @@ fn below<'t>(
     }
     names.push(above.clone());
     match ty {
+        FieldType::Optional(optional) => below(optional.field_type(), above, names, depth + 1),
         FieldType::Struct(structure) => members(structure, above, names, depth),
         FieldType::Variant(variant) => {
             for option in variant.options() {
@@ -369,7 +370,9 @@ fn shown(name: &str, item: &Item<'_>) -> (String, String) {
     let item = match item {
         Item::Int { value, .. } | Item::Enum { value, .. } => value.to_string(),
         Item::Float { value, .. } => value.to_bits().to_string(),
-        Item::Text(bytes) => format!("{bytes:?}"),
+        Item::Text(bytes) | Item::Blob(bytes) => format!("{bytes:?}"),
+        Item::Bool(value) => value.to_string(),
+        Item::BitMap { value, .. } => value.to_string(),
         Item::VariantBegin { option } => (*option).to_owned(),
         Item::ArrayBegin { len } => format!("[{len}]"),
         _ => String::new(),
