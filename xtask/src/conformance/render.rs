@@ -99,6 +99,7 @@ impl Renderer {
             Item::Enum { value, ty } => self.value(name, &number(value, ty.int().base())),
             Item::Float { value, .. } => self.value(name, &float(value)),
             Item::Text(bytes) => self.value(name, bytes),
+            Item::Bool(value) => self.value(name, value.to_string().as_bytes()),
             Item::Opaque { bits } => self.value(name, format!("({bits} bits)").as_bytes()),
             _ => self.value(name, b"(an item of a new kind)"),
         }

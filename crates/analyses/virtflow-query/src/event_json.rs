@@ -2,7 +2,9 @@
 //!
 //! `{"time_ns":…,"name":"…","cpu":0,"machine":"…","stream":1,"fields":{…}}`, and `"context":{…}`
 //! where the trace has contexts. Numbers are exact, up to 64 bits; an enumeration is
-//! `{"label":…,"value":…}`; bytes that are not UTF-8 are `\xNN` (with the backslash escaped).
+//! `{"label":…,"value":…}`, a bit map `{"flags":[…],"value":…}`, a BLOB a string of hexadecimal digits,
+//! an optional field that is not there `null`; bytes that are not UTF-8 are `\xNN` (with the backslash
+//! escaped).
 //!
 //! Many readers of JSON keep numbers as doubles: for them, [`Numbers::Safe`] writes integers beyond
 //! 53 bits, and times always, as strings of digits.
@@ -136,6 +138,24 @@ impl Json<'_> {
                 self.out.extend_from_slice(b",\"value\":");
                 self.numbers.push(self.out, value);
                 self.out.push(b'}');
+            }
+            Item::Bool(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
+            Item::BitMap { value, ty } => {
+                self.out.extend_from_slice(b"{\"flags\":[");
+                for (i, flag) in ty.active(value).enumerate() {
+                    self.out.extend_from_slice(if i > 0 { b"," } else { b"" });
+                    string(flag.as_bytes(), self.out);
+                }
+                self.out.extend_from_slice(b"],\"value\":");
+                self.numbers.push(self.out, value.into());
+                self.out.push(b'}');
+            }
+            Item::Blob(bytes) => {
+                self.out.push(b'"');
+                for byte in bytes {
+                    let _ = write!(self.out, "{byte:02x}");
+                }
+                self.out.push(b'"');
             }
             Item::Float { value, .. } if value.is_finite() => push_number(self.out, value),
             Item::Float { value, .. } => string(value.to_string().as_bytes(), self.out),

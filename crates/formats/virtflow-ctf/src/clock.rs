@@ -1,17 +1,36 @@
-//! Clocks: from counted cycles to nanoseconds since the Unix epoch (CTF 1.8 section 8).
+//! Clocks: from counted cycles to nanoseconds since the Unix epoch (CTF 1.8 section 8, CTF 2
+//! section 5.7).
 
 use virtflow_base::Timestamp;
 
+use crate::metadata::Identity;
+
 const SECOND: i128 = 1_000_000_000;
+
+/// What a clock counts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClockOrigin {
+    /// The Unix epoch, 1970-01-01T00:00:00Z.
+    UnixEpoch,
+    /// A moment that nobody told.
+    #[default]
+    Unknown,
+    /// A moment with a name: clocks from the same one can be compared.
+    Custom(Identity),
+}
 
 /// A clock of a trace.
 #[derive(Clone, Debug)]
 pub struct Clock {
     name: String,
+    identity: Identity,
+    origin: ClockOrigin,
+    accuracy: Option<u64>,
     uuid: Option<[u8; 16]>,
     description: String,
     freq: u64,
-    precision: u64,
+    precision: Option<u64>,
     offset_s: i64,
     offset: i64,
     absolute: bool,
@@ -21,33 +40,52 @@ pub struct Clock {
 
 impl Clock {
     pub(crate) fn new(raw: &crate::tsdl::raw::RawClock) -> Self {
-        let base = i128::from(raw.offset_s) * SECOND + i128::from(raw.offset);
-        let nanos_base = if raw.freq == SECOND as u64 {
-            i64::try_from(base).ok()
-        } else {
-            None
-        };
         Self {
+            identity: Identity::default(),
+            origin: ClockOrigin::UnixEpoch,
+            accuracy: None,
             name: raw.name.clone(),
             uuid: raw.uuid,
             description: raw.description.clone(),
             freq: raw.freq.max(1),
-            precision: raw.precision,
+            precision: Some(raw.precision),
             offset_s: raw.offset_s,
             offset: raw.offset,
             absolute: raw.absolute,
-            nanos_base,
+            nanos_base: nanos_base(raw.freq, raw.offset_s, raw.offset),
+        }
+    }
+
+    /// A clock of CTF 2. Its uuid is its unique id, if that is one.
+    pub(crate) fn described(by: Described) -> Self {
+        let name = by.identity.name.as_deref().unwrap_or(&by.id).to_owned();
+        Self {
+            name,
+            uuid: by.identity.uid.as_deref().and_then(parse_uuid),
+            identity: by.identity,
+            absolute: by.origin == ClockOrigin::UnixEpoch,
+            origin: by.origin,
+            accuracy: by.accuracy,
+            description: by.description,
+            freq: by.freq.max(1),
+            precision: by.precision,
+            offset_s: by.offset_s,
+            offset: by.offset,
+            nanos_base: nanos_base(by.freq, by.offset_s, by.offset),
         }
     }
 
     /// A clock of 1 GHz from the epoch on, for traces whose time stamps name none.
     pub(crate) fn implied() -> Self {
         Self {
+            identity: Identity::default(),
+            origin: ClockOrigin::Unknown,
+            accuracy: None,
             name: "default".into(),
             uuid: None,
             description: String::new(),
             freq: SECOND as u64,
-            precision: 0,
+            precision: None,
             offset_s: 0,
             offset: 0,
             absolute: false,
@@ -75,9 +113,24 @@ impl Clock {
         self.freq
     }
 
-    /// Its uncertainty in cycles.
-    pub const fn precision(&self) -> u64 {
+    /// Its random error in cycles, if that is known.
+    pub const fn precision(&self) -> Option<u64> {
         self.precision
+    }
+
+    /// Its systematic error in cycles, if that is known.
+    pub const fn accuracy(&self) -> Option<u64> {
+        self.accuracy
+    }
+
+    /// What it counts from.
+    pub const fn origin(&self) -> &ClockOrigin {
+        &self.origin
+    }
+
+    /// What it is called in CTF 2: clocks of the same identity are the same clock.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Seconds from the epoch to cycle 0, to which [`Self::offset`] is added.
@@ -111,6 +164,46 @@ impl Clock {
         let saturated = if nanos < 0 { i64::MIN } else { i64::MAX };
         Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(saturated))
     }
+}
+
+/// What CTF 2 says of a clock.
+#[derive(Debug)]
+pub(crate) struct Described {
+    pub(crate) id: Box<str>,
+    pub(crate) identity: Identity,
+    pub(crate) origin: ClockOrigin,
+    pub(crate) freq: u64,
+    pub(crate) precision: Option<u64>,
+    pub(crate) accuracy: Option<u64>,
+    pub(crate) offset_s: i64,
+    pub(crate) offset: i64,
+    pub(crate) description: String,
+}
+
+/// Nanoseconds of cycle 0, for clocks of 1 GHz.
+fn nanos_base(freq: u64, offset_s: i64, offset: i64) -> Option<i64> {
+    let base = i128::from(offset_s) * SECOND + i128::from(offset);
+    (freq == SECOND as u64)
+        .then(|| i64::try_from(base).ok())
+        .flatten()
+}
+
+/// A uuid in its usual form: 32 hexadecimal digits in groups.
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let groups: Vec<usize> = text.split('-').map(str::len).collect();
+    if groups != [8, 4, 4, 4, 12] {
+        return None;
+    }
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|&byte| byte != b'-')
+        .map(|byte| char::from(byte).to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    let mut uuid = [0; 16];
+    for (byte, pair) in uuid.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    Some(uuid)
 }
 
 /// A clock's value after reading `bits` low bits `value` of it: the next moment not before `old`

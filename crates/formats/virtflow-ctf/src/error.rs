@@ -30,7 +30,8 @@ pub enum Error {
         /// The refusal.
         source: io::Error,
     },
-    /// The metadata file is not what CTF 1.8 section 7.1 describes.
+    /// The metadata file is not what CTF 1.8 section 7.1 describes, for CTF 2 not what its JSON text
+    /// sequence is wrapped in.
     #[error("{}: {what} at byte {offset}", path.display())]
     MetadataFile {
         /// The metadata file.
@@ -40,14 +41,13 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
-    /// The metadata is a CTF 2 metadata stream.
-    #[error(
-        "{}: this is a CTF 2 trace, which this version does not read (CTF 1.8 only); \
-         `babeltrace2 convert` writes it as CTF 1.8", path.display()
-    )]
-    Ctf2 {
+    /// The CTF 2 metadata stream is wrong.
+    #[error("{}: {source}", path.display())]
+    Fragment {
         /// The metadata file.
         path: PathBuf,
+        /// Where in it, and what.
+        source: FragmentError,
     },
     /// The TSDL text is wrong.
     #[error("{}:{source}", path.display())]
@@ -57,6 +57,95 @@ pub enum Error {
         /// Where in its text, and what.
         source: MetadataError,
     },
+}
+
+/// What is wrong with a CTF 2 metadata stream, and where. For packetised metadata, bytes are counted
+/// in the stream without packet headers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "fragment {fragment} at byte {offset}{}{property}: {kind}",
+    if property.is_empty() { "" } else { ", " }
+)]
+pub struct FragmentError {
+    /// Which fragment, from 1.
+    pub fragment: u64,
+    /// Where it begins, or where in it the JSON is wrong.
+    pub offset: u64,
+    /// The way to the property that is wrong, such as `payload-field-class.member-classes[2]`.
+    pub property: String,
+    /// What is wrong.
+    pub kind: FragmentErrorKind,
+}
+
+/// What can be wrong with a CTF 2 metadata stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FragmentErrorKind {
+    /// It is no JSON text.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// A property that must be there and is not.
+    #[error("property `{0}` is missing")]
+    Missing(&'static str),
+    /// A property with a value it cannot have.
+    #[error("property `{name}` {why}")]
+    BadProperty {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with its value.
+        why: &'static str,
+    },
+    /// An extension, which may change the format in any way.
+    #[error(
+        "extension `{name}` of `{namespace}` is not known; it may change how the trace is to be \
+         read, so that nothing is read"
+    )]
+    Extension {
+        /// Whose it is.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A `type` that there is not.
+    #[error("`{0}` is no type of a fragment or field class")]
+    UnknownType(String),
+    /// A role that there is not.
+    #[error("`{0}` is no role")]
+    UnknownRole(String),
+    /// A field class alias that is not declared before.
+    #[error("no field class alias `{0}` stands before this fragment")]
+    UnknownAlias(String),
+    /// A field location that leads to no field of a fitting class.
+    #[error("`{path}` leads to no {what} that is read before")]
+    UnknownField {
+        /// The path.
+        path: String,
+        /// What it should lead to.
+        what: &'static str,
+    },
+    /// A clock class that is not described before.
+    #[error("no clock class `{0}` stands before this fragment")]
+    UnknownClock(String),
+    /// A data stream class that is not described before.
+    #[error("no data stream class {0} stands before this fragment")]
+    UnknownStream(u64),
+    /// Something given twice.
+    #[error("{0} is given twice")]
+    Duplicate(String),
+    /// Field classes nested deeper than virtflow follows.
+    #[error("field classes nested more than {0} deep")]
+    TooDeep(u32),
+    /// More of something than virtflow is willing to hold.
+    #[error("more than {max} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many it would hold.
+        max: u64,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Invalid(&'static str),
 }
 
 /// What is wrong with a TSDL text, and where. For packetised metadata, lines are counted in the

@@ -1,5 +1,5 @@
-//! A reader and a writer of [Common Trace Format 1.8](https://diamon.org/ctf/v1.8.3/), the format
-//! of LTTng, barectf and others.
+//! A reader and a writer of [Common Trace Format 1.8](https://diamon.org/ctf/v1.8.3/) and
+//! [2](https://diamon.org/ctf/), the formats of LTTng, barectf and others.
 //!
 //! # Reading
 //!
@@ -62,13 +62,28 @@
 //! | nesting of types | 64 |
 //! | alignment | 65,536 bits |
 //! | one event | 16 MiB; a reader otherwise holds 256 KiB |
-//! | floating point | 32 and 64 bits; others are stepped over |
+//! | floating point | 16 (CTF 2), 32 and 64 bits; others are stepped over |
 //! | elements without bits shown of one event | 65,536 |
 //!
-//! CTF 2 is recognised and refused.
+//! # CTF 2
+//!
+//! The same packets and events, described by a JSON text sequence instead of TSDL; which of the two
+//! a metadata file is, its first byte tells. Sections in this crate are those of CTF2-SPEC-2.0rB.
+//!
+//! Both become the same [`Metadata`] and the same plans. Types that only CTF 2 has are
+//! [`FieldType::Bool`], [`FieldType::BitMap`], [`FieldType::Optional`] and, for bit arrays of more
+//! than 64 bits, [`FieldType::Opaque`]; integers may be LEB128 ([`IntType::is_variable`]); a BLOB is
+//! an array or sequence of bytes with a media type, text one of bytes with an encoding, which is
+//! shown in UTF-8. Attributes are ignored but for the log level and EMF URI of LTTng and
+//! babeltrace2. Extensions are refused by their names.
+//!
+//! Metadata that end inside their last fragment, as those of a running recording may, are read up to
+//! there: a problem. What bounds CTF 1.8 bounds CTF 2; besides, a fragment has at most 2^20 JSON
+//! values and, as `serde_json` has it, 127 levels of them.
 
 mod bits;
 mod clock;
+mod ctf2;
 mod discover;
 mod error;
 mod index;
@@ -82,14 +97,14 @@ mod tsdl;
 pub mod writer;
 
 pub use bits::ByteOrder;
-pub use clock::Clock;
+pub use clock::{Clock, ClockOrigin};
 pub use discover::discover;
-pub use error::{Error, MetadataError, MetadataErrorKind};
+pub use error::{Error, FragmentError, FragmentErrorKind, MetadataError, MetadataErrorKind};
 pub use index::{Packet, StreamFile};
 pub use metadata::{
-    ArrayType, Base, Encoding, EnumMapping, EnumType, EnvValue, EventClass, Field, FieldType,
-    FloatType, IntType, Metadata, Scope, SequenceType, StreamClass, StringType, StructType,
-    VariantType,
+    ArrayType, Base, BitMapType, Encoding, EnumMapping, EnumType, EnvValue, EventClass, Field,
+    FieldType, Flag, FloatType, Identity, IntType, Metadata, OpaqueType, OptionalType, Scope,
+    SequenceType, StreamClass, StringType, StructType, VariantType,
 };
 pub use read::{
     Bound, Counts, EventView, Extract, FieldError, FieldPath, Item, OwnedEvent, StreamReader,

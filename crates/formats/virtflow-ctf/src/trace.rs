@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use virtflow_base::{Place, Problem, ProblemKind, Problems, Timestamp};
 
+use crate::ctf2;
 use crate::error::Error;
 use crate::index::{Builder, StreamFile};
 use crate::metadata::{EventClass, FieldType, Metadata, assemble};
@@ -33,7 +34,7 @@ impl Trace {
     /// Where the metadata cannot be read or understood. Broken streams are [`Self::problems`].
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let file = dir.join("metadata");
-        let metadata = read_metadata(&file)?;
+        let (metadata, cut) = read_metadata(&file)?;
         let mut builder = Builder::new(&metadata);
         let streams = builder.streams(dir).map_err(|source| Error::Io {
             action: "list",
@@ -41,7 +42,19 @@ impl Trace {
             source,
         })?;
         let mut problems = builder.problems;
-        undecoded_floats(&metadata, &file, &mut problems);
+        if let Some(offset) = cut {
+            problems.push(Problem {
+                kind: ProblemKind::Truncated,
+                place: Place {
+                    file: Arc::new(file.clone()),
+                    offset: Some(offset),
+                    ..Place::default()
+                },
+                what: "the metadata are cut off inside their last fragment, which was left out"
+                    .to_owned(),
+            });
+        }
+        undecoded(&metadata, &file, &mut problems);
         Ok(Self {
             path: dir.to_owned(),
             metadata,
@@ -109,7 +122,8 @@ impl Trace {
     }
 }
 
-fn read_metadata(path: &Path) -> Result<Metadata, Error> {
+/// The metadata, and where they are cut off in a way that spoils only their end.
+fn read_metadata(path: &Path) -> Result<(Metadata, Option<u64>), Error> {
     let io = |source| Error::Io {
         action: "read",
         path: path.to_owned(),
@@ -129,50 +143,52 @@ fn read_metadata(path: &Path) -> Result<Metadata, Error> {
     if bytes.len() as u64 > METADATA_MAX {
         return Err(wrong(METADATA_MAX, "metadata larger than 64 MiB"));
     }
-    let contents = contents(bytes).map_err(|unreadable| match unreadable {
-        Unreadable::Ctf2 => Error::Ctf2 {
-            path: path.to_owned(),
-        },
-        Unreadable::Wrong { offset, what } => wrong(offset as u64, what),
-    })?;
+    let contents =
+        contents(bytes).map_err(|Unreadable { offset, what }| wrong(offset as u64, what))?;
+    if contents.text.first() == Some(&ctf2::SEPARATOR) {
+        let assembled =
+            ctf2::assemble(&contents.text, contents.uuid).map_err(|source| Error::Fragment {
+                path: path.to_owned(),
+                source,
+            })?;
+        return Ok((assembled.metadata, assembled.cut));
+    }
     let text = String::from_utf8_lossy(&contents.text);
-    assemble(&text, contents.order, contents.uuid).map_err(|source| Error::Metadata {
+    let metadata = assemble(&text, contents.order, contents.uuid);
+    let metadata = metadata.map_err(|source| Error::Metadata {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    Ok((metadata, None))
 }
 
-/// Notes floating point fields that will not be decoded.
-fn undecoded_floats(metadata: &Metadata, path: &Path, problems: &mut Problems) {
-    fn any(ty: &FieldType) -> bool {
+/// Notes fields that will not be decoded.
+fn undecoded(metadata: &Metadata, path: &Path, problems: &mut Problems) {
+    fn find(ty: &FieldType) -> Option<&'static str> {
         match ty {
-            FieldType::Float(float) => !float.is_decoded(),
-            FieldType::Struct(structure) => structure.fields.iter().any(|f| any(&f.ty)),
-            FieldType::Array(array) => any(&array.element),
-            FieldType::Sequence(sequence) => any(&sequence.element),
-            FieldType::Variant(variant) => variant.options.iter().any(|f| any(&f.ty)),
-            _ => false,
+            FieldType::Float(float) if !float.is_decoded() => {
+                Some("a floating point field of neither 32 nor 64 bits")
+            }
+            FieldType::Opaque(_) => Some("a field of more than 64 bits"),
+            FieldType::Struct(structure) => structure.fields.iter().find_map(|f| find(&f.ty)),
+            FieldType::Array(array) => find(&array.element),
+            FieldType::Sequence(sequence) => find(&sequence.element),
+            FieldType::Variant(variant) => variant.options.iter().find_map(|f| find(&f.ty)),
+            FieldType::Optional(optional) => find(&optional.field),
+            _ => None,
         }
     }
     let file = Arc::new(path.to_owned());
     for class in &metadata.events {
-        if class
-            .fields
-            .iter()
-            .flat_map(|fields| &fields.fields)
-            .any(|field| any(&field.ty))
-        {
+        let mut fields = class.fields.iter().flat_map(|fields| &fields.fields);
+        if let Some(what) = fields.find_map(|field| find(&field.ty)) {
             problems.push(Problem {
                 kind: ProblemKind::Unsupported,
                 place: Place {
                     file: Arc::clone(&file),
                     ..Place::default()
                 },
-                what: format!(
-                    "event `{}` has a floating point field of neither 32 nor 64 bits, which is \
-                     stepped over",
-                    class.name
-                ),
+                what: format!("event `{}` has {what}, which is stepped over", class.name),
             });
         }
     }

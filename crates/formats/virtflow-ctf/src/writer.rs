@@ -1,4 +1,4 @@
-//! Writes CTF 1.8 traces that look like those of LTTng's kernel tracer.
+//! Writes CTF 1.8 and CTF 2 traces that look like those of LTTng's kernel tracer.
 //!
 //! Two uses: traces made from nothing ([`TraceWriter::create`], the metadata follow from typed
 //! [`EventClass`]es), and cuts of a real trace ([`TraceWriter::copy`], the metadata are taken over
@@ -18,11 +18,16 @@
 //! | event header, compact | 5 bits of id and 27 of time, or 31, u32 id, u64 time |
 //! | event header, large | u16 id and u32 of time, or 65535, u32 id, u64 time |
 //!
+//! The same in CTF 2 ([`Format::Ctf2`]), whose metadata are those of LTTng-modules 2.14
+//! (`src/lttng-events-ctf-2.c`): names without an underscore before them, roles for what the reader
+//! must know.
+//!
 //! Every field is aligned to a byte, so that a payload means the same wherever it lies.
 
 mod class;
 mod config;
 mod error;
+mod fragments;
 mod index;
 mod metadata;
 mod payload;
@@ -33,9 +38,9 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use class::{EventClass, Field, FieldType, IntegerType};
+pub use class::{EventClass, Field, FieldType, IntegerType, Verbatim};
 pub use config::{
-    ByteOrder, Clock, EnvValue, HeaderKind, StreamConfig, StreamIdentity, TraceConfig,
+    ByteOrder, Clock, EnvValue, Format, HeaderKind, StreamConfig, StreamIdentity, TraceConfig,
 };
 pub use error::WriteError;
 pub use payload::Payload;

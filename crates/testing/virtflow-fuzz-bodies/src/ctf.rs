@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use virtflow_base::{Fill, RecordSource};
-use virtflow_ctf::writer::{ByteOrder, HeaderKind, StreamConfig, TraceConfig, TraceWriter};
+use virtflow_ctf::writer::{
+    ByteOrder, FieldType as WrittenType, Format, HeaderKind, StreamConfig, TraceConfig, TraceWriter,
+};
 use virtflow_ctf::{
     EventClass, EventView, Extract, FieldError, FieldPath, FieldType, Item, Scope, StructType,
     Trace, Wanted,
@@ -179,6 +181,7 @@ pub(crate) fn lttng_metadata(order: ByteOrder, header: HeaderKind) -> &'static s
     TEXTS[which].get_or_init(|| {
         let dir = directory();
         let config = TraceConfig {
+            format: Format::Ctf18,
             stream: StreamConfig {
                 uuid: UUID,
                 byte_order: order,
@@ -190,6 +193,28 @@ pub(crate) fn lttng_metadata(order: ByteOrder, header: HeaderKind) -> &'static s
         TraceWriter::create(dir.path(), &config, &classes::any_shape()).expect("a trace");
         fs::read_to_string(dir.path().join("metadata")).expect("its metadata")
     })
+}
+
+/// What the writer writes in CTF 2 for those of [`classes::any_shape`] that it can.
+pub(crate) fn ctf2_metadata(order: ByteOrder) -> Vec<u8> {
+    let dir = directory();
+    let config = TraceConfig {
+        format: Format::Ctf2,
+        stream: StreamConfig {
+            uuid: UUID,
+            byte_order: order,
+            header: HeaderKind::Compact,
+            ..StreamConfig::default()
+        },
+        ..TraceConfig::default()
+    };
+    let mut classes = classes::any_shape();
+    classes.retain(|class| {
+        let mut fields = class.fields.iter();
+        !fields.any(|field| matches!(field.ty, WrittenType::Verbatim(_)))
+    });
+    TraceWriter::create(dir.path(), &config, &classes).expect("a trace");
+    fs::read(dir.path().join("metadata")).expect("its metadata")
 }
 
 /// Opens the trace in `dir` and reads all there is in every way there is.
@@ -279,6 +304,7 @@ fn below<'t>(
     }
     names.push(above.clone());
     match ty {
+        FieldType::Optional(optional) => below(optional.field_type(), above, names, depth + 1),
         FieldType::Struct(structure) => members(structure, above, names, depth),
         FieldType::Variant(variant) => {
             for option in variant.options() {
@@ -369,7 +395,9 @@ fn shown(name: &str, item: &Item<'_>) -> (String, String) {
     let item = match item {
         Item::Int { value, .. } | Item::Enum { value, .. } => value.to_string(),
         Item::Float { value, .. } => value.to_bits().to_string(),
-        Item::Text(bytes) => format!("{bytes:?}"),
+        Item::Text(bytes) | Item::Blob(bytes) => format!("{bytes:?}"),
+        Item::Bool(value) => value.to_string(),
+        Item::BitMap { value, .. } => value.to_string(),
         Item::VariantBegin { option } => (*option).to_owned(),
         Item::ArrayBegin { len } => format!("[{len}]"),
         _ => String::new(),

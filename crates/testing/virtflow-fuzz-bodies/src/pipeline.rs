@@ -82,6 +82,7 @@ fn write(dir: &Path, options: Options, events: &[Event]) {
     };
     let with_context = options.flags & WITH_CONTEXT != 0;
     let config = TraceConfig {
+        format: virtflow_ctf::writer::Format::Ctf18,
         stream: StreamConfig {
             header: if options.flags & COMPACT == 0 {
                 HeaderKind::Large

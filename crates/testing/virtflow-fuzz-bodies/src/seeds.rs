@@ -1,7 +1,7 @@
 //! Inputs that the corpora begin with: traces that are as they should be, for the fuzzer to spoil.
 
 use crate::classes::{self, number};
-use crate::ctf::{STREAM_MARK, directory, lttng_metadata};
+use crate::ctf::{STREAM_MARK, ctf2_metadata, directory, lttng_metadata};
 use crate::script::{AGAIN, BACK, CHANNEL, CONTEXT, LOST, MINUTE, MISSING, PACKET, STEP};
 use std::fs;
 use virtflow_ctf::writer::{ByteOrder, HeaderKind, StreamConfig, StreamIdentity, TraceWriter};
@@ -93,8 +93,57 @@ fn metadata() -> Vec<Seed> {
     seeds.push(("metadata", "lttng-and-stream", with_stream));
     let big = lttng_metadata(ByteOrder::Big, HeaderKind::Large);
     seeds.push(("metadata", "lttng-big", big.into()));
+    for (name, fragments) in FRAGMENTS {
+        let mut input = Vec::new();
+        for fragment in fragments.split('\n') {
+            input.push(0x1e);
+            input.extend(fragment.as_bytes());
+            input.push(b'\n');
+        }
+        input.extend(STREAM_MARK);
+        input.extend((0..64).map(|n: u8| n.wrapping_mul(37)));
+        seeds.push(("metadata", name, input));
+    }
+    seeds.push(("metadata", "ctf2-lttng-big", ctf2_metadata(ByteOrder::Big)));
+    let mut with_stream = ctf2_metadata(ByteOrder::Little);
+    with_stream.extend(STREAM_MARK);
+    with_stream.extend(stream(ByteOrder::Little, HeaderKind::Compact).0);
+    seeds.push(("metadata", "ctf2-lttng-and-stream", with_stream));
     seeds
 }
+
+/// Small metadata streams of CTF 2, a fragment on each line.
+const FRAGMENTS: [(&str, &str); 4] = [
+    (
+        "ctf2-fixed",
+        r#"{"type":"preamble","version":2,"uuid":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16],"attributes":{"a":{"b":[null,1.5,true]}}}
+{"type":"data-stream-class"}
+{"type":"event-record-class","name":"e","payload-field-class":{"type":"structure","minimum-alignment":32,"member-classes":[{"name":"a","field-class":{"type":"fixed-length-bit-array","length":12,"byte-order":"big-endian","bit-order":"first-to-last"}},{"name":"m","field-class":{"type":"fixed-length-bit-map","length":9,"byte-order":"big-endian","flags":{"x":[[0,3],[8,8]],"y":[[2,5]]}}},{"name":"b","field-class":{"type":"fixed-length-boolean","length":3,"byte-order":"big-endian"}},{"name":"i","field-class":{"type":"fixed-length-signed-integer","length":16,"byte-order":"little-endian","alignment":8,"preferred-display-base":16,"mappings":{"l":[[-4,4],[9,9]]}}},{"name":"f","field-class":{"type":"fixed-length-floating-point-number","length":16,"byte-order":"little-endian"}},{"name":"w","field-class":{"type":"fixed-length-unsigned-integer","length":70,"byte-order":"little-endian"}}]}}"#,
+    ),
+    (
+        "ctf2-variable",
+        r#"{"type":"preamble","version":2}
+{"type":"field-class-alias","name":"leb","field-class":{"type":"variable-length-unsigned-integer"}}
+{"type":"field-class-alias","name":"text","field-class":{"type":"null-terminated-string","encoding":"utf-16le"}}
+{"type":"data-stream-class"}
+{"type":"event-record-class","name":"e","payload-field-class":{"type":"structure","member-classes":[{"name":"n","field-class":"leb"},{"name":"t","field-class":"text"},{"name":"d","field-class":{"type":"dynamic-length-string","encoding":"utf-32be","length-field-location":{"path":["n"]}}},{"name":"s","field-class":{"type":"static-length-string","length":5}},{"name":"p","field-class":{"type":"dynamic-length-blob","length-field-location":{"origin":"event-record-payload","path":["n"]}}},{"name":"q","field-class":{"type":"static-length-blob","length":2}},{"name":"v","field-class":{"type":"static-length-array","length":2,"minimum-alignment":16,"element-field-class":{"type":"variable-length-signed-integer"}}}]}}"#,
+    ),
+    (
+        "ctf2-chosen",
+        r#"{"type":"preamble","version":2}
+{"type":"data-stream-class","event-record-header-field-class":{"type":"structure","member-classes":[{"name":"has","field-class":{"type":"fixed-length-boolean","length":1,"byte-order":"little-endian"}},{"name":"sel","field-class":{"type":"fixed-length-signed-integer","length":3,"byte-order":"little-endian"}}]}}
+{"type":"event-record-class","name":"e","payload-field-class":{"type":"structure","member-classes":[{"name":"o","field-class":{"type":"optional","selector-field-location":{"origin":"event-record-header","path":["has"]},"field-class":{"type":"structure","member-classes":[{"name":"len","field-class":{"type":"variable-length-unsigned-integer"}},{"name":"v","field-class":{"type":"variant","selector-field-location":{"origin":"event-record-header","path":["sel"]},"options":[{"selector-field-ranges":[[-4,-1],[2,2]],"field-class":{"type":"dynamic-length-blob","length-field-location":{"path":["len"]}}},{"name":"b","selector-field-ranges":[[0,1],[3,3]],"field-class":{"type":"structure","member-classes":[{"name":"x","field-class":{"type":"dynamic-length-blob","length-field-location":{"path":[null,"len"]}}}]}}]}}]}}},{"name":"after","field-class":{"type":"dynamic-length-array","length-field-location":{"path":["o","len"]},"element-field-class":{"type":"fixed-length-unsigned-integer","length":4,"byte-order":"little-endian"}}}]}}"#,
+    ),
+    (
+        "ctf2-roles",
+        r#"{"type":"preamble","version":2}
+{"type":"clock-class","id":"c","namespace":"n","name":"m","uid":"30313233-3435-3637-3839-616263646566","frequency":3,"origin":{"name":"o","uid":"u"},"offset-from-origin":{"seconds":-5,"cycles":2},"precision":1,"accuracy":2}
+{"type":"trace-class","environment":{"hostname":"h","tracer_major":2},"packet-header-field-class":{"type":"structure","member-classes":[{"name":"id","field-class":{"type":"fixed-length-unsigned-integer","length":8,"byte-order":"little-endian","roles":["data-stream-class-id"]}},{"name":"n","field-class":{"type":"variable-length-unsigned-integer","roles":["data-stream-id"]}}]}}
+{"type":"data-stream-class","default-clock-class-id":"c","packet-context-field-class":{"type":"structure","member-classes":[{"name":"begin","field-class":{"type":"variable-length-unsigned-integer","roles":["default-clock-timestamp","packet-sequence-number"]}},{"name":"end","field-class":{"type":"fixed-length-unsigned-integer","length":16,"byte-order":"little-endian","roles":["packet-end-default-clock-timestamp"]}}]},"event-record-header-field-class":{"type":"structure","member-classes":[{"name":"t","field-class":{"type":"variable-length-unsigned-integer","roles":["default-clock-timestamp"]}},{"name":"i","field-class":{"type":"fixed-length-unsigned-integer","length":1,"byte-order":"little-endian","roles":["event-record-class-id"]}}]}}
+{"type":"event-record-class","id":0,"name":"a","attributes":{"lttng.org,2009":{"log-level":6}}}
+{"type":"event-record-class","id":1,"name":"b"}"#,
+    ),
+];
 
 /// A stream of every class with payloads of rising bytes, and its index.
 fn stream(order: ByteOrder, header: HeaderKind) -> (Vec<u8>, Vec<u8>) {

@@ -24,7 +24,7 @@ struct Args {
     seed: u64,
     /// Words apart by commas, each changing one thing of the test bed's dialect: testbed, vmx,
     /// svm, old-names, posted, pti, pcid, shadow, no-probe, original-probe, stacks,
-    /// no-nested-events, no-waking, stock, no-noise, contexts, big-endian, compact, freq=HZ, offset-s=SECONDS,
+    /// no-nested-events, no-waking, stock, no-noise, contexts, big-endian, compact, ctf2, freq=HZ, offset-s=SECONDS,
     /// offset=CYCLES, start=CYCLES
     #[arg(long, default_value = "testbed")]
     dialect: Dialect,

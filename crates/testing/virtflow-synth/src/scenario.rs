@@ -3,7 +3,7 @@
 mod words;
 
 use crate::SynthError;
-use virtflow_ctf::writer::{ByteOrder, HeaderKind};
+use virtflow_ctf::writer::{ByteOrder, Format, HeaderKind};
 
 /// A host and what happens on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +145,8 @@ pub struct Dialect {
     pub tcp: bool,
     /// The order of bytes.
     pub byte_order: ByteOrder,
+    /// The language of the metadata.
+    pub format: Format,
     /// The event header.
     pub header: HeaderKind,
     /// Whether the clock is the processors' time stamp counter, `x86_tsc` (a TSDL identifier has no hyphen).
@@ -177,6 +179,7 @@ impl Default for Dialect {
             contexts: false,
             tcp: false,
             byte_order: ByteOrder::Little,
+            format: Format::Ctf18,
             header: HeaderKind::Large,
             tsc: false,
             clock_freq: 1_000_000_000,

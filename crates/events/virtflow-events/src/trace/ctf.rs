@@ -37,7 +37,7 @@ pub(super) fn info(trace: &Trace, machine: usize) -> TraceInfo {
     });
     TraceInfo {
         path: trace.path().to_owned(),
-        format: "CTF 1.8",
+        format: metadata.format(),
         machine,
         domain: env("domain").to_owned(),
         tracer: tracer.trim().to_owned(),

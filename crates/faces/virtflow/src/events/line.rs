@@ -146,6 +146,24 @@ impl Line<'_> {
                 push_integer(self.out, value);
                 self.out.extend_from_slice(b" )");
             }
+            Item::Bool(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
+            Item::BitMap { value, ty } => {
+                hexadecimal(value.into(), self.out);
+                self.out.extend_from_slice(b" {");
+                for (i, flag) in ty.active(value).enumerate() {
+                    self.out.extend_from_slice(if i > 0 { b", " } else { b" " });
+                    string(flag.as_bytes(), self.out);
+                }
+                self.out.extend_from_slice(b" }");
+            }
+            Item::Blob(bytes) => {
+                self.out.push(b'{');
+                for byte in bytes {
+                    let _ = write!(self.out, " {byte:02x}");
+                }
+                self.out.extend_from_slice(b" }");
+            }
+            Item::Absent => self.out.extend_from_slice(b"<none>"),
             Item::Float { value, .. } => push_number(self.out, value),
             Item::Text(bytes) => string(bytes, self.out),
             Item::Opaque { bits } => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::class::{ClassTable, EventClass, StreamClass};
+use super::class::{ClassTable, EventClass, Identity, StreamClass};
 use super::resolve::{Context, Resolver};
 use super::types::{FieldType, Scope, StructType};
 use super::{EnvValue, Metadata};
@@ -52,6 +52,8 @@ pub(crate) fn assemble(
         streams.push(stream);
     }
     Ok(Metadata {
+        format: "CTF 1.8",
+        identity: Identity::default(),
         byte_order,
         uuid: document.trace.uuid.or(uuid),
         env: document.env.into_iter().filter_map(env_value).collect(),
@@ -149,7 +151,7 @@ fn stream_class(
         event_context,
         ..,
     ] = resolver.scopes;
-    let header = HeaderPlan::new(event_header.as_ref(), !targets_header(&event_header));
+    let header = HeaderPlan::new(event_header.as_ref(), !targets_header(&event_header), true);
     for class in &mut events[first..] {
         class.body = Body::new([
             event_context.as_ref(),
@@ -160,6 +162,8 @@ fn stream_class(
     let pairs: Vec<(u64, u32)> = ids.into_iter().collect();
     Ok(StreamClass {
         id: raw.id.unwrap_or(0),
+        restarts: false,
+        identity: Identity::default(),
         clock: stream_clock([event_header.as_ref(), packet_context.as_ref()]),
         classes: ClassTable::new(&pairs, header.has_id()),
         packet_header,
@@ -188,6 +192,7 @@ fn event_class(
         stream,
         loglevel: raw.loglevel,
         emf_uri: raw.emf_uri.clone().map(Into::into),
+        identity: Identity::default(),
         context: resolver.scopes[Scope::EventContext as usize].take(),
         fields: resolver.scopes[Scope::Payload as usize].take(),
         body: Body::default(),
@@ -251,7 +256,7 @@ fn stream_clock(scopes: [Option<&StructType>; 2]) -> Option<usize> {
 
 /// Whether a length or tag outside the event header refers to a field in it; then the header
 /// must be read field by field.
-fn targets_header(header: &Option<StructType>) -> bool {
+pub(crate) fn targets_header(header: &Option<StructType>) -> bool {
     fn count(ty: &FieldType) -> usize {
         match ty {
             FieldType::Struct(structure) => structure.fields.iter().map(|f| count(&f.ty)).sum(),

@@ -11,6 +11,18 @@ const DENSE_MIN: u64 = 1 << 12;
 const DENSE_FACTOR: u64 = 16;
 const NO_CLASS: u32 = u32::MAX;
 
+/// What a trace, a clock, a kind of streams or of events is called (CTF 2): where all three are
+/// there and the same, it is the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Whose names they are: `lttng.org,2009`.
+    pub namespace: Option<Box<str>>,
+    /// The name.
+    pub name: Option<Box<str>>,
+    /// What tells it from others of its name.
+    pub uid: Option<Box<str>>,
+}
+
 /// A kind of event.
 #[derive(Debug)]
 pub struct EventClass {
@@ -20,6 +32,7 @@ pub struct EventClass {
     pub(crate) stream: usize,
     pub(crate) loglevel: Option<i64>,
     pub(crate) emf_uri: Option<Box<str>>,
+    pub(crate) identity: Identity,
     pub(crate) context: Option<StructType>,
     pub(crate) fields: Option<StructType>,
     pub(crate) body: Body,
@@ -56,6 +69,11 @@ impl EventClass {
         self.emf_uri.as_deref()
     }
 
+    /// What it is called besides its name; CTF 1.8 has nothing more.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Its own context.
     pub const fn context(&self) -> Option<&StructType> {
         self.context.as_ref()
@@ -76,6 +94,9 @@ pub struct StreamClass {
     pub(crate) event_header: Option<StructType>,
     pub(crate) event_context: Option<StructType>,
     pub(crate) clock: Option<usize>,
+    /// Whether the clock is 0 at the beginning of a packet that does not say when it begins.
+    pub(crate) restarts: bool,
+    pub(crate) identity: Identity,
     pub(crate) classes: ClassTable,
     pub(crate) registers: u32,
     pub(crate) packet: PacketPlan,
@@ -86,6 +107,11 @@ impl StreamClass {
     /// Its id.
     pub const fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What it is called; CTF 1.8 has no names for it.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The clock its events are stamped with, as a number in [`super::Metadata::clocks`].

@@ -10,17 +10,21 @@ mod types;
 use crate::bits::ByteOrder;
 use crate::clock::Clock;
 
-pub(crate) use assemble::assemble;
-pub use class::{EventClass, StreamClass};
+pub(crate) use assemble::{assemble, targets_header};
+pub(crate) use class::ClassTable;
+pub use class::{EventClass, Identity, StreamClass};
 pub use types::{
-    ArrayType, Base, Encoding, EnumMapping, EnumType, Field, FieldType, FloatType, IntType, Scope,
-    SequenceType, StringType, StructType, VariantType,
+    ArrayType, Base, BitMapType, Encoding, EnumMapping, EnumType, Field, FieldType, Flag,
+    FloatType, IntType, OpaqueType, OptionalType, Scope, SequenceType, StringType, StructType,
+    VariantType,
 };
 pub(crate) use types::{Choice, Reg, choose};
 
 /// The description of a trace.
 #[derive(Debug)]
 pub struct Metadata {
+    pub(crate) format: &'static str,
+    pub(crate) identity: Identity,
     pub(crate) byte_order: ByteOrder,
     pub(crate) uuid: Option<[u8; 16]>,
     pub(crate) env: Vec<(String, EnvValue)>,
@@ -39,7 +43,18 @@ pub enum EnvValue {
 }
 
 impl Metadata {
-    /// The byte order of fields that name none.
+    /// The format: `CTF 1.8` or `CTF 2`.
+    pub const fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// What the trace is called; CTF 1.8 has no names for it.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The byte order of fields that name none; in CTF 2, where all name theirs, that of the
+    /// packets' magic number.
     pub const fn byte_order(&self) -> ByteOrder {
         self.byte_order
     }

@@ -105,6 +105,7 @@ impl<'a, 'c> Resolver<'a, 'c> {
             }),
             RawKind::Float(float) => FieldType::Float(FloatType {
                 size: float.exp_dig + float.mant_dig,
+                reversed: false,
                 align: float.align,
                 order: float.order.unwrap_or(self.context.order),
                 ieee: matches!((float.exp_dig, float.mant_dig), (8, 24) | (11, 53)),
@@ -123,6 +124,8 @@ impl<'a, 'c> Resolver<'a, 'c> {
             RawKind::Array { element, len } => FieldType::Array(ArrayType {
                 element: Box::new(self.resolve(element, None)?),
                 len: *len,
+                align: 1,
+                media: None,
             }),
             RawKind::Sequence { element, len } => {
                 let target = self.target(len)?;
@@ -130,6 +133,9 @@ impl<'a, 'c> Resolver<'a, 'c> {
                     element: Box::new(self.resolve(element, None)?),
                     len: target.reg,
                     len_path: len.text().into(),
+                    needs: None,
+                    align: 1,
+                    media: None,
                 })
             }
         })
@@ -159,6 +165,9 @@ impl<'a, 'c> Resolver<'a, 'c> {
             encoding: raw.encoding,
             clock,
             reg: None,
+            reversed: false,
+            variable: false,
+            keep: None,
         })
     }
 
@@ -180,6 +189,7 @@ impl<'a, 'c> Resolver<'a, 'c> {
                 frame.fields.push(Field {
                     raw_name: Arc::clone(&field.name),
                     ty,
+                    verbatim: false,
                 });
             }
         }
@@ -203,6 +213,7 @@ impl<'a, 'c> Resolver<'a, 'c> {
             options.push(Field {
                 raw_name: Arc::clone(&option.name),
                 ty,
+                verbatim: false,
             });
         }
         let choices = choices(&mappings, &options, target.signed);
@@ -213,6 +224,7 @@ impl<'a, 'c> Resolver<'a, 'c> {
             tag: target.reg,
             tag_path: tag.text().into(),
             tag_signed: target.signed,
+            needs: None,
         }))
     }
 

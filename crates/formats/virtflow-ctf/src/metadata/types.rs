@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::bits::ByteOrder;
+use crate::plan::Layout;
 
 /// Where in a reader's registers an integer's value is kept for a length or tag further on.
 pub(crate) type Reg = u32;
@@ -31,6 +32,25 @@ pub enum Encoding {
     Utf8,
     /// ASCII; not verified.
     Ascii,
+    /// UTF-16, most significant byte first.
+    Utf16Be,
+    /// UTF-16, least significant byte first.
+    Utf16Le,
+    /// UTF-32, most significant byte first.
+    Utf32Be,
+    /// UTF-32, least significant byte first.
+    Utf32Le,
+}
+
+impl Encoding {
+    /// Bytes of a code unit.
+    pub const fn unit(self) -> usize {
+        match self {
+            Self::None | Self::Utf8 | Self::Ascii => 1,
+            Self::Utf16Be | Self::Utf16Le => 2,
+            Self::Utf32Be | Self::Utf32Le => 4,
+        }
+    }
 }
 
 /// The dynamic scopes of CTF 1.8 section 7.3.2, in the order in which they are read.
@@ -93,6 +113,14 @@ pub enum FieldType {
     Sequence(SequenceType),
     /// One of several types; an earlier enumeration tells which.
     Variant(VariantType),
+    /// A truth: an integer that is 0 or is not.
+    Bool(IntType),
+    /// Bits with names.
+    BitMap(BitMapType),
+    /// A field that is there or not; an earlier one tells.
+    Optional(OptionalType),
+    /// Bits that are stepped over: more than 64 of them.
+    Opaque(OpaqueType),
 }
 
 /// An integer of 1 to 64 bits.
@@ -106,6 +134,25 @@ pub struct IntType {
     pub(crate) encoding: Encoding,
     pub(crate) clock: Option<usize>,
     pub(crate) reg: Option<Reg>,
+    /// Whether its bits come the other way round than its byte order has it.
+    pub(crate) reversed: bool,
+    /// Whether it is in LEB128.
+    pub(crate) variable: bool,
+    /// What else reading it does.
+    pub(crate) keep: Option<Box<Keep>>,
+}
+
+/// Registers that reading an integer sets, besides its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keep {
+    /// These get its value.
+    pub(crate) regs: Vec<Reg>,
+    /// These get a 1, and are cleared before any choice that it lies in.
+    pub(crate) flags: Vec<Reg>,
+    /// The one of `flags` that is this integer's alone.
+    pub(crate) own: Option<Reg>,
+    /// These get a 1, and are cleared at the beginning of a packet.
+    pub(crate) seen: Vec<Reg>,
 }
 
 impl IntType {
@@ -121,12 +168,24 @@ impl IntType {
             encoding: Encoding::None,
             clock: None,
             reg: None,
+            reversed: false,
+            variable: false,
+            keep: None,
         }
     }
 
-    /// Its size in bits.
+    /// Its size in bits; the most it may have where [`Self::is_variable`].
     pub const fn size(&self) -> u32 {
         self.size
+    }
+
+    /// Whether it takes as many bytes as its value needs (LEB128).
+    pub const fn is_variable(&self) -> bool {
+        self.variable
+    }
+
+    pub(crate) fn keep_mut(&mut self) -> &mut Keep {
+        self.keep.get_or_insert_default()
     }
 
     /// Its alignment in bits.
@@ -166,23 +225,24 @@ impl IntType {
 
     /// Whether arrays of it can be handed out as bytes.
     pub(crate) const fn is_byte(&self) -> bool {
-        self.size == 8 && self.align == 8
+        self.size == 8 && self.align == 8 && !self.reversed
     }
 
     /// Whether an array of it is whole bytes without gaps.
     pub(crate) const fn is_words(&self) -> bool {
         let bytes = self.size.is_multiple_of(8) && self.align.is_multiple_of(8);
-        bytes && (self.size as u64).is_multiple_of(self.align)
+        bytes && !self.reversed && !self.variable && (self.size as u64).is_multiple_of(self.align)
     }
 }
 
-/// A floating point number; only those of 32 and 64 bits are decoded.
+/// A floating point number; only those of 32 and 64 bits, and in CTF 2 of 16, are decoded.
 #[derive(Clone, Debug)]
 pub struct FloatType {
+    pub(crate) reversed: bool,
     pub(crate) size: u32,
     pub(crate) align: u64,
     pub(crate) order: ByteOrder,
-    /// Whether its digits are those of IEEE 754 single or double precision.
+    /// Whether its digits are those of IEEE 754 half, single or double precision.
     pub(crate) ieee: bool,
 }
 
@@ -195,6 +255,15 @@ impl FloatType {
     /// Its alignment in bits.
     pub const fn align(&self) -> u64 {
         self.align
+    }
+
+    pub(crate) const fn layout(&self) -> Layout {
+        Layout {
+            size: self.size,
+            signed: false,
+            order: self.order,
+            reversed: self.reversed,
+        }
     }
 
     /// Whether values of it can be decoded.
@@ -259,11 +328,17 @@ impl StringType {
 pub struct Field {
     pub(crate) raw_name: Arc<str>,
     pub(crate) ty: FieldType,
+    /// Whether an underscore before its name is part of it, as in CTF 2.
+    pub(crate) verbatim: bool,
 }
 
 impl Field {
-    /// Its name without the one underscore that tracers put before names that may be keywords.
+    /// Its name, in CTF 1.8 without the one underscore that tracers put before names that may be
+    /// keywords.
     pub fn name(&self) -> &str {
+        if self.verbatim {
+            return &self.raw_name;
+        }
         self.raw_name.strip_prefix('_').unwrap_or(&self.raw_name)
     }
 
@@ -303,12 +378,11 @@ impl StructType {
     }
 
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        let stripped = self.fields.iter().position(|field| field.name() == name);
-        stripped.or_else(|| {
-            self.fields
-                .iter()
-                .position(|field| field.raw_name() == name)
-        })
+        let find = |like: &dyn Fn(&Field) -> bool| self.fields.iter().position(like);
+        find(&|field| field.name() == name)
+            .or_else(|| find(&|field| field.raw_name() == name))
+            // A tracer may write the names of CTF 1.8 in CTF 2.
+            .or_else(|| find(&|field| field.raw_name().strip_prefix('_') == Some(name)))
     }
 }
 
@@ -317,6 +391,9 @@ impl StructType {
 pub struct ArrayType {
     pub(crate) element: Box<FieldType>,
     pub(crate) len: u64,
+    /// Bits; that of its elements may be larger.
+    pub(crate) align: u64,
+    pub(crate) media: Option<Arc<str>>,
 }
 
 impl ArrayType {
@@ -330,6 +407,11 @@ impl ArrayType {
     pub const fn len(&self) -> u64 {
         self.len
     }
+
+    /// The media type of its bytes where it is a BLOB.
+    pub fn media_type(&self) -> Option<&str> {
+        self.media.as_deref()
+    }
 }
 
 /// A number of elements that an earlier field tells.
@@ -338,6 +420,11 @@ pub struct SequenceType {
     pub(crate) element: Box<FieldType>,
     pub(crate) len: Reg,
     pub(crate) len_path: Arc<str>,
+    /// The flag that says whether `len` was read, where that may not be so.
+    pub(crate) needs: Option<Reg>,
+    /// Bits; that of its elements may be larger.
+    pub(crate) align: u64,
+    pub(crate) media: Option<Arc<str>>,
 }
 
 impl SequenceType {
@@ -350,6 +437,11 @@ impl SequenceType {
     pub fn len_path(&self) -> &str {
         &self.len_path
     }
+
+    /// The media type of its bytes where it is a BLOB.
+    pub fn media_type(&self) -> Option<&str> {
+        self.media.as_deref()
+    }
 }
 
 /// One of several types; an earlier enumeration tells which.
@@ -359,8 +451,93 @@ pub struct VariantType {
     pub(crate) tag: Reg,
     pub(crate) tag_path: Arc<str>,
     pub(crate) tag_signed: bool,
+    /// The flag that says whether `tag` was read, where that may not be so.
+    pub(crate) needs: Option<Reg>,
     /// Tag values and the option they choose; the first that fits counts.
     pub(crate) choices: Vec<Choice>,
+}
+
+/// A field that is there or not; an earlier one tells.
+#[derive(Clone, Debug)]
+pub struct OptionalType {
+    pub(crate) field: Box<FieldType>,
+    pub(crate) tag: Reg,
+    pub(crate) tag_path: Arc<str>,
+    pub(crate) tag_signed: bool,
+    /// The flag that says whether `tag` was read, where that may not be so.
+    pub(crate) needs: Option<Reg>,
+    /// Tag values with which it is there.
+    pub(crate) choices: Vec<Choice>,
+}
+
+impl OptionalType {
+    /// The type it has where it is there.
+    pub const fn field_type(&self) -> &FieldType {
+        &self.field
+    }
+
+    /// The field that tells whether it is there, as the metadata names it.
+    pub fn selector_path(&self) -> &str {
+        &self.tag_path
+    }
+
+    /// Whether it is there with the tag `value`.
+    pub(crate) fn is_there(&self, value: u64) -> bool {
+        choose(&self.choices, Choice::key(value, self.tag_signed)).is_some()
+    }
+}
+
+/// Bits with names.
+#[derive(Clone, Debug)]
+pub struct BitMapType {
+    pub(crate) int: IntType,
+    pub(crate) flags: Arc<[Flag]>,
+}
+
+/// A name for bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The name.
+    pub name: Arc<str>,
+    /// The bits; one of them is enough.
+    pub mask: u64,
+}
+
+impl BitMapType {
+    /// All bits as one number.
+    pub const fn int(&self) -> &IntType {
+        &self.int
+    }
+
+    /// Every flag, in the order of the text.
+    pub fn flags(&self) -> &[Flag] {
+        &self.flags
+    }
+
+    /// The names of the flags that `value` sets, in the order of the text.
+    pub fn active(&self, value: u64) -> impl Iterator<Item = &str> {
+        let set = self.flags.iter().filter(move |flag| flag.mask & value != 0);
+        set.map(|flag| &*flag.name)
+    }
+}
+
+/// Bits that are stepped over.
+#[derive(Clone, Debug)]
+pub struct OpaqueType {
+    pub(crate) size: u64,
+    pub(crate) align: u64,
+}
+
+impl OpaqueType {
+    /// Its size in bits.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its alignment in bits.
+    pub const fn align(&self) -> u64 {
+        self.align
+    }
 }
 
 /// Tag values from `low` to `high` choose option `option`. Both are [`Choice::key`]s.
@@ -414,25 +591,39 @@ impl FieldType {
             Self::Enum(enumeration) => enumeration.int.align,
             Self::String(_) => 8,
             Self::Struct(structure) => structure.align,
-            Self::Array(array) => array.element.align(),
-            Self::Sequence(sequence) => sequence.element.align(),
-            Self::Variant(_) => 1,
+            Self::Array(array) => array.align.max(array.element.align()),
+            Self::Sequence(sequence) => sequence.align.max(sequence.element.align()),
+            Self::Variant(_) | Self::Optional(_) => 1,
+            Self::Bool(int) => int.align,
+            Self::BitMap(map) => map.int.align,
+            Self::Opaque(opaque) => opaque.align,
         }
     }
 
-    /// The integer behind an integer or enumeration.
+    /// The type it has where it is there.
+    pub(crate) fn present(&self) -> &Self {
+        let mut ty = self;
+        while let Self::Optional(optional) = ty {
+            ty = &optional.field;
+        }
+        ty
+    }
+
+    /// The number behind an integer, an enumeration, a truth or a bit map.
     pub(crate) const fn int(&self) -> Option<&IntType> {
         match self {
-            Self::Int(int) => Some(int),
+            Self::Int(int) | Self::Bool(int) => Some(int),
             Self::Enum(enumeration) => Some(&enumeration.int),
+            Self::BitMap(map) => Some(&map.int),
             _ => None,
         }
     }
 
     pub(crate) const fn int_mut(&mut self) -> Option<&mut IntType> {
         match self {
-            Self::Int(int) => Some(int),
+            Self::Int(int) | Self::Bool(int) => Some(int),
             Self::Enum(enumeration) => Some(&mut enumeration.int),
+            Self::BitMap(map) => Some(&mut map.int),
             _ => None,
         }
     }

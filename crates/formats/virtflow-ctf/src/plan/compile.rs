@@ -4,9 +4,9 @@
 //! what moves by an unknown amount (a string, a sequence, a coarser alignment) begins a new base;
 //! everything between costs nothing at run time.
 
-use super::{Layout, Length, Op, SIZE_MAX};
+use super::{Layout, LebOp, Length, Op, SIZE_MAX};
 use crate::bits::align_up;
-use crate::metadata::{FieldType, IntType, Scope, StructType, VariantType};
+use crate::metadata::{Choice, FieldType, IntType, Reg, Scope, StructType};
 
 /// The plan of an event behind its header.
 #[derive(Debug, Default)]
@@ -59,18 +59,19 @@ impl Body {
     }
 }
 
-/// The plan of a packet's header and context, and where the header's member `want` is.
+/// The plan of a packet's header and context, and where the header's member at the path `want` is.
 pub(super) fn packet_body(
     scopes: [Option<&StructType>; 2],
-    want: Option<usize>,
+    want: Option<&[usize]>,
 ) -> (Body, Option<Found>) {
     // A packet begins at bit 0, a multiple of everything.
     let mut compiler = Compiler::new(crate::tsdl::ALIGN_MAX, 1);
-    let path: Vec<usize> = want.into_iter().collect();
     for (i, scope) in scopes.into_iter().enumerate() {
         let Some(scope) = scope else { continue };
-        if i == 0 && want.is_some() {
-            compiler.structure(scope, &[(0, path.as_slice())]);
+        if i == 0
+            && let Some(path) = want
+        {
+            compiler.structure(scope, &[(0, path)]);
         } else {
             compiler.structure(scope, &[]);
         }
@@ -118,8 +119,10 @@ pub(super) struct Compiler {
     at: Position,
     /// How many variants and repetitions are around.
     conditional: u32,
-    /// Whether `id` and clocks mean something here.
+    /// Whether clocks mean something here.
     pub(super) header: bool,
+    /// Whether what is called `id` means something here.
+    pub(super) named: bool,
     found: Vec<Found>,
 }
 
@@ -159,6 +162,7 @@ impl Compiler {
             },
             conditional: 0,
             header: false,
+            named: false,
             found: vec![Found::Absent; slots],
         }
     }
@@ -250,11 +254,24 @@ impl Compiler {
                 self.note(wants);
                 self.at.offset = add(self.at.offset, u64::from(float.size));
             }
-            FieldType::String(_) => {
+            FieldType::Bool(int) => self.int(int, named_id, wants),
+            FieldType::BitMap(map) => self.int(&map.int, named_id, wants),
+            FieldType::Opaque(opaque) => {
+                self.align(opaque.align);
+                self.note(wants);
+                self.at.offset = add(self.at.offset, opaque.size);
+            }
+            FieldType::String(string) => {
                 self.align(8);
                 self.flush();
                 let slot = self.wanted_here(wants);
-                self.ops.push(Op::Text { slot });
+                self.ops.push(match string.encoding.unit() {
+                    1 => Op::Text { slot },
+                    unit => Op::WideText {
+                        slot,
+                        unit: unit as u32,
+                    },
+                });
                 self.rebase(8);
             }
             FieldType::Struct(structure) => self.structure(structure, wants),
@@ -264,6 +281,7 @@ impl Compiler {
                 self.elements(&array.element, Length::Fixed(array.len));
             }
             FieldType::Sequence(sequence) => {
+                self.need(sequence.needs);
                 self.align(ty.align());
                 if let Some(slot) = self.wanted_here(wants) {
                     self.flush();
@@ -274,37 +292,72 @@ impl Compiler {
                 }
                 self.elements(&sequence.element, Length::Counted(sequence.len));
             }
-            FieldType::Variant(variant) => self.variant(variant, wants),
+            FieldType::Variant(variant) => {
+                let options = variant.options.iter().enumerate().map(|(i, option)| {
+                    let named_id = option.name() == "id";
+                    (&option.ty, named_id, inside(wants, i))
+                });
+                let choice = Choosing {
+                    tag: variant.tag,
+                    signed: variant.tag_signed,
+                    needs: variant.needs,
+                    choices: &variant.choices,
+                    or_nothing: false,
+                };
+                self.choose(ty, &choice, options);
+            }
+            FieldType::Optional(optional) => {
+                let choice = Choosing {
+                    tag: optional.tag,
+                    signed: optional.tag_signed,
+                    needs: optional.needs,
+                    choices: &optional.choices,
+                    or_nothing: true,
+                };
+                let option = (&*optional.field, named_id, wants.to_vec());
+                self.choose(ty, &choice, std::iter::once(option));
+            }
+        }
+    }
+
+    fn need(&mut self, reg: Option<Reg>) {
+        if let Some(reg) = reg {
+            self.ops.push(Op::Need { reg });
         }
     }
 
     fn int(&mut self, int: &IntType, named_id: bool, wants: &[Active<'_>]) {
         self.align(int.align);
-        self.note(wants);
-        let layout = Layout {
-            size: int.size,
-            signed: int.signed,
-            order: int.order,
-        };
-        let ahead = self.ahead();
-        if let Some(reg) = int.reg {
-            self.ops.push(Op::Read { ahead, layout, reg });
+        let named_id = self.header && self.named && named_id;
+        let clock = self.header && int.clock.is_some();
+        let keep = int.keep.as_deref();
+        let regs = int.reg.into_iter();
+        let regs = regs.chain(keep.into_iter().flat_map(|keep| keep.regs.iter().copied()));
+        let regs = regs.chain(named_id.then_some(0));
+        if int.variable {
+            self.flush();
+            let slot = self.wanted_here(wants);
+            self.ops.push(Op::Leb(Box::new(LebOp {
+                signed: int.signed,
+                regs: regs.collect(),
+                clock,
+                slot,
+            })));
+            self.rebase(8);
+        } else {
+            self.note(wants);
+            let layout = Layout::new(int);
+            let ahead = self.ahead();
+            self.ops
+                .extend(regs.map(|reg| Op::Read { ahead, layout, reg }));
+            if clock {
+                self.ops.push(Op::Clock { ahead, layout });
+            }
+            self.at.offset = add(self.at.offset, u64::from(int.size));
         }
-        if self.header && named_id {
-            self.ops.push(Op::Read {
-                ahead,
-                layout,
-                reg: 0,
-            });
-        }
-        if self.header && int.clock.is_some() {
-            self.ops.push(Op::Clock {
-                ahead,
-                size: int.size,
-                order: int.order,
-            });
-        }
-        self.at.offset = add(self.at.offset, u64::from(int.size));
+        let flags = keep.into_iter().flat_map(|keep| [&keep.flags, &keep.seen]);
+        let flags = flags.flatten();
+        self.ops.extend(flags.map(|&reg| Op::Set { reg, value: 1 }));
     }
 
     /// The position is already aligned for the first element.
@@ -312,6 +365,7 @@ impl Compiler {
         let align = element.align();
         let mut inner = Self::new(align, 0);
         inner.header = self.header;
+        inner.named = self.named;
         inner.conditional = 1;
         inner.align(align);
         inner.field(element, false, &[]);
@@ -345,26 +399,47 @@ impl Compiler {
         }
     }
 
-    fn variant(&mut self, variant: &VariantType, wants: &[Active<'_>]) {
+    fn choose<'t, 'w: 't>(
+        &mut self,
+        ty: &FieldType,
+        choosing: &Choosing<'_>,
+        all: impl Iterator<Item = (&'t FieldType, bool, Vec<Active<'w>>)>,
+    ) {
+        self.need(choosing.needs);
+        let mut flags = Vec::new();
+        flags_inside(ty, &mut flags);
+        let clear = flags.into_iter().map(|reg| Op::Set { reg, value: 0 });
+        self.ops.extend(clear);
         self.flush();
         let before = self.at;
         let outer = std::mem::take(&mut self.ops);
         self.conditional += 1;
         let mut ends = Vec::new();
         let mut options = Vec::new();
-        for (i, option) in variant.options.iter().enumerate() {
+        let mut choices = choosing.choices.to_vec();
+        for (ty, named_id, wants) in all {
             self.at = before;
-            self.field(&option.ty, option.name() == "id", &inside(wants, i));
+            self.field(ty, named_id, &wants);
             self.flush();
             ends.push(self.at);
             options.push(std::mem::take(&mut self.ops).into_boxed_slice());
         }
+        if choosing.or_nothing {
+            // The first that fits counts, and this fits always.
+            choices.push(Choice {
+                low: 0,
+                high: u64::MAX,
+                option: options.len() as u32,
+            });
+            ends.push(before);
+            options.push(Box::default());
+        }
         self.conditional -= 1;
         self.ops = outer;
         self.ops.push(Op::Choose {
-            tag: variant.tag,
-            signed: variant.tag_signed,
-            choices: variant.choices.as_slice().into(),
+            tag: choosing.tag,
+            signed: choosing.signed,
+            choices: choices.into(),
             options: options.into(),
         });
         let same = ends.iter().all(|end| {
@@ -380,6 +455,40 @@ impl Compiler {
                 .map(|end| end.align.min(divisor(end.offset)))
                 .min();
             self.rebase(align.unwrap_or(1));
+        }
+    }
+}
+
+/// What of a variant or optional field tells which types it may take.
+struct Choosing<'t> {
+    tag: Reg,
+    signed: bool,
+    needs: Option<Reg>,
+    choices: &'t [Choice],
+    /// Whether it may be nothing.
+    or_nothing: bool,
+}
+
+/// The flags that reading `ty` may set.
+pub(crate) fn flags_inside(ty: &FieldType, out: &mut Vec<Reg>) {
+    match ty {
+        FieldType::Struct(structure) => {
+            structure
+                .fields
+                .iter()
+                .for_each(|f| flags_inside(&f.ty, out));
+        }
+        FieldType::Variant(variant) => {
+            variant
+                .options
+                .iter()
+                .for_each(|f| flags_inside(&f.ty, out));
+        }
+        FieldType::Optional(optional) => flags_inside(&optional.field, out),
+        // What is in an array is asked for by what is in the same element only.
+        _ => {
+            let keep = ty.int().and_then(|int| int.keep.as_deref());
+            out.extend(keep.into_iter().flat_map(|keep| keep.flags.iter().copied()));
         }
     }
 }

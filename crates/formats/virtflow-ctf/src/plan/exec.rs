@@ -1,7 +1,7 @@
 //! Following a plan.
 
-use super::{Layout, Length, Op};
-use crate::bits::{align_up, read_bits, sign_extend};
+use super::{Layout, LebOp, Length, Op};
+use crate::bits::{NotLeb, align_up, read_leb};
 use crate::clock::advance;
 use crate::metadata::{Choice, choose};
 
@@ -14,6 +14,19 @@ pub(crate) enum Stop {
     NoOption,
     /// More elements than any packet holds.
     TooMany,
+    /// A length or tag that was not read.
+    NoField,
+    /// An integer of more than 64 bits.
+    TooWide,
+}
+
+impl From<NotLeb> for Stop {
+    fn from(not: NotLeb) -> Self {
+        match not {
+            NotLeb::Short => Self::Short,
+            NotLeb::TooWide => Self::TooWide,
+        }
+    }
 }
 
 /// Where a wanted field was found.
@@ -21,7 +34,7 @@ pub(crate) enum Stop {
 pub(crate) struct Mark {
     /// Bits from the beginning of the window; [`Mark::ABSENT`] when the event lacks the field.
     pub(crate) pos: u64,
-    /// Bytes of a string without its NUL, elements of a sequence.
+    /// Bytes of a string without its NUL, elements of a sequence, bytes of an integer in LEB128.
     pub(crate) len: u64,
 }
 
@@ -60,13 +73,16 @@ impl Machine<'_> {
                     let value = self.int(pos + ahead, *layout)?;
                     self.set(*reg, value);
                 }
-                Op::Clock { ahead, size, order } => {
-                    let layout = Layout {
-                        size: *size,
-                        signed: false,
-                        order: *order,
-                    };
-                    self.clock = advance(self.clock, self.int(pos + ahead, layout)?, *size);
+                Op::Clock { ahead, layout } => {
+                    let value = self.int(pos + ahead, *layout)?;
+                    self.clock = advance(self.clock, value, layout.size);
+                }
+                Op::Leb(leb) => pos = self.leb(pos, leb)?,
+                Op::Set { reg, value } => self.set(*reg, *value),
+                Op::Need { reg } => {
+                    if self.get(*reg) == 0 {
+                        return Err(Stop::NoField);
+                    }
                 }
                 Op::Mark { ahead, slot } => self.mark(
                     *slot,
@@ -80,6 +96,7 @@ impl Machine<'_> {
                     self.mark(*slot, Mark { pos, len });
                 }
                 Op::Text { slot } => pos = self.text(pos, *slot)?,
+                Op::WideText { slot, unit } => pos = self.wide_text(pos, *slot, *unit)?,
                 Op::Elements { len, size, stride } => {
                     pos = self.elements(pos, self.get(*len), *size, *stride)?;
                 }
@@ -125,21 +142,45 @@ impl Machine<'_> {
         if pos + u64::from(layout.size) > self.limit {
             return Err(Stop::Short);
         }
-        let value = read_bits(self.data, pos, layout.size, layout.order).ok_or(Stop::Short)?;
-        Ok(if layout.signed {
-            sign_extend(value, layout.size)
-        } else {
-            value
-        })
+        layout.read(self.data, pos).ok_or(Stop::Short)
+    }
+
+    /// The bytes from bit `pos`, a multiple of 8, to the limit.
+    #[inline]
+    fn rest(&self, pos: u64) -> Result<&[u8], Stop> {
+        self.data
+            .get((pos / 8) as usize..(self.limit / 8) as usize)
+            .ok_or(Stop::Short)
+    }
+
+    fn leb(&mut self, pos: u64, leb: &LebOp) -> Result<u64, Stop> {
+        let (value, len) = read_leb(self.rest(pos)?, leb.signed)?;
+        let len = len as u64;
+        for reg in &leb.regs {
+            self.set(*reg, value);
+        }
+        if leb.clock {
+            // CTF 2 section 6.3: as many bits as there are groups of seven.
+            let bits = u32::try_from(len * 7).unwrap_or(u32::MAX);
+            self.clock = advance(self.clock, value, bits);
+        }
+        if let Some(slot) = leb.slot {
+            self.mark(slot, Mark { pos, len });
+        }
+        Ok(pos + len * 8)
+    }
+
+    fn wide_text(&mut self, pos: u64, slot: Option<u32>, unit: u32) -> Result<u64, Stop> {
+        let len = find_wide_nul(self.rest(pos)?, unit as usize).ok_or(Stop::Short)? as u64;
+        if let Some(slot) = slot {
+            self.mark(slot, Mark { pos, len });
+        }
+        Ok(pos + (len + u64::from(unit)) * 8)
     }
 
     fn text(&mut self, pos: u64, slot: Option<u32>) -> Result<u64, Stop> {
         let begin = pos / 8;
-        let bytes = self
-            .data
-            .get(begin as usize..(self.limit / 8) as usize)
-            .ok_or(Stop::Short)?;
-        let len = find_nul(bytes).ok_or(Stop::Short)? as u64;
+        let len = find_nul(self.rest(pos)?).ok_or(Stop::Short)? as u64;
         if let Some(slot) = slot {
             self.mark(slot, Mark { pos, len });
         }
@@ -197,6 +238,16 @@ pub(crate) fn find_nul(bytes: &[u8]) -> Option<usize> {
     rest.iter()
         .position(|&byte| byte == 0)
         .map(|at| words.len() * 8 + at)
+}
+
+/// The place of the first unit of zeros.
+pub(crate) fn find_wide_nul(bytes: &[u8], unit: usize) -> Option<usize> {
+    if unit <= 1 {
+        return find_nul(bytes);
+    }
+    let mut units = bytes.chunks_exact(unit);
+    let at = units.position(|unit| unit.iter().all(|&byte| byte == 0))?;
+    Some(at * unit)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::Op;
 use super::compile::Compiler;
 use crate::bits::ByteOrder;
-use crate::metadata::{Choice, FieldType, IntType, Reg, StructType, VariantType};
+use crate::metadata::{Choice, Field, FieldType, IntType, Reg, StructType, VariantType};
 
 /// How to read an event's id and time.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(crate) struct Fixed {
 
 impl HeaderPlan {
     /// The plan for `header`; `may_be_fixed` when nothing further on refers to its fields, the id
-    /// excepted.
-    pub(crate) fn new(header: Option<&StructType>, may_be_fixed: bool) -> Self {
+    /// excepted, and `named` when the id is what is called so rather than what keeps register 0.
+    pub(crate) fn new(header: Option<&StructType>, may_be_fixed: bool, named: bool) -> Self {
         let Some(header) = header else {
             return Self::General {
                 mask: 0,
@@ -40,11 +40,12 @@ impl HeaderPlan {
                 has_id: false,
             };
         };
-        if may_be_fixed && let Some(fixed) = fixed(header) {
+        if may_be_fixed && let Some(fixed) = fixed(header, named) {
             return Self::Fixed(fixed);
         }
         let mut compiler = Compiler::new(header.align, 0);
         compiler.header = true;
+        compiler.named = named;
         compiler.structure(header, &[]);
         let (size, mut ops) = compiler.finish();
         if size > 0 {
@@ -78,6 +79,7 @@ impl HeaderPlan {
 fn reads_id(op: &Op) -> bool {
     match op {
         Op::Read { reg: 0, .. } => true,
+        Op::Leb(leb) => leb.regs.contains(&0),
         Op::Repeat { body, .. } => body.iter().any(reads_id),
         Op::Choose { options, .. } => options.iter().flatten().any(reads_id),
         _ => false,
@@ -85,21 +87,34 @@ fn reads_id(op: &Op) -> bool {
 }
 
 /// Recognises LTTng's two headers by their layout.
-fn fixed(header: &StructType) -> Option<Fixed> {
+fn fixed(header: &StructType, named: bool) -> Option<Fixed> {
     let [id, v] = header.fields.as_slice() else {
         return None;
     };
-    let (FieldType::Enum(id_type), FieldType::Variant(v)) = (&id.ty, &v.ty) else {
+    let id_type = match &id.ty {
+        FieldType::Enum(id_type) => &id_type.int,
+        FieldType::Int(id_type) if !named => id_type,
+        _ => return None,
+    };
+    let FieldType::Variant(v) = &v.ty else {
         return None;
     };
-    let order = id_type.int.order;
-    let large = match (id_type.int.size, id_type.int.align) {
+    let order = id_type.order;
+    let large = match (id_type.size, id_type.align) {
         (5, 1) => false,
         (16, 8) => true,
         _ => return None,
     };
-    let tag = id_type.int.reg?;
-    if id.name() != "id" || id_type.int.signed || header.align != 8 || v.tag != tag {
+    let tag = id_type.reg?;
+    let is_id = |field: &Field| {
+        if named {
+            field.name() == "id"
+        } else {
+            keeps_only_id(&field.ty)
+        }
+    };
+    let plain = !id_type.signed && !id_type.reversed && id_type.clock.is_none();
+    if !is_id(id) || !plain || header.align != 8 || v.tag != tag {
         return None;
     }
     let highest = if large { 65535 } else { 31 };
@@ -111,13 +126,25 @@ fn fixed(header: &StructType) -> Option<Fixed> {
         return None;
     };
     let (short_size, short_align) = if large { (32, 8) } else { (27, 1) };
-    let matches = is_int(&timestamp.ty, short_size, short_align, order, true)
+    let is_time = |field: &Field, size, align| {
+        is_int(&field.ty, size, align, order, true)
+            && if named {
+                field.name() != "id"
+            } else {
+                field.ty.int().is_some_and(|int| int.keep.is_none())
+            }
+    };
+    let matches = is_time(timestamp, short_size, short_align)
         && is_int(&long_id.ty, 32, 8, order, false)
-        && long_id.name() == "id"
-        && timestamp.name() != "id"
-        && long_timestamp.name() != "id"
-        && is_int(&long_timestamp.ty, 64, 8, order, true);
+        && is_id(long_id)
+        && is_time(long_timestamp, 64, 8);
     matches.then_some(Fixed { large, order, tag })
+}
+
+/// Whether an integer is the event's id by its role and is kept for nothing else.
+fn keeps_only_id(ty: &FieldType) -> bool {
+    let keep = ty.int().and_then(|int| int.keep.as_deref());
+    keep.is_some_and(|keep| keep.regs == [0] && keep.flags.is_empty() && keep.seen.is_empty())
 }
 
 /// The structures for ids below the highest, and for the highest.
@@ -153,10 +180,13 @@ fn is_int(ty: &FieldType, size: u32, align: u64, order: ByteOrder, clock: bool) 
         signed,
         order: o,
         clock: c,
+        reversed,
+        variable,
         ..
     }) = ty
     else {
         return false;
     };
-    *s == size && *a == align && !signed && *o == order && c.is_some() == clock
+    let same = *s == size && *a == align && *o == order && c.is_some() == clock;
+    same && !signed && !reversed && !variable
 }

@@ -1,7 +1,7 @@
 //! Binding: which fields of which events somebody wants, looked up once.
 
 use crate::bits::ByteOrder;
-use crate::metadata::{EventClass, FieldType, Metadata, Scope, StreamClass, StructType};
+use crate::metadata::{EventClass, FieldType, IntType, Metadata, Scope, StreamClass, StructType};
 use crate::plan::{Body, Found, Layout, Want};
 
 /// The wanted fields of an event class.
@@ -16,8 +16,8 @@ pub struct Wanted {
 /// Names a field of an event: `prev_tid`, `network_header.ipv4.saddr`, `ctx.procname`.
 ///
 /// Names are those people see, without the one underscore tracers put before them. A variant's
-/// option is named after the variant. `ctx.` means the event's own context or else the one its
-/// stream gives all events. Array elements cannot be named.
+/// option is named after the variant, one without a name by its number. `ctx.` means the event's
+/// own context or else the one its stream gives all events. Array elements cannot be named.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldPath {
     context: bool,
@@ -55,19 +55,21 @@ impl From<&str> for FieldPath {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Int(Layout),
-    Float {
-        double: bool,
-        order: ByteOrder,
+    /// An integer in LEB128.
+    Leb {
+        signed: bool,
     },
+    Float(Layout),
     Text,
     /// An array of this many bytes.
     Bytes {
         len: u64,
-        text: bool,
+        /// Bytes of a code unit, 0 where it is not text.
+        unit: u8,
     },
     /// A sequence of bytes.
     Sequence {
-        text: bool,
+        unit: u8,
     },
     /// Something that is there or not and has no single value.
     Other,
@@ -97,7 +99,7 @@ impl Quick {
             return None;
         };
         let whole = bits.is_multiple_of(8) && matches!(layout.size, 8 | 16 | 32 | 64);
-        if !whole || layout.order != ByteOrder::Little {
+        if !whole || layout.order != ByteOrder::Little || layout.reversed {
             return None;
         }
         Some(Self {
@@ -214,7 +216,7 @@ fn descend<'t>(root: &'t StructType, parts: &[Box<str>]) -> Option<(Vec<usize>, 
     let (first, rest) = parts.split_first()?;
     let at = root.position(first)?;
     let mut path = vec![at];
-    let mut ty = &root.fields[at].ty;
+    let mut ty = root.fields[at].ty.present();
     for part in rest {
         let at = match ty {
             FieldType::Struct(structure) => structure.position(part)?,
@@ -226,8 +228,8 @@ fn descend<'t>(root: &'t StructType, parts: &[Box<str>]) -> Option<(Vec<usize>, 
         };
         path.push(at);
         ty = match ty {
-            FieldType::Struct(structure) => &structure.fields[at].ty,
-            FieldType::Variant(variant) => &variant.options[at].ty,
+            FieldType::Struct(structure) => structure.fields[at].ty.present(),
+            FieldType::Variant(variant) => variant.options[at].ty.present(),
             _ => return None,
         };
     }
@@ -241,33 +243,37 @@ fn kind(ty: &FieldType) -> Kind {
         _ => None,
     };
     let byte = element.filter(|int| int.is_byte());
+    let unit = |int: &IntType| {
+        if int.is_character() {
+            int.encoding.unit() as u8
+        } else {
+            0
+        }
+    };
     match ty {
-        FieldType::Float(float) if float.ieee => Kind::Float {
-            double: float.size == 64,
-            order: float.order,
-        },
+        FieldType::Float(float) if float.ieee => Kind::Float(float.layout()),
         FieldType::String(_) => Kind::Text,
         FieldType::Array(array) => match (byte, element) {
             (Some(int), _) => Kind::Bytes {
                 len: array.len,
-                text: int.is_character(),
+                unit: unit(int),
             },
             // The halves of an IPv6 address: as they lie, in the order of the network.
             (None, Some(int)) if int.is_words() => Kind::Bytes {
                 len: array.len.saturating_mul(u64::from(int.size / 8)),
-                text: false,
+                unit: 0,
             },
             _ => Kind::Other,
         },
-        FieldType::Sequence(_) => byte.map_or(Kind::Other, |int| Kind::Sequence {
-            text: int.is_character(),
-        }),
+        FieldType::Sequence(_) => {
+            byte.map_or(Kind::Other, |int| Kind::Sequence { unit: unit(int) })
+        }
         _ => ty.int().map_or(Kind::Other, |int| {
-            Kind::Int(Layout {
-                size: int.size,
-                signed: int.signed,
-                order: int.order,
-            })
+            if int.variable {
+                Kind::Leb { signed: int.signed }
+            } else {
+                Kind::Int(Layout::new(int))
+            }
         }),
     }
 }

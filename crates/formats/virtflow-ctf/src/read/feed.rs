@@ -256,7 +256,8 @@ impl<'t> Feed<'t> {
             let what = "a packet of an impossible size; packet left out".to_owned();
             return Err((ProblemKind::Corrupt, what));
         }
-        state.clock = facts.begin.unwrap_or(state.clock);
+        let before = if self.class.restarts { 0 } else { state.clock };
+        state.clock = facts.begin.unwrap_or(before);
         state.cpu = match facts.cpu {
             Some(cpu) => u32::try_from(cpu).ok().map(CpuId),
             None => self.stream.cpu(),
@@ -404,6 +405,14 @@ fn trouble(wrong: Wrong) -> (ProblemKind, String) {
         Wrong::TooMany => (
             ProblemKind::Corrupt,
             "more elements than a packet can hold".to_owned(),
+        ),
+        Wrong::NoField => (
+            ProblemKind::Corrupt,
+            "a length or tag is asked for that the event lacks".to_owned(),
+        ),
+        Wrong::TooWide => (
+            ProblemKind::Corrupt,
+            "an integer of more than 64 bits".to_owned(),
         ),
     }
 }

@@ -8,7 +8,7 @@ mod reader;
 mod scan;
 mod survey;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
 mod view;
 mod walk;

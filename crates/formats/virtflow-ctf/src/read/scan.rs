@@ -55,6 +55,10 @@ pub(super) enum Wrong {
     NoOption,
     /// More elements than any packet holds.
     TooMany,
+    /// A length or tag that was not read.
+    NoField,
+    /// An integer of more than 64 bits.
+    TooWide,
 }
 
 /// Where the loop is.
@@ -293,5 +297,7 @@ const fn stopped(stop: Stop) -> Pause {
         Stop::Short => Pause::Window,
         Stop::NoOption => Pause::Wrong(Wrong::NoOption),
         Stop::TooMany => Pause::Wrong(Wrong::TooMany),
+        Stop::NoField => Pause::Wrong(Wrong::NoField),
+        Stop::TooWide => Pause::Wrong(Wrong::TooWide),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::view::FieldError;
 use super::walk::{Source, walk_event};
-use crate::metadata::{Base, EnumType, IntType, Scope};
+use crate::metadata::{Base, BitMapType, EnumType, IntType, Scope};
 
 /// One step of a walk through an event's fields.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +28,28 @@ pub enum Item<'a> {
         /// Its type, for the value's labels.
         ty: &'a EnumType,
     },
+    /// A truth.
+    Bool(bool),
+    /// Bits with names.
+    BitMap {
+        /// All bits as one number.
+        value: u64,
+        /// Its type, for the names.
+        ty: &'a BitMapType,
+    },
+    /// Bytes that are neither numbers nor text.
+    Blob(&'a [u8]),
+    /// An optional field that is not there.
+    Absent,
     /// A floating point number.
     Float {
         /// Its value.
         value: f64,
-        /// Whether it has only single precision.
+        /// Whether it has only single precision or less.
         single: bool,
     },
-    /// A string, or an array or sequence of characters; without NUL.
+    /// A string, or an array or sequence of characters; without NUL, in UTF-8 if it is what the
+    /// metadata says.
     Text(&'a [u8]),
     /// A field that is stepped over.
     Opaque {
@@ -82,6 +96,19 @@ pub enum Value {
         /// The value's labels, none for an unknown value.
         labels: Vec<Arc<str>>,
     },
+    /// A truth.
+    Bool(bool),
+    /// Bits with names.
+    BitMap {
+        /// All bits as one number.
+        value: u64,
+        /// The names of the flags that are set.
+        flags: Vec<Arc<str>>,
+    },
+    /// Bytes that are neither numbers nor text.
+    Blob(Vec<u8>),
+    /// An optional field that is not there.
+    Absent,
     /// A floating point number.
     Float(f64),
     /// A string, or an array or sequence of characters; without NUL.
@@ -122,10 +149,10 @@ impl Value {
         }
     }
 
-    /// The bytes of a text.
+    /// The bytes of a text or BLOB.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Text(bytes) => Some(bytes),
+            Self::Text(bytes) | Self::Blob(bytes) => Some(bytes),
             _ => None,
         }
     }
@@ -190,6 +217,13 @@ impl Builder {
                 value,
                 labels: ty.labels(value).map(Arc::from).collect(),
             },
+            Item::Bool(value) => Value::Bool(value),
+            Item::BitMap { value, ty } => Value::BitMap {
+                value,
+                flags: ty.active(value).map(Arc::from).collect(),
+            },
+            Item::Blob(bytes) => Value::Blob(bytes.to_vec()),
+            Item::Absent => Value::Absent,
             Item::Float { value, .. } => Value::Float(value),
             Item::Text(bytes) => Value::Text(bytes.to_vec()),
             Item::Opaque { bits } => Value::Opaque(bits),

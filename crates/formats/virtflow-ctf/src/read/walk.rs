@@ -1,11 +1,13 @@
 //! Walking the fields of an event type by type: slow, and complete.
 
 use super::value::Item;
-use super::view::{FieldError, read_float, until_nul};
-use crate::bits::{align_up, read_bits, sign_extend};
+use super::view::{FieldError, in_utf8, read_float, until_nul};
+use crate::bits::{align_up, read_leb};
 use crate::metadata::{
-    FieldType, FloatType, IntType, Metadata, Reg, Scope, StructType, VariantType,
+    Encoding, FieldType, FloatType, IntType, Metadata, OptionalType, Reg, Scope, StructType,
+    VariantType,
 };
+use crate::plan::{Layout, flags_inside};
 
 /// Elements without bits that an event may show.
 const EMPTY_MAX: u64 = 1 << 16;
@@ -96,6 +98,29 @@ impl Walker<'_> {
         self.registers.get(reg as usize).copied().unwrap_or(0)
     }
 
+    fn set(&mut self, reg: Reg, value: u64) {
+        if let Some(slot) = self.registers.get_mut(reg as usize) {
+            *slot = value;
+        }
+    }
+
+    /// Stops where the length or tag that `flag` stands for was not read.
+    fn need(&self, flag: Option<Reg>) -> Result<(), FieldError> {
+        match flag {
+            Some(flag) if self.register(flag) == 0 => Err(FieldError::NoField),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets what was read in a choice of this type.
+    fn forget(&mut self, ty: &FieldType) {
+        let mut flags = Vec::new();
+        flags_inside(ty, &mut flags);
+        for flag in flags {
+            self.set(flag, 0);
+        }
+    }
+
     fn members(&mut self, ty: &StructType, pos: u64, take: Take<'_>) -> Result<u64, FieldError> {
         let mut pos = align_up(pos, ty.align - 1);
         for field in &ty.fields {
@@ -130,14 +155,32 @@ impl Walker<'_> {
                 Ok(end)
             }
             FieldType::Float(float) => self.float(name, float, pos, take),
-            FieldType::String(_) => {
+            FieldType::Bool(int) => {
+                let (value, end) = self.int(int, pos)?;
+                take(name, Item::Bool(value != 0));
+                Ok(end)
+            }
+            FieldType::BitMap(map) => {
+                let (value, end) = self.int(&map.int, pos)?;
+                let value = value as u64;
+                take(name, Item::BitMap { value, ty: map });
+                Ok(end)
+            }
+            FieldType::Opaque(opaque) => {
+                let end = self.advance(pos, opaque.size)?;
+                let bits = u32::try_from(opaque.size).unwrap_or(u32::MAX);
+                take(name, Item::Opaque { bits });
+                Ok(end)
+            }
+            FieldType::String(string) => {
+                let unit = string.encoding.unit();
                 let bytes = self.bytes(pos, self.limit.saturating_sub(pos) / 8)?;
-                let text = until_nul(bytes);
+                let text = until_nul(bytes, unit);
                 if text.len() == bytes.len() {
                     return Err(FieldError::Short);
                 }
-                let end = self.advance(pos, (text.len() as u64 + 1) * 8)?;
-                take(name, Item::Text(text));
+                let end = self.advance(pos, (text.len() + unit) as u64 * 8)?;
+                take(name, Item::Text(&in_utf8(text, string.encoding)));
                 Ok(end)
             }
             FieldType::Struct(structure) => {
@@ -146,24 +189,60 @@ impl Walker<'_> {
                 take(name, Item::StructEnd);
                 Ok(end)
             }
-            FieldType::Array(array) => self.elements(name, &array.element, array.len, pos, take),
-            FieldType::Sequence(sequence) => {
-                let len = self.register(sequence.len);
-                self.elements(name, &sequence.element, len, pos, take)
+            FieldType::Array(array) => {
+                let blob = array.media.is_some();
+                self.elements(name, &array.element, array.len, blob, pos, take)
             }
-            FieldType::Variant(variant) => self.variant(name, variant, pos, take),
+            FieldType::Sequence(sequence) => {
+                self.need(sequence.needs)?;
+                let len = self.register(sequence.len);
+                let blob = sequence.media.is_some();
+                self.elements(name, &sequence.element, len, blob, pos, take)
+            }
+            FieldType::Variant(variant) => {
+                self.need(variant.needs)?;
+                self.forget(ty);
+                self.variant(name, variant, pos, take)
+            }
+            FieldType::Optional(optional) => {
+                self.need(optional.needs)?;
+                self.forget(ty);
+                self.optional(name, optional, pos, take)
+            }
         }
     }
 
-    fn int(&mut self, int: &IntType, pos: u64) -> Result<(i128, u64), FieldError> {
-        let end = self.advance(pos, u64::from(int.size))?;
-        let at = pos.checked_sub(self.origin).ok_or(FieldError::Short)?;
-        let mut value = read_bits(self.data, at, int.size, int.order).ok_or(FieldError::Short)?;
-        if int.signed {
-            value = sign_extend(value, int.size);
+    fn optional(
+        &mut self,
+        name: &str,
+        optional: &OptionalType,
+        pos: u64,
+        take: Take<'_>,
+    ) -> Result<u64, FieldError> {
+        if optional.is_there(self.register(optional.tag)) {
+            return self.field(name, &optional.field, pos, take);
         }
-        if let Some(slot) = int.reg.and_then(|reg| self.registers.get_mut(reg as usize)) {
-            *slot = value;
+        take(name, Item::Absent);
+        Ok(pos)
+    }
+
+    fn int(&mut self, int: &IntType, pos: u64) -> Result<(i128, u64), FieldError> {
+        let (value, end) = if int.variable {
+            let bytes = self.bytes(pos, self.limit.saturating_sub(pos) / 8)?;
+            let (value, len) = read_leb(bytes, int.signed)?;
+            (value, self.advance(pos, len as u64 * 8)?)
+        } else {
+            let end = self.advance(pos, u64::from(int.size))?;
+            let at = pos.checked_sub(self.origin).ok_or(FieldError::Short)?;
+            let value = Layout::new(int).read(self.data, at);
+            (value.ok_or(FieldError::Short)?, end)
+        };
+        if let Some(reg) = int.reg {
+            self.set(reg, value);
+        }
+        if let Some(keep) = &int.keep {
+            keep.regs.iter().for_each(|&reg| self.set(reg, value));
+            keep.flags.iter().for_each(|&flag| self.set(flag, 1));
         }
         Ok((
             if int.signed {
@@ -185,13 +264,13 @@ impl Walker<'_> {
         let end = self.advance(pos, u64::from(float.size))?;
         if float.ieee {
             let at = pos.checked_sub(self.origin).ok_or(FieldError::Short)?;
-            let value = read_float(self.data, at, float.size == 64, float.order);
+            let value = read_float(self.data, at, float.layout());
             let value = value.ok_or(FieldError::Short)?;
             take(
                 name,
                 Item::Float {
                     value,
-                    single: float.size == 32,
+                    single: float.size <= 32,
                 },
             );
         } else {
@@ -214,15 +293,23 @@ impl Walker<'_> {
         name: &str,
         element: &FieldType,
         len: u64,
+        blob: bool,
         pos: u64,
         take: Take<'_>,
     ) -> Result<u64, FieldError> {
         if let FieldType::Int(int) = element
-            && int.is_character()
+            && (blob || int.is_character())
             && int.is_byte()
         {
             let end = self.advance(pos, len.checked_mul(8).ok_or(FieldError::TooMany)?)?;
-            take(name, Item::Text(until_nul(self.bytes(pos, len)?)));
+            let bytes = self.bytes(pos, len)?;
+            match int.encoding {
+                Encoding::None => take(name, Item::Blob(bytes)),
+                encoding => {
+                    let text = until_nul(bytes, encoding.unit());
+                    take(name, Item::Text(&in_utf8(text, encoding)));
+                }
+            }
             return Ok(end);
         }
         take(name, Item::ArrayBegin { len });

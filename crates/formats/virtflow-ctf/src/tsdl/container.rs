@@ -1,12 +1,11 @@
-//! The metadata file: plain text, or packets of text (CTF 1.8 section 7.1).
+//! The metadata file: plain text, or packets of text (CTF 1.8 section 7.1), which also hold CTF 2's
+//! JSON text sequence.
 
 use crate::bits::ByteOrder;
 
 const MAGIC: u32 = 0x75d1_1d57;
 /// Bytes of a metadata packet's header.
 const HEADER_LEN: usize = 37;
-/// The record separator every CTF 2 metadata stream begins with (RFC 7464).
-const CTF2_MARK: u8 = 0x1e;
 
 /// What a metadata file holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,18 +18,15 @@ pub(crate) struct Contents {
     pub(crate) uuid: Option<[u8; 16]>,
 }
 
-/// Why the bytes are not a CTF 1.8 metadata file.
+/// Why the bytes are not a metadata file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    Ctf2,
-    Wrong { offset: usize, what: &'static str },
+pub(crate) struct Unreadable {
+    pub(crate) offset: usize,
+    pub(crate) what: &'static str,
 }
 
 /// The text in the metadata file `file`.
 pub(crate) fn contents(file: Vec<u8>) -> Result<Contents, Unreadable> {
-    if file.first() == Some(&CTF2_MARK) {
-        return Err(Unreadable::Ctf2);
-    }
     let Some(magic) = file.first_chunk::<4>() else {
         return Ok(Contents {
             text: file,
@@ -56,7 +52,7 @@ fn packets(file: &[u8], order: ByteOrder) -> Result<Contents, Unreadable> {
     let mut uuid = None;
     let mut at = 0;
     while at < file.len() {
-        let wrong = |what| Unreadable::Wrong { offset: at, what };
+        let wrong = |what| Unreadable { offset: at, what };
         let header = file[at..]
             .first_chunk::<HEADER_LEN>()
             .ok_or_else(|| wrong("a metadata packet is cut off inside its header"))?;
@@ -78,8 +74,9 @@ fn packets(file: &[u8], order: ByteOrder) -> Result<Contents, Unreadable> {
                 "compressed, encrypted or checksummed metadata is not read",
             ));
         }
-        if (major, minor) != (1, 8) {
-            return Err(wrong("a metadata packet of a CTF version other than 1.8"));
+        if !matches!((major, minor), (1, 8) | (2, 0)) {
+            let what = "a metadata packet of a CTF version other than 1.8 and 2.0";
+            return Err(wrong(what));
         }
         if content < HEADER_LEN || packet < content {
             return Err(wrong("a metadata packet with impossible sizes"));
@@ -146,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_and_ctf2() {
+    fn plain_text() {
         assert_eq!(contents(b"/* CTF 1.8 */".to_vec()).unwrap().order, None);
         assert_eq!(contents(vec![]).unwrap().text, b"");
-        assert_eq!(contents(b"\x1e{}".to_vec()), Err(Unreadable::Ctf2));
+        assert_eq!(contents(b"\x1e{}".to_vec()).unwrap().text, b"\x1e{}");
     }
 
     #[test]
@@ -158,7 +155,7 @@ mod tests {
         for len in 4..HEADER_LEN + 9 {
             let cut = contents(whole[..len].to_vec());
             assert!(
-                matches!(cut, Err(Unreadable::Wrong { offset: 0, .. })),
+                matches!(cut, Err(Unreadable { offset: 0, .. })),
                 "{len}: {cut:?}"
             );
         }

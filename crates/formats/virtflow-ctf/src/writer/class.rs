@@ -21,12 +21,15 @@ impl EventClass {
         }
     }
 
-    /// A class whose fields are given as the text between the braces of `fields := struct { }`.
-    /// Its events must be written with payloads encoded by the caller.
+    /// A class whose fields are given as the text between the braces of `fields := struct { }`, for
+    /// CTF 1.8 only. Its events must be written with payloads encoded by the caller.
     pub fn verbatim(id: u32, name: impl Into<String>, tsdl: impl Into<String>) -> Self {
         let field = Field {
             name: String::new(),
-            ty: FieldType::Verbatim(tsdl.into()),
+            ty: FieldType::Verbatim(Verbatim {
+                tsdl: tsdl.into(),
+                ctf2: None,
+            }),
         };
         Self {
             id,
@@ -39,7 +42,8 @@ impl EventClass {
 /// A named field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name as it stands in the metadata, with the leading underscore that LTTng adds.
+    /// Its name as it stands in CTF 1.8 metadata, with the leading underscore that LTTng adds; CTF 2
+    /// has it without.
     pub name: String,
     /// Its type.
     pub ty: FieldType,
@@ -138,7 +142,16 @@ pub enum FieldType {
     },
     /// Fields in order.
     Struct(Vec<Field>),
-    /// Any TSDL text that stands for the whole declaration, its name and semicolon included
-    /// (variants, for one). The caller encodes it.
-    Verbatim(String),
+    /// Any text that stands for the whole declaration (variants, for one). The caller encodes it.
+    Verbatim(Verbatim),
+}
+
+/// A declaration in the words of the metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verbatim {
+    /// TSDL, names and semicolons included.
+    pub tsdl: String,
+    /// For CTF 2 the same members as JSON objects, apart by commas; without it, the class can be
+    /// written in CTF 1.8 only.
+    pub ctf2: Option<String>,
 }

@@ -12,6 +12,16 @@ pub enum ByteOrder {
     Big,
 }
 
+/// In which language a trace describes itself; packets and events are the same bytes in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// CTF 1.8: TSDL.
+    #[default]
+    Ctf18,
+    /// CTF 2: a JSON text sequence.
+    Ctf2,
+}
+
 /// Which of LTTng's two event headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HeaderKind {
@@ -52,7 +62,7 @@ impl HeaderKind {
 /// `offset_s + (offset + c) / freq` seconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// Its name, a TSDL identifier.
+    /// Its name, in CTF 1.8 a TSDL identifier.
     pub name: String,
     /// Its uuid, if it has one.
     pub uuid: Option<[u8; 16]>,
@@ -64,6 +74,18 @@ pub struct Clock {
     pub offset_s: i64,
     /// Further cycles from the epoch to the clock's zero.
     pub offset: i64,
+}
+
+impl Clock {
+    /// Its offset as seconds and fewer cycles than a second has, never less than 0.
+    pub(super) fn whole_seconds(&self) -> (i64, i64) {
+        let freq = i64::try_from(self.freq).unwrap_or(i64::MAX).max(1);
+        let seconds = self.offset.div_euclid(freq);
+        (
+            self.offset_s.saturating_add(seconds),
+            self.offset.rem_euclid(freq),
+        )
+    }
 }
 
 impl Default for Clock {
@@ -126,6 +148,8 @@ impl Default for StreamConfig {
 /// What a trace made from nothing says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceConfig {
+    /// The language of its metadata.
+    pub format: Format,
     /// How its streams are laid out.
     pub stream: StreamConfig,
     /// The clock of all streams.

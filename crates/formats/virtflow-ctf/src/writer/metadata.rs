@@ -151,12 +151,11 @@ fn clock(out: &mut String, clock: &Clock) -> Result<(), WriteError> {
     if clock.freq == 0 {
         return Err(bad(&clock.name, "a clock needs a frequency above 0"));
     }
-    let (mut seconds, mut cycles) = (clock.offset_s, clock.offset);
-    if cycles < 0 {
-        let freq = i64::try_from(clock.freq).unwrap_or(i64::MAX);
-        seconds += cycles.div_euclid(freq);
-        cycles = cycles.rem_euclid(freq);
-    }
+    let (seconds, cycles) = if clock.offset < 0 {
+        clock.whole_seconds()
+    } else {
+        (clock.offset_s, clock.offset)
+    };
     let _ = writeln!(out, "clock {{\n\tname = \"{name}\";");
     if let Some(id) = clock.uuid {
         let _ = writeln!(out, "\tuuid = \"{}\";", uuid(id));
@@ -214,7 +213,7 @@ fn fields(out: &mut String, fields: &[Field], depth: usize) -> Result<(), WriteE
 fn declare(out: &mut String, field: &Field, depth: usize) -> Result<(), WriteError> {
     let tabs = "\t".repeat(depth);
     if let FieldType::Verbatim(text) = &field.ty {
-        let _ = writeln!(out, "{tabs}{text}");
+        let _ = writeln!(out, "{tabs}{}", text.tsdl);
         return Ok(());
     }
     let name = identifier(&field.name)?;
@@ -268,13 +267,18 @@ fn base_type(out: &mut String, ty: &FieldType, name: &str, depth: usize) -> Resu
 }
 
 fn integer(int: IntegerType, name: &str) -> Result<String, WriteError> {
+    check_integer(int, name)?;
+    Ok(integer_text(int, "none"))
+}
+
+pub(super) fn check_integer(int: IntegerType, name: &str) -> Result<(), WriteError> {
     if int.bits == 0 || int.bits > 64 {
         return Err(bad(name, "an integer has 1 to 64 bits"));
     }
     if ![2, 8, 10, 16].contains(&int.base) {
         return Err(bad(name, "an integer is shown in base 2, 8, 10 or 16"));
     }
-    Ok(integer_text(int, "none"))
+    Ok(())
 }
 
 fn integer_text(int: IntegerType, encoding: &str) -> String {
@@ -285,7 +289,7 @@ fn integer_text(int: IntegerType, encoding: &str) -> String {
     )
 }
 
-fn bad(field: &str, why: &'static str) -> WriteError {
+pub(super) fn bad(field: &str, why: &'static str) -> WriteError {
     WriteError::BadType {
         field: field.to_owned(),
         why,
@@ -319,7 +323,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn uuid(id: [u8; 16]) -> String {
+pub(super) fn uuid(id: [u8; 16]) -> String {
     let mut out = String::with_capacity(36);
     for (n, byte) in id.iter().enumerate() {
         if [4, 6, 8, 10].contains(&n) {

@@ -1,6 +1,7 @@
 //! The bytes that are written, and what babeltrace2 makes of them.
 
 mod babeltrace;
+mod formats;
 mod layout;
 mod tsdl;
 
@@ -10,6 +11,11 @@ use super::*;
 
 /// One class with every kind of field, and one for many small events.
 fn classes() -> Vec<EventClass> {
+    classes_in(ByteOrder::Little)
+}
+
+fn classes_in(order: ByteOrder) -> Vec<EventClass> {
+    let big = order == ByteOrder::Big;
     let pairs = FieldType::Struct(vec![Field::unsigned("_a", 8), Field::signed("_b", 16)]);
     let colours = FieldType::Enum(
         IntegerType::unsigned(8),
@@ -35,10 +41,24 @@ fn classes() -> Vec<EventClass> {
     let one = Field::unsigned("_value", 32);
     let raw = "enum : integer { size = 8; align = 8; signed = 0; } { \"_x\" = 0, \"_y\" = 1 } _tag;\n\
                variant <_tag> { string _x; integer { size = 32; align = 8; signed = 0; } _y; } _v;";
+    let ctf2 = r#"{"name":"tag","field-class":{"type":"fixed-length-unsigned-integer","length":8,
+            "byte-order":"little-endian","alignment":8,"mappings":{"_x":[[0,0]],"_y":[[1,1]]}}},
+        {"name":"v","field-class":{"type":"variant","selector-field-location":{"path":["tag"]},"options":[
+            {"name":"x","selector-field-ranges":[[0,0]],"field-class":{"type":"null-terminated-string"}},
+            {"name":"y","selector-field-ranges":[[1,1]],"field-class":{"type":"fixed-length-unsigned-integer",
+             "length":32,"byte-order":"ORDER-endian","alignment":8}}]}}"#;
+    let raw = Verbatim {
+        tsdl: raw.into(),
+        ctf2: Some(ctf2.replace("ORDER", if big { "big" } else { "little" })),
+    };
     vec![
         EventClass::new(0, "all", all),
         EventClass::new(7, "one", vec![one]),
-        EventClass::verbatim(70_000, "raw", raw),
+        EventClass {
+            id: 70_000,
+            name: "raw".into(),
+            fields: vec![Field::new("", FieldType::Verbatim(raw))],
+        },
     ]
 }
 
@@ -60,6 +80,15 @@ fn values() -> Vec<Value> {
 
 /// A trace of two streams with every class, long gaps, several packets and a loss.
 fn write(dir: &Path, order: ByteOrder, header: HeaderKind) -> Result<(), WriteError> {
+    write_in(Format::Ctf18, dir, order, header)
+}
+
+fn write_in(
+    format: Format,
+    dir: &Path,
+    order: ByteOrder,
+    header: HeaderKind,
+) -> Result<(), WriteError> {
     let stream = StreamConfig {
         uuid: *b"0123456789abcdef",
         byte_order: order,
@@ -76,12 +105,13 @@ fn write(dir: &Path, order: ByteOrder, header: HeaderKind) -> Result<(), WriteEr
     let env = vec![("hostname".to_owned(), EnvValue::from("a \"host\""))];
     let context = vec![Field::signed("_tid", 32)];
     let config = TraceConfig {
+        format,
         stream,
         clock,
         env,
         event_context: context,
     };
-    let classes = classes();
+    let classes = classes_in(order);
     let trace = TraceWriter::create(dir, &config, &classes)?;
     for cpu in 0..2 {
         let mut out = trace.stream(StreamIdentity::of_cpu("k", cpu))?;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::config::{StreamConfig, StreamIdentity, TraceConfig};
+use super::config::{Format, StreamConfig, StreamIdentity, TraceConfig};
 use super::error::at;
-use super::{EventClass, StreamWriter, WriteError, metadata};
+use super::{EventClass, StreamWriter, WriteError, fragments, metadata};
 
 /// The least room a packet must give: its header, its context and a small event.
 const PACKET_BYTES_MIN: usize = 128;
@@ -23,7 +23,7 @@ impl TraceWriter {
     /// Creates `dir` where it is missing and writes metadata that declare `classes`.
     ///
     /// # Errors
-    /// When two classes share an id, a name or type cannot be written in TSDL, or the directory
+    /// When two classes share an id, a name or type cannot be written in the format, or the directory
     /// holds a trace already or cannot be written.
     pub fn create(
         dir: impl AsRef<Path>,
@@ -35,7 +35,10 @@ impl TraceWriter {
         if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(WriteError::DuplicateClass(pair[0]));
         }
-        let text = metadata::text(config, classes)?;
+        let text = match config.format {
+            Format::Ctf18 => metadata::text(config, classes)?,
+            Format::Ctf2 => fragments::text(config, classes)?,
+        };
         let mut trace = Self::copy(dir, text.as_bytes(), &config.stream)?;
         trace.classes = Some(ids.into());
         Ok(trace)

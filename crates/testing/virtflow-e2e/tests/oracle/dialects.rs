@@ -69,6 +69,8 @@ dialects! {
     posted_original "posted,original-probe" |_| ();
     stock_no_probe "stock,no-probe" |_| ();
     odd_clock "freq=2333333333,offset-s=-5,offset=-3" |_| ();
+    ctf2 "ctf2" |_| ();
+    ctf2_big_endian "ctf2,vmx,contexts,big-endian,compact,freq=2333333333" |s| s.vhost = true;
     losses "testbed losses" |s| (s.losses, s.packet_bytes_max) = (4, 16 << 10);
     ragged "testbed ragged" |s| s.ragged_ns = 40_000_000;
     vmx_posted "vmx,posted,old-names" |s| s.vhost = true;

@@ -66,6 +66,8 @@ fn writing_does_not_matter() {
     for words in [
         "big-endian",
         "compact",
+        "ctf2",
+        "ctf2,big-endian,compact",
         "old-names",
         "pcid",
         "big-endian,compact,old-names",

@@ -110,6 +110,7 @@ const WORDS: &[&str] = &[
     "contexts",
     "big-endian",
     "compact",
+    "ctf2",
     "no-noise",
     "freq=2333333333,offset-s=-5,offset=-3",
 ];

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use virtflow_ctf::writer::{ByteOrder, HeaderKind};
+use virtflow_ctf::writer::{ByteOrder, Format, HeaderKind};
 
 use super::{Dialect, Injection, Isa, Probe};
 use crate::SynthError;
@@ -51,6 +51,7 @@ impl Dialect {
             "big-endian" => self.byte_order = ByteOrder::Big,
             "tsc" => self.tsc = true,
             "compact" => self.header = HeaderKind::Compact,
+            "ctf2" => self.format = Format::Ctf2,
             _ => {
                 let (name, value) = word.split_once('=')?;
                 match name {

@@ -40,6 +40,8 @@ const VARIANTS: &[Variant] = &[
     ("testbed", |s| {
         (s.cpus, s.vms, s.vcpus, s.processes) = (16, 12, 3, 7)
     }),
+    ("ctf2,contexts", |s| (s.vhost, s.losses) = (true, 2)),
+    ("ctf2,big-endian,compact,freq=2500000000", |s| s.nested = 1),
 ];
 
 /// A variant, a fifth of a second long.

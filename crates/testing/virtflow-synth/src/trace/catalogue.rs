@@ -7,7 +7,7 @@
 //! hexadecimal), `text` (16 characters), `str`, `insn` (15 bytes),
 //! `tids` (thread numbers), `value` (the sequence of KVM's MMIO) and `skb` (a parsed network header).
 
-use virtflow_ctf::writer::{EventClass, Field, FieldType, IntegerType};
+use virtflow_ctf::writer::{EventClass, Field, FieldType, IntegerType, Verbatim};
 
 use crate::{Dialect, Injection, Probe};
 
@@ -199,7 +199,11 @@ fn field(text: &str, tcp: bool) -> Vec<Field> {
         "skb" => {
             let transport = if tcp { TCP } else { NO_TCP };
             let text = SKB.replace("TRANSPORT", transport);
-            vec![Field::new("", FieldType::Verbatim(text))]
+            let both = Verbatim {
+                tsdl: text,
+                ctf2: Some(skb(tcp)),
+            };
+            vec![Field::new("", FieldType::Verbatim(both))]
         }
         ty => {
             let bits = ty[1..].parse().unwrap_or(32);
@@ -260,3 +264,87 @@ const TCP: &str = r#"                enum : integer { size = 8; align = 8; signe
                     } _tcp;
                 } _transport_header;
 "#;
+
+/// [`SKB`] in the words of CTF 2.
+fn skb(tcp: bool) -> String {
+    let transport = if tcp {
+        let tcp = [
+            number("source_port", 16, 8, 10),
+            number("dest_port", 16, 8, 10),
+            number("seq", 32, 8, 10),
+            number("ack_seq", 32, 8, 10),
+            number("data_offset", 4, 4, 10),
+            number("reserved", 3, 1, 10),
+            number("flags", 9, 1, 16),
+            number("window_size", 16, 8, 10),
+            number("checksum", 16, 8, 16),
+            number("urg_ptr", 16, 8, 10),
+        ];
+        chosen(
+            "transport_header",
+            &[("unknown", String::new()), ("tcp", tcp.join(","))],
+        )
+    } else {
+        chosen("transport_header", &[("unknown", String::new())])
+    };
+    let protocol = r#""mappings":{"unknown":[[0,0],[2,5],[7,16],[18,255]],"icmp":[[1,1]],"tcp":[[6,6]],"udp":[[17,17]]}"#;
+    let protocol =
+        number("protocol", 8, 8, 10).replace("\"length\"", &format!("{protocol},\"length\""));
+    let ipv4 = [
+        number("version", 4, 4, 10),
+        number("ihl", 4, 4, 10),
+        number("tos", 8, 8, 10),
+        number("tot_len", 16, 8, 10),
+        number("id", 16, 8, 16),
+        number("frag_off", 16, 8, 10),
+        number("ttl", 8, 8, 10),
+        protocol,
+        number("checksum", 16, 8, 16),
+        address("saddr"),
+        address("daddr"),
+        transport,
+    ];
+    chosen(
+        "network_header",
+        &[("unknown", String::new()), ("ipv4", ipv4.join(","))],
+    )
+}
+
+/// A member that is a big-endian unsigned integer.
+fn number(name: &str, length: u32, alignment: u32, base: u32) -> String {
+    format!(
+        r#"{{"name":"{name}","field-class":{{"type":"fixed-length-unsigned-integer","length":{length},"byte-order":"big-endian","alignment":{alignment},"preferred-display-base":{base}}}}}"#
+    )
+}
+
+/// The members of an IPv4 address, which LTTng aligns first.
+fn address(name: &str) -> String {
+    let padding = r#"{"type":"structure","minimum-alignment":8}"#;
+    let byte = r#"{"type":"fixed-length-unsigned-integer","length":8,"byte-order":"big-endian","alignment":8}"#;
+    format!(
+        r#"{{"name":"{name}_padding","field-class":{padding}}},{{"name":"{name}","field-class":{{"type":"static-length-array","length":4,"element-field-class":{byte}}}}}"#
+    )
+}
+
+/// The members of a variant of structures, options chosen by the numbers from 0 on, and of the
+/// selector before it.
+fn chosen(name: &str, options: &[(&str, String)]) -> String {
+    let all: Vec<(usize, &(&str, String))> = options.iter().enumerate().collect();
+    let mappings: Vec<String> = all
+        .iter()
+        .map(|(n, (option, _))| format!(r#""{option}":[[{n},{n}]]"#))
+        .collect();
+    let options: Vec<String> = all
+        .iter()
+        .map(|(n, (option, members))| {
+            format!(
+                r#"{{"name":"{option}","selector-field-ranges":[[{n},{n}]],"field-class":{{"type":"structure","member-classes":[{members}]}}}}"#
+            )
+        })
+        .collect();
+    let (mappings, options) = (mappings.join(","), options.join(","));
+    format!(
+        r#"{{"name":"{name}_type","field-class":{{"type":"fixed-length-unsigned-integer","length":8,"byte-order":"little-endian","alignment":8,"mappings":{{{mappings}}}}}}},
+        {{"name":"{name}","field-class":{{"type":"variant","selector-field-location":{{"path":["{name}_type"]}},"options":[{options}]}}}}"#
+    )
+}

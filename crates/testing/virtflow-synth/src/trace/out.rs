@@ -261,6 +261,7 @@ fn trace_config(scenario: &Scenario) -> TraceConfig {
     };
     let text = |name: &str, value: &str| (name.to_owned(), EnvValue::from(value));
     let number = |name: &str, value| (name.to_owned(), EnvValue::Integer(value));
+    let ctf2 = dialect.format == writer::Format::Ctf2;
     let env = vec![
         text("hostname", &scenario.machine),
         text("domain", "kernel"),
@@ -269,8 +270,9 @@ fn trace_config(scenario: &Scenario) -> TraceConfig {
         text("kernel_version", "#1 SMP PREEMPT_DYNAMIC"),
         text("tracer_name", "lttng-modules"),
         number("tracer_major", 2),
-        number("tracer_minor", 13),
-        number("tracer_patchlevel", 9),
+        // CTF 2 came with 2.14.
+        number("tracer_minor", if ctf2 { 14 } else { 13 }),
+        number("tracer_patchlevel", if ctf2 { 0 } else { 9 }),
         text("trace_buffering_scheme", "global"),
         text("trace_name", "synth"),
         text("trace_creation_datetime", "20261122T200635+0000"),
@@ -286,6 +288,7 @@ fn trace_config(scenario: &Scenario) -> TraceConfig {
         Vec::new()
     };
     TraceConfig {
+        format: dialect.format,
         stream,
         clock,
         env,

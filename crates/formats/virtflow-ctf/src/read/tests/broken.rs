@@ -228,7 +228,7 @@ fn a_ctf_2_trace_and_wrong_metadata_are_told_apart() {
         let dir = TestTrace::new(metadata);
         crate::Trace::open(dir.path()).unwrap_err().to_string()
     };
-    assert!(error("\u{1e}{\"type\":\"preamble\"}").contains("CTF 2"));
+    assert!(error("\u{1e}{\"type\":\"preamble\"}").contains("`version` is missing"));
     assert!(error("trace {\n oops\n};").contains("metadata:3:1: expected `=`"));
 }
 

@@ -2,4 +2,4 @@
 
 mod broken;
 mod decode;
-mod plans;
+pub(crate) mod plans;

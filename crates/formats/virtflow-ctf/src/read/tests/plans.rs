@@ -9,13 +9,13 @@ use crate::test_support::{TestTrace, read_with};
 use crate::{EventView, Extract, FieldType, Item, Scope, StructType};
 
 /// Draws types.
-struct Draw {
-    state: u64,
-    names: u32,
+pub(crate) struct Draw {
+    pub(crate) state: u64,
+    pub(crate) names: u32,
 }
 
 impl Draw {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         // Knuth's MMIX generator; its high bits are good enough to choose types.
         self.state = self
             .state
@@ -24,11 +24,11 @@ impl Draw {
         (self.state >> 33) % n
     }
 
-    fn pick<'p>(&mut self, from: &[&'p str]) -> &'p str {
+    pub(crate) fn pick<'p>(&mut self, from: &[&'p str]) -> &'p str {
         from[self.below(from.len() as u64) as usize]
     }
 
-    fn name(&mut self) -> String {
+    pub(crate) fn name(&mut self) -> String {
         self.names += 1;
         format!("f{}", self.names)
     }
@@ -104,7 +104,7 @@ impl Draw {
 }
 
 /// Names of all fields that can be bound.
-fn leaves(structure: &StructType, prefix: &str, out: &mut Vec<String>) {
+pub(crate) fn leaves(structure: &StructType, prefix: &str, out: &mut Vec<String>) {
     for field in structure.fields() {
         leaf(
             field.field_type(),
@@ -116,6 +116,7 @@ fn leaves(structure: &StructType, prefix: &str, out: &mut Vec<String>) {
 
 fn leaf(ty: &FieldType, path: &str, out: &mut Vec<String>) {
     match ty {
+        FieldType::Optional(optional) => leaf(optional.field_type(), path, out),
         FieldType::Struct(inner) => leaves(inner, &format!("{path}."), out),
         FieldType::Variant(variant) => {
             for option in variant.options() {
@@ -134,6 +135,7 @@ fn leaf(ty: &FieldType, path: &str, out: &mut Vec<String>) {
 #[derive(Clone, Debug, PartialEq)]
 enum Seen {
     Int(u64),
+    Bool(bool),
     Float(u64),
     Text(Vec<u8>),
     Array,
@@ -175,6 +177,10 @@ impl Collect {
             Item::Int { value, .. } | Item::Enum { value, .. } => Seen::Int(value as u64),
             Item::Float { value, .. } => Seen::Float(value.to_bits()),
             Item::Text(text) => Seen::Text(text.to_vec()),
+            Item::Bool(value) => Seen::Bool(value),
+            Item::BitMap { value, .. } => Seen::Int(value),
+            Item::Blob(bytes) => Seen::Text(bytes.to_vec()),
+            Item::Absent => return,
             Item::Opaque { .. } => Seen::Array,
         };
         if self.arrays == 0 {
@@ -190,7 +196,7 @@ impl Collect {
 }
 
 /// Compares both ways for each event.
-struct Compare(Vec<String>);
+pub(crate) struct Compare(pub(crate) Vec<String>);
 
 impl Extract for Compare {
     type Out = ();
@@ -206,6 +212,13 @@ impl Extract for Compare {
             assert_eq!(event.has(slot), walked.is_some(), "{path}");
             match walked {
                 Some(Seen::Int(value)) => assert_eq!(event.u64(slot), Some(*value), "{path}"),
+                Some(Seen::Bool(value)) => {
+                    assert_eq!(event.u64(slot).map(|n| n != 0), Some(*value), "{path}");
+                }
+                // Wide text is given as it lies.
+                Some(Seen::Text(_)) if path.contains("wide") => {
+                    assert!(event.bytes(slot).is_some(), "{path}");
+                }
                 Some(Seen::Float(bits)) => {
                     assert_eq!(event.f64(slot).map(f64::to_bits), Some(*bits), "{path}");
                 }

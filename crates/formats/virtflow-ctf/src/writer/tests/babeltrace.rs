@@ -22,12 +22,35 @@ fn read(dir: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
+/// Whether the babeltrace2 that is installed is of version 2.1 or later, which reads CTF 2.
+fn reads_ctf2() -> bool {
+    let out = Command::new("babeltrace2").arg("--version").output();
+    let said = out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    let version = said.unwrap_or_default();
+    let mut parts = version.split_whitespace().nth(1).unwrap_or("").split('.');
+    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    (part(), part()) >= (Some(2), Some(1))
+}
+
 #[test]
 fn babeltrace_reads_every_order_and_header() {
+    reads_every_order_and_header(Format::Ctf18);
+}
+
+#[test]
+fn babeltrace_reads_ctf2() {
+    if reads_ctf2() {
+        reads_every_order_and_header(Format::Ctf2);
+    } else {
+        eprintln!("SKIPPED: babeltrace2 2.1 is not installed, so nobody checked CTF 2");
+    }
+}
+
+fn reads_every_order_and_header(format: Format) {
     for order in [ByteOrder::Little, ByteOrder::Big] {
         for header in [HeaderKind::Compact, HeaderKind::Large] {
             let dir = tempfile::tempdir().unwrap();
-            write(dir.path(), order, header).unwrap();
+            write_in(format, dir.path(), order, header).unwrap();
             let Some(text) = read(dir.path()) else { return };
             let lines: Vec<&str> = text.lines().collect();
             assert_eq!(lines.len(), 2 * 2_003, "{order:?} {header:?}");

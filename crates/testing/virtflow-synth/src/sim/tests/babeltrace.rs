@@ -7,6 +7,10 @@ use super::{VARIANTS, generate_logged, variant};
 #[test]
 fn babeltrace_reads_every_dialect() {
     for &(words, change) in VARIANTS {
+        if words.contains("ctf2") && !reads_ctf2() {
+            eprintln!("SKIPPED: babeltrace2 2.1 is not installed, so nobody checked {words}");
+            continue;
+        }
         let (dir, scenario) = (tempfile::tempdir().unwrap(), variant(words, change));
         let (summary, _) = generate_logged(&scenario, dir.path());
         let run = Command::new("babeltrace2")
@@ -31,6 +35,16 @@ fn babeltrace_reads_every_dialect() {
         let text = String::from_utf8_lossy(&out.stdout);
         assert_eq!(text.lines().count() as u64, summary.events, "{words}");
     }
+}
+
+/// Whether the babeltrace2 that is installed is of version 2.1 or later, which reads CTF 2.
+fn reads_ctf2() -> bool {
+    let out = Command::new("babeltrace2").arg("--version").output();
+    let said = out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    let version = said.unwrap_or_default();
+    let mut parts = version.split_whitespace().nth(1).unwrap_or("").split('.');
+    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    (part(), part()) >= (Some(2), Some(1))
 }
 
 /// The truth of losses and the trace's own counters agree.
