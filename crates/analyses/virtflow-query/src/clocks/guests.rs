@@ -2,8 +2,8 @@
 //!
 //! Whatever a guest's processor does falls into a stay of its vCPU in guest mode. So a guest's trace
 //! given together with its host's tells by itself whose guest it is, which processor is which vCPU,
-//! and how its clock runs: [`virtflow_sync::search`] finds the shift for a few seconds in the middle
-//! of both recordings, and the whole of both is then read side by side, each entry being a message to
+//! and how its clock runs: [`virtflow_sync::search`] finds the shift for some seconds of both
+//! recordings, and the whole of both is then read side by side, each entry being a message to
 //! the guest and each exit one from it. Where there is more to go by, the search begins there: time
 //! stamp counters and the offset that KVM wrote, or marks ([`super::marks`]). Nothing of that is
 //! believed unless what the guest did falls into guest mode.
