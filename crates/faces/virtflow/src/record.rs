@@ -8,12 +8,16 @@ use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use virtflow_record::{Group, Keep, Next, Options, Plan, Summary, record};
+
+/// How long a command may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     let groups = match args.profile {
@@ -155,13 +159,19 @@ impl<'a> Meanwhile<'a> {
         ended || self.failed.is_some()
     }
 
-    /// Waits for its end.
+    /// Ends it where it has not ended by itself: it was started to be recorded.
     fn finish(mut self) -> anyhow::Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let code = self.child.take().map(|mut child| child.wait()).transpose()?;
-        if let Some(code) = code.filter(|code| !code.success()) {
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        let Some(code) = child.try_wait()? else {
+            end(&mut child)?;
+            return Ok(());
+        };
+        if !code.success() {
             output::complain(&format!(
                 "virtflow: warning: {} ended with {code}",
                 self.command[0]
@@ -175,9 +185,27 @@ impl Drop for Meanwhile<'_> {
     /// Where the recording failed, nobody waits for what it was to record.
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            let _ended = child.kill().and_then(|()| child.wait());
+            let _ended = end(child);
         }
     }
+}
+
+/// Asks a child to end, and has it ended where it does not.
+fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended meanwhile.
+        let _sent = kill_process(pid, Signal::TERM);
+    }
+    let asked = Instant::now();
+    while asked.elapsed() < ENDS_WITHIN {
+        if let Some(code) = child.try_wait()? {
+            return Ok(code);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill()?;
+    child.wait()
 }
 
 fn start(command: &[String]) -> anyhow::Result<Child> {

@@ -203,15 +203,15 @@ impl<'l> Sink<'l> {
         summary.lost = lost.iter().sum();
         match self {
             Self::Trace(writer, bytes_max) => {
-                for (cpu, lost) in lost.iter().enumerate() {
-                    writer.lost(cpu, *lost);
-                }
+                writer.lost(lost)?;
                 order.give(until, |record| writer.write(&record))?;
+                writer.settle(until)?;
                 summary.events = writer.events();
                 summary.bytes = writer.bytes();
                 summary.is_full = bytes_max.is_some_and(|max| summary.bytes >= max);
             }
             Self::Memory(flight, watch) => {
+                flight.lost(lost, until);
                 order.give(until, |record| {
                     summary.events += 1;
                     flight.keep(&record);
@@ -220,7 +220,7 @@ impl<'l> Sink<'l> {
                     }
                     Ok::<(), RecordError>(())
                 })?;
-                flight.tick(until, lost);
+                flight.settle(until);
                 summary.delay = watch
                     .as_mut()
                     .and_then(|watch| watch.look(until, summary.lost));
@@ -257,9 +257,11 @@ pub fn record(
     }
     loop {
         let looked = Instant::now();
+        // First of all, so that what is lost is older than what is asked for next time.
+        let lost = ring.lost();
         let until = order::settled(trace::now());
         let is_busy = ring.drain(|record| order.take(record));
-        sink.take(&mut order, until, &ring.lost(), &mut summary)?;
+        sink.take(&mut order, until, &lost, &mut summary)?;
         match next(&summary) {
             Next::Go => {}
             Next::Stop => break,
@@ -280,7 +282,7 @@ pub fn record(
         std::thread::sleep((looked + every).saturating_duration_since(Instant::now()));
     }
     summary.cost = ring.cost();
-    let (end, lost) = (trace::now(), ring.lost());
+    let (lost, end) = (ring.lost(), trace::now());
     ring.detach();
     ring.drain(|record| order.take(record));
     sink.take(&mut order, end, &lost, &mut summary)?;

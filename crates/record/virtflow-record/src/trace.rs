@@ -51,6 +51,23 @@ impl Layout {
 struct Cpu {
     stream: StreamWriter,
     written: u64,
+    /// How many records were lost so far.
+    lost: u64,
+    /// In how many calls of [`Writer::settle`] the packet with the last loss ends.
+    ends_in: u32,
+}
+
+impl Cpu {
+    /// Ends the packet at `end`, and begins the next one.
+    fn next_packet(&mut self, end: u64) -> Result<(), RecordError> {
+        let end = end.max(self.written);
+        if self.stream.is_open() {
+            self.stream.end_packet(end)?;
+        }
+        self.stream.begin_packet(end)?;
+        self.written = end;
+        Ok(())
+    }
 }
 
 /// A trace that is being written.
@@ -106,6 +123,8 @@ impl<'l> Writer<'l> {
             Ok(Cpu {
                 stream,
                 written: began,
+                lost: 0,
+                ends_in: 0,
             })
         });
         Ok(Self {
@@ -134,11 +153,48 @@ impl<'l> Writer<'l> {
         Ok(())
     }
 
-    /// Says how many records of a processor were lost since the trace began.
-    pub(crate) fn lost(&mut self, cpu: usize, total: u64) {
-        if let Some(cpu) = self.cpus.get_mut(cpu) {
-            cpu.stream.set_discarded(total);
+    /// Says how many records of each processor were lost since the trace began. A packet of its own
+    /// says that some were: what is known of other times stays known.
+    pub(crate) fn lost(&mut self, totals: &[u64]) -> Result<(), RecordError> {
+        for (number, total) in (0..).zip(totals) {
+            if self.lost_on(number, *total)?
+                && let Some(cpu) = self.cpus.get_mut(number as usize)
+            {
+                // What is lost now happened before what is written next time.
+                cpu.ends_in = 2;
+            }
         }
+        Ok(())
+    }
+
+    /// The same of one processor: whether some were lost since it was last said. The packet ends
+    /// with [`Writer::whole_from`].
+    pub(crate) fn lost_on(&mut self, cpu: u32, total: u64) -> Result<bool, RecordError> {
+        let cpu = self.cpus.get_mut(cpu as usize);
+        let Some(cpu) = cpu.filter(|cpu| cpu.lost < total) else {
+            return Ok(false);
+        };
+        cpu.next_packet(cpu.written)?;
+        cpu.stream.set_discarded(total);
+        cpu.lost = total;
+        Ok(true)
+    }
+
+    /// Says that nothing was lost of a processor from a time on.
+    pub(crate) fn whole_from(&mut self, cpu: u32, time: u64) -> Result<(), RecordError> {
+        let cpu = self.cpus.get_mut(cpu as usize);
+        cpu.map_or(Ok(()), |cpu| cpu.next_packet(time))
+    }
+
+    /// Says that all that happened before `until` is written, but for what was lost.
+    pub(crate) fn settle(&mut self, until: u64) -> Result<(), RecordError> {
+        for cpu in &mut self.cpus {
+            if cpu.ends_in == 1 {
+                cpu.next_packet(until)?;
+            }
+            cpu.ends_in = cpu.ends_in.saturating_sub(1);
+        }
+        Ok(())
     }
 
     /// Writes an event of the state dump, on the first processor, as at the beginning.
