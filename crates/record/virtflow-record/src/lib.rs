@@ -51,10 +51,15 @@ pub enum RecordError {
     Needed(&'static str),
     /// The process may not.
     #[error(
-        "recording needs CAP_BPF and CAP_PERFMON; run as root, or once: \
-         setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep {}", .0.display()
+        "recording needs CAP_BPF and CAP_PERFMON ({missing}); run as root, or once: \
+         setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep {}", .program.display()
     )]
-    Permission(PathBuf),
+    Permission {
+        /// This program.
+        program: PathBuf,
+        /// What of it this process has not.
+        missing: &'static str,
+    },
     /// The trace cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),

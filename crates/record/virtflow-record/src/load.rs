@@ -127,7 +127,7 @@ impl Plan {
         for (kind, name, needed) in &self.kinds {
             if let Err(why) = begin(&mut programs, *kind, name) {
                 if *needed {
-                    return Err(RecordError::Load(format!("{name}: {why}")));
+                    return Err(self::why(format!("{name}: {why}")));
                 }
                 refused.push((*name, why));
             }
@@ -212,12 +212,35 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn refused(error: aya::EbpfError) -> RecordError {
-    let text = chain(&error);
-    if text.contains("Operation not permitted") || text.contains("os error 1)") {
-        let program = std::env::current_exe().unwrap_or_default();
-        return RecordError::Permission(program);
+    why(chain(&error))
+}
+
+/// Why the kernel refuses something, by what it says.
+fn why(text: String) -> RecordError {
+    if !text.contains("Operation not permitted") {
+        return RecordError::Load(text);
     }
-    RecordError::Load(text)
+    RecordError::Permission {
+        program: std::env::current_exe().unwrap_or_default(),
+        missing: missing_capabilities(),
+    }
+}
+
+/// What this process lacks, by its status in /proc (include/uapi/linux/capability.h for the bits).
+fn missing_capabilities() -> &'static str {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = text.lines();
+    let bits = lines
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |bit: u32| bits >> bit & 1 == 1;
+    match (has(39), has(38)) {
+        (false, false) => "it has neither",
+        (false, true) => "CAP_BPF is missing",
+        (true, false) => "CAP_PERFMON is missing",
+        (true, true) => "it has both, but something else forbids it: kernel lockdown, or a container",
+    }
 }
 
 /// What the programs cost, by the kernel's own account (`bpf_prog_info` of include/uapi/linux/bpf.h).

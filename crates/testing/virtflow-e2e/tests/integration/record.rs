@@ -188,6 +188,44 @@ fn a_flight_recorder() {
     }
 }
 
+/// No more than two capabilities are needed, and of what is missing it says so.
+#[test]
+fn two_capabilities() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let program = place.at("virtflow");
+    std::fs::copy(place.virtflow().get_program(), &program).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(place.at("."), open).unwrap();
+    let with = |which: &str| {
+        let inherited = format!("--inh-caps=-all{which}");
+        let ambient = format!("--ambient-caps=-all{which}");
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let mut command = Command::new("setpriv");
+        command.args(nobody).args([&inherited, &ambient]);
+        command.arg(&program).args(["record", "--format", "json", "-d", "1s", "-o"]);
+        command.arg(place.at("trace"));
+        command.output()
+    };
+    let Ok(output) = with(",+bpf") else {
+        return skipped("there is no setpriv");
+    };
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    if why.contains("setpriv:") || why.contains("BTF") {
+        return skipped(&why);
+    }
+    assert!(why.contains("CAP_PERFMON is missing"), "{why}");
+    assert_eq!(output.status.code(), Some(3));
+    if let Some(said) = said(&with(",+bpf,+perfmon").unwrap()) {
+        assert!(said["events"].as_u64().unwrap() > 100, "{said}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must be loud")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
+
 /// It ends where it has the size that it may have.
 #[test]
 fn a_recording_of_some_size() {
