@@ -7,8 +7,8 @@ use crate::args::{Profile, RecordArgs, UsageError};
 use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
@@ -215,4 +215,3 @@ fn start(command: &[String]) -> anyhow::Result<Child> {
     let started = Command::new(program).args(arguments).spawn();
     started.with_context(|| format!("{program}: cannot be started"))
 }
-

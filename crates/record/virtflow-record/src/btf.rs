@@ -171,10 +171,7 @@ fn one(data: &[u8]) -> Option<(u32, Type, usize)> {
         }
         6 => {
             let members = (0..count).map(|at| Some((word(3 + at * 2)?, word(4 + at * 2)?)));
-            (
-                Type::Enum(members.collect::<Option<_>>()?),
-                count * 2,
-            )
+            (Type::Enum(members.collect::<Option<_>>()?), count * 2)
         }
         // Typedef, volatile, const, restrict, type tag.
         8..=11 | 18 => (Type::Alias(third), 0),

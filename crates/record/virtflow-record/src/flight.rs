@@ -129,7 +129,11 @@ impl Flight {
             if last >= old && self.held <= self.memory {
                 break;
             }
-            if let Some(chunk) = self.cpus.get_mut(cpu).and_then(|cpu| cpu.chunks.pop_front()) {
+            if let Some(chunk) = self
+                .cpus
+                .get_mut(cpu)
+                .and_then(|cpu| cpu.chunks.pop_front())
+            {
                 self.held = self.held.saturating_sub(chunk.bytes.capacity());
                 self.begins = self.begins.max(chunk.last + 1);
             }
@@ -257,7 +261,10 @@ mod tests {
         keep(&mut flight, 1, 130 * MS);
         flight.settle(140 * MS);
         // The one processor has nothing of the last 100 ms; the other one's chunk goes on.
-        assert_eq!((kept(&flight, 0), kept(&flight, 1)), (vec![], vec![20, 130]));
+        assert_eq!(
+            (kept(&flight, 0), kept(&flight, 1)),
+            (vec![], vec![20, 130])
+        );
         assert_eq!(flight.begins, 40 * MS);
         assert_eq!(flight.held, CHUNK_BYTES);
     }
@@ -278,10 +285,16 @@ mod tests {
         let from = flight.begins;
         for cpu in 0..2 {
             let chunks = flight.cpus[cpu as usize].chunks.iter();
-            let times = chunks.flat_map(|chunk| records(cpu, &chunk.bytes)).map(|r| r.time);
+            let times = chunks
+                .flat_map(|chunk| records(cpu, &chunk.bytes))
+                .map(|r| r.time);
             let there: Vec<u64> = times.filter(|time| *time >= from).collect();
             assert!(there.windows(2).all(|two| two[1] == two[0] + 2));
-            assert!(there[0] <= from + 1 && there.len() > 10_000, "{}", there.len());
+            assert!(
+                there[0] <= from + 1 && there.len() > 10_000,
+                "{}",
+                there.len()
+            );
         }
     }
 
@@ -298,7 +311,14 @@ mod tests {
         keep(&mut flight, 0, 16 * MS);
         let chunks = flight.cpus[0].chunks.iter();
         let said: Vec<_> = chunks
-            .map(|c| (c.lost_before, c.lost, c.is_lossy, records(0, &c.bytes).count()))
+            .map(|c| {
+                (
+                    c.lost_before,
+                    c.lost,
+                    c.is_lossy,
+                    records(0, &c.bytes).count(),
+                )
+            })
             .collect();
         assert_eq!(said, [(0, 0, false, 1), (0, 3, true, 2), (3, 3, false, 1)]);
     }

@@ -161,7 +161,7 @@ pub struct Summary {
     /// Tracepoints at which the kernel let no program run, and why.
     pub refused: Vec<(&'static str, String)>,
     /// What the programs cost, where that was asked for.
-    pub cost: Option<Cost>,
+    pub cost: Option<Vec<Cost>>,
 }
 
 /// How often the rings are emptied.

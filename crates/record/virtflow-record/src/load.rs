@@ -27,13 +27,14 @@ pub enum Missing {
     Field(&'static str),
 }
 
+/// A kind of records, with the tracepoint that makes them, and whether there is no trace without.
+type Kind = (u16, &'static str, bool);
+
 /// What is going to be recorded.
 #[derive(Debug)]
 pub struct Plan {
     options: Options,
-    /// The kinds of records, with the tracepoints that make them, and whether there is no trace
-    /// without.
-    kinds: Vec<(u16, &'static str, bool)>,
+    kinds: Vec<Kind>,
     constants: Vec<(&'static str, u32)>,
     missing: Vec<Missing>,
     vendor: Vendor,
@@ -138,6 +139,7 @@ impl Plan {
             bytes: bytes as usize,
             lost,
             refused,
+            kinds: self.kinds,
             stats: stats.flatten(),
         })
     }
@@ -147,11 +149,7 @@ impl Plan {
 type Places<'a> = ArrayOfMaps<&'a mut MapData, RingBuf<MapData>>;
 
 /// A ring for each processor that is at work. One that comes later writes into the first one's.
-fn rings(
-    programs: &mut Ebpf,
-    cpus: u32,
-    bytes: u32,
-) -> Result<Vec<RingBuf<MapData>>, RecordError> {
+fn rings(programs: &mut Ebpf, cpus: u32, bytes: u32) -> Result<Vec<RingBuf<MapData>>, RecordError> {
     let places = programs.map_mut("rings").map(Places::try_from);
     let places = places.transpose().map_err(|error| failed(&error))?;
     let mut places = places.ok_or_else(|| RecordError::Load("no rings".to_owned()))?;
@@ -190,9 +188,14 @@ fn failed(error: &dyn std::error::Error) -> RecordError {
     RecordError::Load(chain(error))
 }
 
+/// What the program of a kind of records is called.
+fn program(kind: u16) -> String {
+    format!("record_{kind}")
+}
+
 /// Has a program run at its tracepoint.
 fn begin(programs: &mut Ebpf, kind: u16, name: &str) -> Result<(), String> {
-    let program = programs.program_mut(&format!("record_{kind}"));
+    let program = programs.program_mut(&program(kind));
     let program = program.ok_or_else(|| "there is no program for it".to_owned())?;
     let program: &mut RawTracePoint = program.try_into().map_err(|error| chain(&error))?;
     program.load().map_err(|error| chain(&error))?;
@@ -239,14 +242,18 @@ fn missing_capabilities() -> &'static str {
         (false, false) => "it has neither",
         (false, true) => "CAP_BPF is missing",
         (true, false) => "CAP_PERFMON is missing",
-        (true, true) => "it has both, but something else forbids it: kernel lockdown, or a container",
+        (true, true) => {
+            "it has both, but something else forbids it: kernel lockdown, or a container"
+        }
     }
 }
 
 /// What the programs cost, by the kernel's own account (`bpf_prog_info` of include/uapi/linux/bpf.h).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// How often one ran.
+    /// The tracepoint.
+    pub name: &'static str,
+    /// How often its program ran.
     pub runs: u64,
     /// For how long in all.
     pub time: Duration,
@@ -261,6 +268,7 @@ pub(crate) struct Ring {
     lost: PerCpuArray<MapData, u64>,
     /// Tracepoints at which the kernel lets no program run, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
+    kinds: Vec<Kind>,
     /// While it is there, the kernel measures what programs cost.
     stats: Option<OwnedFd>,
 }
@@ -291,16 +299,18 @@ impl Ring {
     }
 
     /// What the programs cost so far, where the kernel measures it.
-    pub(crate) fn cost(&self) -> Option<Cost> {
+    pub(crate) fn cost(&self) -> Option<Vec<Cost>> {
         self.stats.as_ref()?;
-        let mut cost = Cost::default();
-        for (_, program) in self.programs.as_ref()?.programs() {
-            if let Ok(info) = program.info() {
-                cost.runs += info.run_count();
-                cost.time += info.run_time();
-            }
-        }
-        Some(cost)
+        let programs = self.programs.as_ref()?;
+        let costs = self.kinds.iter().filter_map(|(kind, name, _)| {
+            let info = programs.program(&program(*kind))?.info().ok()?;
+            Some(Cost {
+                name,
+                runs: info.run_count(),
+                time: info.run_time(),
+            })
+        });
+        Some(costs.collect())
     }
 
     /// Stops the programs.

@@ -191,10 +191,7 @@ mod tests {
         order.take(&record(ms(3), 1, b'e'));
         order.take(&record(ms(8), 1, b'f'));
         let rest = given(&mut order, u64::MAX);
-        assert_eq!(
-            rest,
-            [(ms(4), 1, b'e'), (ms(8), 1, b'f'), (ms(9), 1, b'd')]
-        );
+        assert_eq!(rest, [(ms(4), 1, b'e'), (ms(8), 1, b'f'), (ms(9), 1, b'd')]);
         assert!(given(&mut order, u64::MAX).is_empty());
         assert!(order.cpus.iter().all(|cpu| cpu.bytes.is_empty()));
     }

@@ -43,18 +43,39 @@ struct SaidCost {
     runs: u64,
     ns: u64,
     ns_per_run: f64,
+    tracepoints: Vec<OfTracepoint>,
+}
+
+/// What the program of a tracepoint cost.
+#[derive(Serialize)]
+struct OfTracepoint {
+    name: &'static str,
+    runs: u64,
+    ns: u64,
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl From<Cost> for SaidCost {
-    fn from(cost: Cost) -> Self {
+impl From<&Vec<Cost>> for SaidCost {
+    fn from(costs: &Vec<Cost>) -> Self {
+        let ran = costs.iter().filter(|cost| cost.runs > 0);
+        let tracepoints: Vec<OfTracepoint> = ran
+            .map(|cost| OfTracepoint {
+                name: cost.name,
+                runs: cost.runs,
+                ns: nanos(cost.time),
+            })
+            .collect();
+        let (runs, ns) = tracepoints
+            .iter()
+            .fold((0, 0), |(runs, ns), of| (runs + of.runs, ns + of.ns));
         Self {
-            runs: cost.runs,
-            ns: nanos(cost.time),
-            ns_per_run: cost.time.as_nanos() as f64 / cost.runs.max(1) as f64,
+            runs,
+            ns,
+            ns_per_run: ns as f64 / runs.max(1) as f64,
+            tracepoints,
         }
     }
 }
@@ -86,7 +107,7 @@ pub(super) fn tell(
             elapsed_ns: nanos(took),
             refused: summary.refused.iter().map(|(name, _)| *name).collect(),
             snapshots: is_flight.then(|| snapshots.collect()),
-            cost: summary.cost.map(SaidCost::from),
+            cost: summary.cost.as_ref().map(SaidCost::from),
         })?;
     } else {
         page(directory, is_flight, summary, took).print()?;
@@ -139,7 +160,7 @@ fn page(directory: &Path, is_flight: bool, summary: &Summary, took: Duration) ->
             page.line(Tone::Plain, "ended by --max-size");
         }
     }
-    if let Some(cost) = summary.cost.map(SaidCost::from) {
+    if let Some(cost) = summary.cost.as_ref().map(SaidCost::from) {
         let per = format!(
             "the BPF programs ran {} times, {:.0} ns each",
             number(cost.runs),

@@ -54,7 +54,10 @@ fn a_live_recording() {
         ("timer_hrtimer_expire_entry", "timer_hrtimer_expire_exit"),
     ] {
         let (begins, ends) = (of(begin).len(), of(end).len());
-        assert!(begins > 0 && begins.abs_diff(ends) < 64, "{begin}: {begins}, {ends}");
+        assert!(
+            begins > 0 && begins.abs_diff(ends) < 64,
+            "{begin}: {begins}, {ends}"
+        );
     }
     // Every sleep was forked by the shell, ran as `sleep`, and ended.
     let forks = of("sched_process_fork");
@@ -152,7 +155,15 @@ fn a_flight_recorder() {
     let begun = Instant::now();
     let recorder = place
         .virtflow()
-        .args(["record", "--flight-recorder", "1s", "-d", "6s", "--keep", "2"])
+        .args([
+            "record",
+            "--flight-recorder",
+            "1s",
+            "-d",
+            "6s",
+            "--keep",
+            "2",
+        ])
         .args(["--format", "json", "-o", directory.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -162,7 +173,9 @@ fn a_flight_recorder() {
         let at = begun + Duration::from_secs_f64(after);
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
         let pid = recorder.id().to_string();
-        let _sent = Command::new("sh").args(["-c", &format!("kill -USR1 {pid}")]).status();
+        let _sent = Command::new("sh")
+            .args(["-c", &format!("kill -USR1 {pid}")])
+            .status();
     };
     // Before the programs are there, nobody listens, and the signal ends it.
     ask(3.0);
@@ -180,7 +193,10 @@ fn a_flight_recorder() {
         assert!((0.9..1.1).contains(&covers), "{said}");
         let trace = snapshot["directory"].as_str().unwrap();
         let count = place.said(&["events", trace, "--count"]);
-        assert_eq!(count.trim().parse::<u64>().ok(), snapshot["events"].as_u64());
+        assert_eq!(
+            count.trim().parse::<u64>().ok(),
+            snapshot["events"].as_u64()
+        );
         let report: serde_json::Value =
             serde_json::from_str(&place.said(&["report", trace, "--format", "json"])).unwrap();
         let threads = report["machines"][0]["host"]["threads"].as_array().unwrap();
@@ -203,7 +219,9 @@ fn two_capabilities() {
         let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
         let mut command = Command::new("setpriv");
         command.args(nobody).args([&inherited, &ambient]);
-        command.arg(&program).args(["record", "--format", "json", "-d", "1s", "-o"]);
+        command
+            .arg(&program)
+            .args(["record", "--format", "json", "-d", "1s", "-o"]);
         command.arg(place.at("trace"));
         command.output()
     };
