@@ -50,7 +50,7 @@ impl Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Record a trace of this host, by BPF programs in its kernel
+    /// Record a trace of this host, by BPF programs in its kernel or by LTTng, trace-cmd or perf
     Record(RecordArgs),
     /// Say where the time of every VM, vCPU, nested VM and guest process went
     Report(ReportArgs),
@@ -135,22 +135,44 @@ pub(crate) enum Profile {
     Minimal,
 }
 
+/// Who records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum With {
+    /// BPF programs of virtflow's own
+    Virtflow,
+    /// LTTng, by lttng
+    Lttng,
+    /// The kernel's ftrace, by trace-cmd
+    TraceCmd,
+    /// The kernel's perf events, by perf
+    Perf,
+}
+
 /// `virtflow record`.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
-    /// The new directory for the trace [default: virtflow-DATE-TIME]
+    /// The new directory for the trace [default: virtflow-DATE-TIME]. trace-cmd and perf write
+    /// DIR/trace.dat and DIR/perf.data, or the new file itself where DIR ends in .dat or .data
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+    /// Who records [default: virtflow]
+    #[arg(long, value_enum, value_name = "TRACER")]
+    pub(crate) with: Option<With>,
+    /// Print what a person would type to record with TRACER, or with each of the other tracers, and
+    /// record nothing. All that is of use is in it; with --dry-run, only what is there on this host
+    #[arg(long)]
+    pub(crate) print_commands: bool,
     /// For how long: 10s, 500ms, 2m [default: until the command ends or Ctrl-C]
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<std::time::Duration>,
     /// What to record
     #[arg(long, value_enum, default_value_t = Profile::Full)]
     pub(crate) profile: Profile,
-    /// Room for events that are not written yet, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) buffer: u32,
-    /// Say what would be recorded and what this kernel lacks, and record nothing
+    /// Room for events that are not written yet, in MiB [default: 64]; with other tracers for each
+    /// processor, made a power of two [default: 16]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) buffer: Option<u32>,
+    /// Say what would be recorded and what is missing for it here, and record nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Text for people or JSON for programs

@@ -1,4 +1,6 @@
-//! `virtflow record`: a trace of this host, by BPF programs in its kernel.
+//! `virtflow record`: a trace of this host, by BPF programs in its kernel, or by another tracer.
+
+mod with;
 
 use crate::args::{Format, Profile, RecordArgs, UsageError};
 use crate::output::{self, duration, number, size};
@@ -15,6 +17,9 @@ use std::time::{Duration, Instant};
 use virtflow_record::{Group, Missing, Options, Plan, Summary, record};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
+    if let Some(tracers) = with::tracers(args)? {
+        return with::run(args, &tracers);
+    }
     let groups = match args.profile {
         Profile::Full => Options::default().groups,
         Profile::Vm => vec![
@@ -28,25 +33,12 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     };
     let plan = Plan::new(Options {
         groups,
-        ring_bytes: args.buffer.saturating_mul(1 << 20),
+        ring_bytes: args.buffer.unwrap_or(64).saturating_mul(1 << 20),
     })?;
     if args.dry_run {
         return dry_run(args, &plan);
     }
-    let directory = match &args.output {
-        Some(directory) => directory.clone(),
-        None => PathBuf::from(format!(
-            "virtflow-{}",
-            jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")
-        )),
-    };
-    if directory.exists() {
-        let what = format!(
-            "{}: exists; name another directory with -o",
-            directory.display()
-        );
-        return Err(UsageError(what).into());
-    }
+    let directory = new_directory(args)?;
     let interrupted = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&interrupted);
     ctrlc::set_handler(move || {
@@ -84,6 +76,30 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
         ));
     }
     tell(args, &summary, begun.elapsed(), missing)
+}
+
+/// Where the trace goes.
+fn output_directory(args: &RecordArgs) -> PathBuf {
+    match &args.output {
+        Some(directory) => directory.clone(),
+        None => PathBuf::from(format!(
+            "virtflow-{}",
+            jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")
+        )),
+    }
+}
+
+/// Where the trace goes, where nothing is yet.
+fn new_directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
+    let directory = output_directory(args);
+    if directory.exists() {
+        let what = format!(
+            "{}: exists; name another directory with -o",
+            directory.display()
+        );
+        return Err(UsageError(what).into());
+    }
+    Ok(directory)
 }
 
 fn start(command: &[String]) -> anyhow::Result<Child> {
@@ -169,6 +185,8 @@ fn tell(
 struct Planned<'a> {
     format: &'static str,
     version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracer: Option<&'a str>,
     tracepoints: Vec<&'a str>,
     missing_tracepoints: Vec<&'a str>,
     missing_fields: Vec<&'a str>,
@@ -179,6 +197,7 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
     let planned = Planned {
         format: "virtflow-record-plan",
         version: 1,
+        tracer: None,
         tracepoints: plan.tracepoints().collect(),
         missing_tracepoints: missing
             .clone()
@@ -194,8 +213,12 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
             })
             .collect(),
     };
+    show_plan(args, &planned)
+}
+
+fn show_plan(args: &RecordArgs, planned: &Planned<'_>) -> anyhow::Result<Finish> {
     if args.format == Format::Json {
-        output::json(&planned)?;
+        output::json(planned)?;
         return Ok(Finish::Complete);
     }
     let mut page = Page::default();

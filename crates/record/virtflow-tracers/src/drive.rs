@@ -3,10 +3,9 @@
 mod lttng;
 
 use crate::plan::Plan;
-use crate::script::line;
 use crate::{Tracer, TracerError, perf, remedy, tracecmd};
 use rustix::process::{Pid, Signal, kill_process};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// How often somebody looks whether it is over.
 const EVERY: Duration = Duration::from_millis(20);
+/// How long a tracer that was asked to end has before what it runs is asked, too.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// What `timeout` ends with where it had to end what it ran.
+const TIMED_OUT: i32 = 124;
 
 /// What was recorded.
 #[derive(Debug)]
@@ -103,8 +106,9 @@ fn cannot_start(tracer: Tracer, argv: &[String], error: std::io::Error) -> Trace
 }
 
 fn failed(argv: &[String], status: ExitStatus, said: Option<String>) -> TracerError {
+    // The lists of events would hide what is said.
     TracerError::Failed {
-        command: line(argv),
+        command: argv.get(..2).unwrap_or(argv).join(" "),
         status: status.to_string(),
         said: said.map_or_else(String::new, |said| format!(": {said}")),
     }
@@ -136,16 +140,17 @@ impl Drop for Directory {
 /// Records by a tracer that is one command, which runs what is to be recorded.
 fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven, TracerError> {
     let _directory = Directory::make(plan.directory())?;
+    let mut command = command(argv);
+    if plan.wanted.command.is_empty() {
+        // There what the tracer says stands in the way; of a command it is the command's.
+        command.stdout(Stdio::null());
+    }
     let begun = Instant::now();
-    let child = command(argv).spawn();
+    let child = command.spawn();
     let child = child.map_err(|error| cannot_start(plan.tracer, argv, error))?;
-    // Of a sleep the tracer sees the end by itself.
-    let until = plan
-        .wanted
-        .duration
-        .filter(|_| !plan.wanted.command.is_empty());
-    let (status, asked) = attend(child, argv, until, interrupted)?;
-    if interrupted.load(Ordering::Relaxed) > 1 {
+    let status = attend(child, argv, interrupted)?;
+    let signals = interrupted.load(Ordering::Relaxed);
+    if signals > 1 {
         return Err(TracerError::Interrupted(match plan.tracer {
             Tracer::TraceCmd => {
                 "the kernel may still be tracing: `trace-cmd reset` ends it for everybody"
@@ -156,8 +161,13 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
     let trace = plan.trace();
     let written = std::fs::metadata(&trace).is_ok_and(|file| file.len() > 0);
     // perf ends as its command ended, and after a signal by that signal.
-    let well = status.success() || (asked && status.signal() == Some(Signal::INT.as_raw()));
+    let timed_out = plan.wanted.duration.is_some() && status.code() == Some(TIMED_OUT);
+    let well = status.success() || timed_out || signals > 0;
     let of_command = plan.tracer == Tracer::Perf && !plan.wanted.command.is_empty();
+    if !written {
+        // Nobody has use for an empty file.
+        let _ = std::fs::remove_file(&trace);
+    }
     if !written || !(well || of_command) {
         return Err(failed(argv, status, None));
     }
@@ -168,42 +178,57 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
     })
 }
 
-/// Waits for a tracer's end, and asks it to end when it is time: as Ctrl-C does.
+/// Waits for a tracer's end. After an interruption it is asked to end as Ctrl-C does, and then what
+/// it runs: trace-cmd waits for that. Of a terminal's Ctrl-C all of them know before.
 fn attend(
     mut child: Child,
     argv: &[String],
-    until: Option<Duration>,
     interrupted: &AtomicUsize,
-) -> Result<(ExitStatus, bool), TracerError> {
-    let begun = Instant::now();
-    let (mut asked, mut forced) = (false, false);
+) -> Result<ExitStatus, TracerError> {
+    let pid = Pid::from_child(&child);
+    let (mut asked, mut asked_all, mut forced) = (None, false, false);
     loop {
         let ended = child.try_wait();
-        let system =
-            |error| TracerError::System(argv.first().cloned().unwrap_or_default().into(), error);
-        if let Some(status) = ended.map_err(system)? {
-            return Ok((status, asked));
+        let program = argv.first().cloned().unwrap_or_default();
+        let ended = ended.map_err(|error| TracerError::System(program.into(), error))?;
+        if let Some(status) = ended {
+            return Ok(status);
         }
         let signals = interrupted.load(Ordering::Relaxed);
-        let over = until.is_some_and(|until| begun.elapsed() >= until);
-        if (over || signals > 0) && !asked {
-            asked = true;
-            signal(&child, Signal::INT);
+        match asked {
+            None if signals > 0 => {
+                asked = Some(Instant::now());
+                signal(pid, Signal::INT);
+            }
+            Some(since) if !asked_all && since.elapsed() > PATIENCE => {
+                asked_all = true;
+                children(pid).for_each(|child| signal(child, Signal::INT));
+            }
+            _ => {}
         }
         if signals > 1 && !forced {
             forced = true;
-            signal(&child, Signal::TERM);
+            signal(pid, Signal::TERM);
         }
         std::thread::sleep(EVERY);
     }
 }
 
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may have ended in between.
-        let _ = kill_process(pid, signal);
-    }
+/// The processes that a process made.
+fn children(pid: Pid) -> impl Iterator<Item = Pid> {
+    let of = pid.as_raw_nonzero();
+    let text = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children"));
+    let pids: Vec<_> = text
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .collect();
+    pids.into_iter()
+}
+
+fn signal(pid: Pid, signal: Signal) {
+    // It may have ended in between.
+    let _ = kill_process(pid, signal);
 }
 
 #[cfg(test)]

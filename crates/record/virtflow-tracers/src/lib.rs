@@ -22,7 +22,6 @@ mod tracecmd;
 
 pub use drive::{Driven, drive};
 pub use plan::{Plan, Wanted};
-pub use script::quoted;
 pub use table::{EVENTS, Event, Group};
 
 use std::path::PathBuf;
@@ -94,9 +93,9 @@ pub enum TracerError {
         remedy: String,
     },
     /// A command of the tracer failed.
-    #[error("`{command}` failed ({status}){said}")]
+    #[error("`{command} ...` failed ({status}){said}")]
     Failed {
-        /// As it would be typed.
+        /// How it begins.
         command: String,
         /// How it ended.
         status: String,

@@ -3,11 +3,11 @@
 //! Options as in lttng-create(1), lttng-enable-channel(1), lttng-add-context(1) and
 //! lttng-enable-event(1) of version 2.13.
 
-use crate::plan::{Plan, Typed, seconds, words};
+use crate::plan::{Plan, Typed, words};
 use std::path::Path;
 
 pub(crate) const CANNOT: &[&str] =
-    &["KVM's halt polling (kvm_vcpu_wakeup): it counts as the hypervisor's time"];
+    &["KVM's halt polling, kvm_vcpu_wakeup (it counts as the hypervisor's time)"];
 
 /// What to say above the commands.
 pub(crate) const NOTES: &[&str] = &[
@@ -79,13 +79,7 @@ pub(crate) fn after(plan: &Plan, session: &str) -> [Vec<String>; 2] {
 pub(crate) fn typed(plan: &Plan) -> Vec<Typed> {
     const SESSION: &str = "virtflow";
     let mut typed = before(plan, SESSION, &plan.wanted.output);
-    let meanwhile = match plan.wanted.duration {
-        Some(duration) if !plan.wanted.command.is_empty() => {
-            let timeout = words(&["timeout", "--foreground", &seconds(duration)]);
-            [timeout, plan.wanted.command.clone()].concat()
-        }
-        _ => plan.meanwhile(),
-    };
+    let meanwhile = plan.meanwhile();
     let nothing = meanwhile.is_empty();
     if !nothing {
         typed.push(("", meanwhile));

@@ -32,6 +32,8 @@ pub struct Plan {
     pub(crate) tracer: Tracer,
     pub(crate) wanted: Wanted,
     pub(crate) program: PathBuf,
+    /// Whether the tracer was asked what it has.
+    asked: bool,
     events: Vec<(Group, &'static str)>,
     missing: Vec<&'static str>,
     /// The first events without which a group that is wanted says nothing.
@@ -51,6 +53,7 @@ impl Plan {
         let there = ask::events(tracer, program)?;
         let mut plan = Self::of(tracer, wanted, |name| there.contains(name));
         program.clone_into(&mut plan.program);
+        plan.asked = true;
         let mut lacks = plan.lacks.iter();
         match lacks.find(|(group, _)| plan.wanted.must.contains(group)) {
             Some(&(group, event)) => Err(TracerError::Needed {
@@ -71,6 +74,7 @@ impl Plan {
         let mut plan = Self {
             tracer,
             program: tracer.program().into(),
+            asked: false,
             events: Vec::new(),
             missing: Vec::new(),
             lacks: Vec::new(),
@@ -144,10 +148,10 @@ impl Plan {
 
     /// What will not be told, whatever is recorded.
     pub fn cannot(&self) -> Vec<&'static str> {
-        let cr3 = "the guests' CR3: the view of guest processes is empty";
+        let cr3 = "the guests' CR3 (the view of guest processes is empty)";
         let has_cr3 = self.events.iter().any(|(group, _)| *group == Group::Cr3);
         let mut cannot = Vec::new();
-        if !has_cr3 {
+        if !(has_cr3 && self.asked) {
             cannot.push(cr3);
         }
         cannot.extend(match self.tracer {
@@ -192,31 +196,27 @@ impl Plan {
     }
 
     /// The command of a tracer that needs only one.
-    fn one(&self, mut argv: Vec<String>) -> Vec<Typed> {
+    fn one(&self, argv: Vec<String>) -> Vec<Typed> {
         let mut typed = Vec::new();
         if let Some(directory) = self.directory() {
             let directory = directory.display().to_string();
             typed.push(("", words(&["mkdir", "-p", &directory])));
         }
-        let mut says = "";
-        match self.wanted.duration {
-            Some(duration) if !self.wanted.command.is_empty() => {
-                let timeout = words(&["timeout", "--foreground", "--signal=INT"]);
-                argv = [timeout, vec![seconds(duration)], argv].concat();
-            }
-            None if self.wanted.command.is_empty() => says = "until Ctrl-C",
-            _ => {}
-        }
-        typed.push((says, argv));
+        let endless = self.meanwhile().is_empty();
+        typed.push((if endless { "until Ctrl-C" } else { "" }, argv));
         typed
     }
 
-    /// What is run while one command records: the command, or a sleep of the duration.
+    /// What is run while it is recorded: the command, for as long as it may; or a sleep.
     pub(crate) fn meanwhile(&self) -> Vec<String> {
+        let command = self.wanted.command.clone();
         match self.wanted.duration {
-            _ if !self.wanted.command.is_empty() => self.wanted.command.clone(),
-            Some(duration) => vec!["sleep".to_owned(), seconds(duration)],
-            None => Vec::new(),
+            None => command,
+            Some(duration) if command.is_empty() => words(&["sleep", &seconds(duration)]),
+            Some(duration) => {
+                let timeout = words(&["timeout", "--foreground", &seconds(duration)]);
+                [timeout, command].concat()
+            }
         }
     }
 

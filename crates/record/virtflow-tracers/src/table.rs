@@ -51,6 +51,8 @@ pub struct Event {
     pub lttng: &'static [&'static str],
     /// Whether its group says nothing without it.
     pub base: bool,
+    /// Whether the kernel does not let perf record it.
+    pub not_perf: bool,
 }
 
 impl Event {
@@ -58,28 +60,39 @@ impl Event {
     pub const fn names(&self, tracer: Tracer) -> &'static [&'static str] {
         match tracer {
             Tracer::Lttng => self.lttng,
+            Tracer::Perf if self.not_perf => &[],
             Tracer::TraceCmd | Tracer::Perf => self.kernel,
         }
     }
 }
 
 macro_rules! events {
-    ($($group:ident [$($kernel:literal)*] [$($lttng:literal)*] $($base:ident)?;)*) => {
+    ($($group:ident [$($kernel:literal)*] [$($lttng:literal)*] $($but:ident)?;)*) => {
         &[$(Event {
             group: Group::$group,
             kernel: &[$($kernel),*],
             lttng: &[$($lttng),*],
-            base: events!(@ $($base)?),
+            ..events!(@ $($but)?)
         }),*]
     };
-    (@) => { false };
-    (@ base) => { true };
+    (@) => { PLAIN };
+    (@ base) => { Event { base: true, ..PLAIN } };
+    (@ not_perf) => { Event { not_perf: true, ..PLAIN } };
 }
+
+const PLAIN: Event = Event {
+    group: Group::Sched,
+    kernel: &[],
+    lttng: &[],
+    base: false,
+    not_perf: false,
+};
 
 /// All of them, by group.
 ///
 /// LTTng's `kvm_mmio` is left out: its probe of 2.13 crashes the vCPU's thread at a read that is not
-/// satisfied (Linux 6.1). `vcpu_enter_guest` and `vcpu_exit_guest` are probes of one's own, for the
+/// satisfied (Linux 6.1). perf may not record `irq_work_exit`, as it makes such work itself
+/// (arch/x86/include/asm/trace/irq_vectors.h); the entry alone would never end. `vcpu_enter_guest` and `vcpu_exit_guest` are probes of one's own, for the
 /// guests' CR3.
 pub const EVENTS: &[Event] = events! {
     Sched ["sched:sched_switch"] ["sched_switch"] base;
@@ -106,8 +119,8 @@ pub const EVENTS: &[Event] = events! {
     Irq ["irq_vectors:call_function_single_exit"] ["x86_irq_vectors_call_function_single_exit"];
     Irq ["irq_vectors:call_function_entry"] ["x86_irq_vectors_call_function_entry"];
     Irq ["irq_vectors:call_function_exit"] ["x86_irq_vectors_call_function_exit"];
-    Irq ["irq_vectors:irq_work_entry"] ["x86_irq_vectors_irq_work_entry"];
-    Irq ["irq_vectors:irq_work_exit"] ["x86_irq_vectors_irq_work_exit"];
+    Irq ["irq_vectors:irq_work_entry"] ["x86_irq_vectors_irq_work_entry"] not_perf;
+    Irq ["irq_vectors:irq_work_exit"] ["x86_irq_vectors_irq_work_exit"] not_perf;
     Irq ["timer:hrtimer_expire_entry"] ["timer_hrtimer_expire_entry"];
     Irq ["timer:hrtimer_expire_exit"] ["timer_hrtimer_expire_exit"];
     Block ["block:block_rq_insert"] ["block_rq_insert"];

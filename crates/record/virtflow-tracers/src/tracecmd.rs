@@ -5,8 +5,8 @@ use crate::plan::{Plan, words};
 pub(crate) const FILE: &str = "trace.dat";
 
 pub(crate) const CANNOT: &[&str] = &[
-    "processes and containers: VMs are told by the names of their vCPUs' threads, which QEMU gives \
-     them with -name debug-threads=on, as libvirt does",
+    "processes and containers (VMs are told by the names of their vCPUs' threads, which QEMU gives \
+     them with -name debug-threads=on, as libvirt does)",
 ];
 
 /// What to say above the commands.

@@ -183,15 +183,21 @@ fn one_command_is_asked_to_end_as_ctrl_c_does() {
         let interrupted = interrupt_when(fake.at("started"), 1);
         let driven = drive(&plan, &interrupted).unwrap();
         assert_eq!(std::fs::read_to_string(driven.trace).unwrap(), "whole\n");
-        // Where the command takes longer than it should.
-        let fake = Fake::new(UNTIL_ASKED);
-        let plan = fake.plan(tracer, |wanted| {
-            wanted.duration = Some(Duration::from_millis(300));
-            wanted.command = vec!["work".to_owned()];
-        });
-        let driven = drive(&plan, &AtomicUsize::new(0)).unwrap();
-        assert!(driven.elapsed >= Duration::from_millis(300) && driven.ended.is_none());
     }
+}
+
+/// trace-cmd waits for what it runs, which only a terminal's Ctrl-C reaches.
+#[test]
+fn what_a_tracer_waits_for_is_asked_to_end_too() {
+    // A background process of a shell ignores SIGINT; `env` has it heed it.
+    let body = "while [ \"$1\" != -o ]; do shift; done\ntrap '' INT\n: > \"$HERE/started\"\n\
+        env --default-signal=INT sleep 60 &\nwait $!\necho whole > \"$2\"";
+    let fake = Fake::new(body);
+    let plan = fake.plan(Tracer::TraceCmd, |wanted| wanted.duration = None);
+    let begun = Instant::now();
+    let driven = drive(&plan, &interrupt_when(fake.at("started"), 1)).unwrap();
+    assert_eq!(std::fs::read_to_string(driven.trace).unwrap(), "whole\n");
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
@@ -206,7 +212,7 @@ fn one_that_does_not_end_is_made_to() {
 #[test]
 fn one_that_fails_leaves_no_directory() {
     for tracer in [Tracer::TraceCmd, Tracer::Perf] {
-        let fake = Fake::new("exit 7");
+        let fake = Fake::new("while [ \"$1\" != -o ]; do shift; done; : > \"$2\"; exit 7");
         let plan = fake.plan(tracer, |_| ());
         let error = drive(&plan, &AtomicUsize::new(0)).unwrap_err().to_string();
         assert!(error.contains("(exit status: 7)"), "{error}");
