@@ -11,24 +11,55 @@ const ROOT: &str = "run it as root";
 const ROOT_OR_TRACING: &str = "run it as root, or as a member of the group `tracing` where root's lttng-sessiond runs, and have \
      LTTng's kernel modules loaded (`modprobe lttng-tracer` says what is wrong with them)";
 
-/// The names of all events that a tracer can record here.
+/// LTTng's session daemon.
+const DAEMON: &str = "lttng-sessiond";
+
+/// What a tracer has here.
+pub(crate) struct There {
+    /// The names of all events that it can record.
+    pub(crate) events: HashSet<String>,
+    /// What was started to learn of them, and goes on running.
+    pub(crate) started: Option<&'static str>,
+}
+
+/// What a tracer has here.
 ///
 /// # Errors
 /// Where nobody tells.
-pub(crate) fn events(tracer: Tracer, program: &Path) -> Result<HashSet<String>, TracerError> {
+pub(crate) fn events(tracer: Tracer, program: &Path) -> Result<There, TracerError> {
     match tracer {
         Tracer::Lttng => of_lttng(program),
         Tracer::TraceCmd | Tracer::Perf => {
             // Whether the program is there is of more interest than what the kernel says.
             let version = [program.display().to_string(), "--version".to_owned()];
             Step::new(tracer, &version).output()?;
-            of_kernel(&TRACEFS.map(Path::new))
+            Ok(There {
+                events: of_kernel(&TRACEFS.map(Path::new))?,
+                started: None,
+            })
         }
     }
 }
 
-/// `lttng list --kernel` starts the session daemon where none runs.
-fn of_lttng(program: &Path) -> Result<HashSet<String>, TracerError> {
+/// `lttng list --kernel` needs root's session daemon, and starts none, as `lttng create` does.
+fn of_lttng(program: &Path) -> Result<There, TracerError> {
+    let first = list_of_lttng(program);
+    if first.is_ok() || !rustix::process::geteuid().is_root() {
+        return first;
+    }
+    let daemon = program.with_file_name(DAEMON).display().to_string();
+    let argv = [daemon, "--daemonize".to_owned()];
+    match Step::new(Tracer::Lttng, &argv).run() {
+        Ok(()) => list_of_lttng(program).map(|there| There {
+            started: Some(DAEMON),
+            ..there
+        }),
+        // One runs: that was not it.
+        Err(_) => first,
+    }
+}
+
+fn list_of_lttng(program: &Path) -> Result<There, TracerError> {
     let list = ["list", "--kernel"].map(str::to_owned);
     let argv = [&[program.display().to_string()][..], &list].concat();
     let output = Step::new(Tracer::Lttng, &argv).output()?;
@@ -42,7 +73,10 @@ fn of_lttng(program: &Path) -> Result<HashSet<String>, TracerError> {
             rights: ROOT_OR_TRACING,
         });
     }
-    Ok(events)
+    Ok(There {
+        events,
+        started: None,
+    })
 }
 
 /// `      sched_switch (loglevel: TRACE_EMERG (0)) (type: tracepoint)`

@@ -34,6 +34,7 @@ pub struct Plan {
     pub(crate) program: PathBuf,
     /// Whether the tracer was asked what it has.
     asked: bool,
+    started: Option<&'static str>,
     events: Vec<(Group, &'static str)>,
     missing: Vec<&'static str>,
     /// The first events without which a group that is wanted says nothing.
@@ -51,9 +52,10 @@ impl Plan {
 
     pub(crate) fn by(tracer: Tracer, program: &Path, wanted: Wanted) -> Result<Self, TracerError> {
         let there = ask::events(tracer, program)?;
-        let mut plan = Self::of(tracer, wanted, |name| there.contains(name));
+        let mut plan = Self::of(tracer, wanted, |name| there.events.contains(name));
         program.clone_into(&mut plan.program);
         plan.asked = true;
+        plan.started = there.started;
         let mut lacks = plan.lacks.iter();
         match lacks.find(|(group, _)| plan.wanted.must.contains(group)) {
             Some(&(group, event)) => Err(TracerError::Needed {
@@ -75,6 +77,7 @@ impl Plan {
             tracer,
             program: tracer.program().into(),
             asked: false,
+            started: None,
             events: Vec::new(),
             missing: Vec::new(),
             lacks: Vec::new(),
@@ -160,6 +163,11 @@ impl Plan {
             Tracer::Perf => perf::CANNOT,
         });
         cannot
+    }
+
+    /// A program that was started to make the plan, and goes on running.
+    pub const fn started(&self) -> Option<&'static str> {
+        self.started
     }
 
     /// Groups that were wanted, of which nothing will be told, and what to do about it.

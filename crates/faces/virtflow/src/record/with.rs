@@ -145,6 +145,11 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
 }
 
 fn warn(plan: &Plan) {
+    if let Some(started) = plan.started() {
+        output::complain(&format!(
+            "virtflow: {started} was started, and goes on running"
+        ));
+    }
     for warning in plan.warnings() {
         output::complain(&format!("virtflow: warning: {warning}"));
     }

@@ -274,3 +274,24 @@ fn what_is_not_there_is_asked_for_by_its_package() {
         "{error}"
     );
 }
+
+/// `lttng list` starts no session daemon; where none runs root starts one.
+#[test]
+fn a_session_daemon_is_started_where_none_runs() {
+    let fake = Fake::new(
+        "[ ${0##*/} = lttng-sessiond ] && { : > \"$HERE/runs\"; exit 0; }\n\
+         [ -e \"$HERE/runs\" ] || { echo 'Error: No session daemon is available'; exit 1; }\n\
+         echo '    sched_switch (loglevel: TRACE_EMERG (0)) (type: tracepoint)'",
+    );
+    std::os::unix::fs::symlink(fake.at("tracer"), fake.at("lttng-sessiond")).unwrap();
+    let plan = Plan::by(Tracer::Lttng, &fake.at("tracer"), wanted("out"));
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(plan.unwrap().started(), Some("lttng-sessiond"));
+        assert_eq!(fake.calls(), ["list", "--daemonize", "list"]);
+        let plan = Plan::by(Tracer::Lttng, &fake.at("tracer"), wanted("out"));
+        assert_eq!(plan.unwrap().started(), None);
+    } else {
+        assert!(plan.unwrap_err().to_string().contains("No session daemon"));
+        assert_eq!(fake.calls(), ["list"]);
+    }
+}
