@@ -34,7 +34,7 @@ impl Group {
             Self::Net => "packets",
             Self::Power => "frequencies",
             Self::Kvm => "guests: entries, exits, interrupts, devices, nested VMs",
-            Self::Cr3 => "the guests' CR3: only with probes of your own (docs/recording.md)",
+            Self::Cr3 => "the guests' CR3, if you have probes for it: the README says which",
         }
     }
 }

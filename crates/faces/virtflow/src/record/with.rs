@@ -77,7 +77,14 @@ fn wanted(args: &RecordArgs, output: PathBuf) -> Wanted {
     }
 }
 
-/// A plan as JSON.
+/// What `--print-commands` says as JSON.
+#[derive(Serialize)]
+struct Printed {
+    format: &'static str,
+    version: u32,
+    tracers: Vec<Commands>,
+}
+
 #[derive(Serialize)]
 struct Commands {
     tracer: &'static str,
@@ -109,11 +116,11 @@ fn print(args: &RecordArgs, tracers: &[Tracer]) -> anyhow::Result<Finish> {
             not_told: plan.cannot(),
             missing: plan.missing().to_vec(),
         });
-        output::json(&serde_json::json!({
-            "format": "virtflow-record-commands",
-            "version": 1,
-            "tracers": tracers.collect::<Vec<_>>(),
-        }))?;
+        output::json(&Printed {
+            format: "virtflow-record-commands",
+            version: 1,
+            tracers: tracers.collect(),
+        })?;
         return Ok(Finish::Complete);
     }
     let mut page = Page::default();
@@ -175,6 +182,7 @@ struct Said<'a> {
 fn tell(args: &RecordArgs, plan: &Plan, driven: &Driven) -> anyhow::Result<Finish> {
     let read = Recording::open_all(std::slice::from_ref(&driven.trace));
     let read = read.map(|recording| info(&recording));
+    let elapsed = u64::try_from(driven.elapsed.as_nanos()).unwrap_or(u64::MAX);
     let of = |what: fn(&Info) -> u64| read.as_ref().ok().map(what);
     let said = Said {
         format: "virtflow-record",
@@ -184,7 +192,8 @@ fn tell(args: &RecordArgs, plan: &Plan, driven: &Driven) -> anyhow::Result<Finis
         events: of(|info| info.events_total),
         lost: of(lost),
         bytes: bytes(&driven.trace),
-        elapsed_ns: of(span).unwrap_or(driven.elapsed.as_nanos() as u64),
+        // LTTng's streams begin before it records, others' commands do.
+        elapsed_ns: of(span).unwrap_or(u64::MAX).min(elapsed),
         missing: plan.missing(),
         not_told: plan.cannot(),
     };
