@@ -193,12 +193,14 @@ pub(super) fn snapshot(of: &Snapshot) -> String {
 
 /// What would be recorded.
 #[derive(Serialize)]
-struct Planned<'a> {
-    format: &'static str,
-    version: u32,
-    tracepoints: Vec<&'a str>,
-    missing_tracepoints: Vec<&'a str>,
-    missing_fields: Vec<&'a str>,
+pub(super) struct Planned<'a> {
+    pub(super) format: &'static str,
+    pub(super) version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tracer: Option<&'a str>,
+    pub(super) tracepoints: Vec<&'a str>,
+    pub(super) missing_tracepoints: Vec<&'a str>,
+    pub(super) missing_fields: Vec<&'a str>,
 }
 
 /// Says what would be recorded.
@@ -207,6 +209,7 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
     let planned = Planned {
         format: "virtflow-record-plan",
         version: 1,
+        tracer: None,
         tracepoints: plan.tracepoints().collect(),
         missing_tracepoints: missing
             .clone()
@@ -222,8 +225,12 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
             })
             .collect(),
     };
+    show_plan(args, &planned)
+}
+
+pub(super) fn show_plan(args: &RecordArgs, planned: &Planned<'_>) -> anyhow::Result<Finish> {
     if args.format == Format::Json {
-        output::json(&planned)?;
+        output::json(planned)?;
         return Ok(Finish::Complete);
     }
     let mut page = Page::default();

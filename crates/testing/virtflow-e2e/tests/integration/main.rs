@@ -7,6 +7,7 @@ mod record;
 mod serve;
 mod store;
 mod trace_cmd;
+mod tracers;
 
 use std::path::PathBuf;
 use std::process::Command;
