@@ -7,7 +7,7 @@
 //! | `kernel` | where the fields that the programs read are in this kernel |
 //! | `load` | the programs, loaded and attached, and the ring that they write to |
 //! | `trace` | records, put in order and written as a trace |
-//! | `dump` | what was there when the recording began, from `/proc` |
+//! | `dump` | what was there when the recording began and ended, from `/proc`, `/sys` and debugfs |
 //!
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
 //! builds it anew and compares.
@@ -19,6 +19,7 @@ mod kernel;
 mod load;
 mod trace;
 
+pub use dump::{Part, availability};
 pub use events::Group;
 pub use load::{Missing, Plan};
 pub use trace::Summary;
@@ -90,7 +91,7 @@ pub fn record(
     let mut ring = plan.attach()?;
     writer.refused(&ring.refused);
     // After the programs: who comes in between is told by them.
-    dump::dump(&mut writer)?;
+    dump::dump(&mut writer, dump::When::Start);
     loop {
         let next = Instant::now() + EVERY;
         let before = trace::now();
@@ -101,6 +102,8 @@ pub fn record(
         }
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
+    // While the programs are at work: who comes and goes meanwhile is told by them.
+    dump::dump(&mut writer, dump::When::End);
     ring.detach();
     ring.drain(|record| writer.take(record));
     writer.flush(u64::MAX, &ring.lost())?;

@@ -5,8 +5,7 @@ use crate::{Plan, RecordError};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
 use virtflow_ctf::writer::{
-    ByteOrder, Clock, EnvValue, EventClass, Payload, StreamIdentity, StreamWriter, TraceConfig,
-    TraceWriter,
+    Clock, EnvValue, EventClass, StreamIdentity, StreamWriter, TraceConfig, TraceWriter,
 };
 
 /// The bytes of a record before its fields: time, kind, processor, thread, process.
@@ -48,11 +47,25 @@ struct Cpu {
     written: u64,
 }
 
+impl Cpu {
+    fn take(&mut self, time: u64, kind: u16, fields: &[u8]) {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(fields);
+        self.waiting.push(Record {
+            time,
+            kind,
+            from,
+            to: self.bytes.len(),
+        });
+    }
+}
+
 /// A trace that is being written.
 pub(crate) struct Writer {
     cpus: Vec<Cpu>,
     shapes: Shapes,
-    dump_classes: u32,
+    /// The kind of record that an event of the state dump is, of the first of its classes.
+    dump_kind: usize,
     payload: Vec<u8>,
     summary: Summary,
     began: u64,
@@ -88,13 +101,12 @@ fn boot_id() -> Option<[u8; 16]> {
 
 impl Writer {
     pub(crate) fn create(directory: &Path, plan: &Plan) -> Result<Self, RecordError> {
-        let (mut all, shapes) = classes();
-        let dump_classes = all.len() as u32;
-        all.extend(
-            (dump_classes..)
-                .zip(crate::dump::CLASSES)
-                .map(|(id, (name, of))| EventClass::new(id, *name, fields(of))),
-        );
+        let (mut all, mut shapes) = classes();
+        let (dump_classes, dump_kind) = (all.len() as u32, shapes.len());
+        for (id, (name, of)) in (dump_classes..).zip(crate::dump::CLASSES) {
+            all.push(EventClass::new(id, *name, fields(of)));
+            shapes.push(vec![(id, &[])]);
+        }
         // Only what can occur is described.
         let recorded: Vec<u32> = plan
             .kinds()
@@ -120,7 +132,7 @@ impl Writer {
         Ok(Self {
             cpus: cpus.collect::<Result<_, RecordError>>()?,
             shapes,
-            dump_classes,
+            dump_kind,
             payload: Vec::new(),
             summary: Summary {
                 directory: directory.to_owned(),
@@ -151,14 +163,7 @@ impl Writer {
         };
         let (time, kind, cpu) = (number(0, 8), number(8, 10), number(10, 12));
         if let Some(cpu) = self.cpus.get_mut(cpu as usize) {
-            let from = cpu.bytes.len();
-            cpu.bytes.extend_from_slice(fields);
-            cpu.waiting.push(Record {
-                time,
-                kind: kind as u16,
-                from,
-                to: cpu.bytes.len(),
-            });
+            cpu.take(time, kind as u16, fields);
         }
     }
 
@@ -201,20 +206,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes an event of the state dump, on the first processor, as at the beginning.
-    pub(crate) fn dump(
-        &mut self,
-        class: usize,
-        write: impl FnOnce(&mut Payload),
-    ) -> Result<(), RecordError> {
-        let mut payload = Payload::new(ByteOrder::Little);
-        write(&mut payload);
+    /// When the trace begins.
+    pub(crate) const fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Takes an event of the state dump, on the first processor.
+    pub(crate) fn dump(&mut self, time: u64, class: usize, fields: &[u8]) {
         if let Some(cpu) = self.cpus.first_mut() {
-            let id = self.dump_classes + class as u32;
-            cpu.stream.event(self.began, id, payload.as_bytes())?;
-            self.summary.events += 1;
+            cpu.take(time, (self.dump_kind + class) as u16, fields);
         }
-        Ok(())
     }
 
     pub(crate) fn finish(mut self) -> Result<Summary, RecordError> {
