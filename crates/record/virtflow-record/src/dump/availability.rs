@@ -16,41 +16,33 @@ pub struct Part {
     pub why_not: Option<String>,
 }
 
-const PTRACE: &str = "run as root, or with CAP_SYS_PTRACE";
 const DEBUGFS_ROOT: &str = "/sys/kernel/debug";
+
+/// `CAP_SYS_PTRACE` (include/uapi/linux/capability.h).
+const SYS_PTRACE: u32 = 19;
 
 /// All parts.
 pub fn availability() -> Vec<Part> {
-    // The first process is another's, and everybody has it.
-    let other = |name: &str| Path::new("/proc/1").join(name);
-    let of_other = |name: &str| denied(fs::read_link(other(name)).err(), &other(name), PTRACE);
     let listed = |path: &str, without: &str| {
         let path = Path::new(path);
         denied(fs::read_dir(path).err(), path, without)
     };
-    let hidden = || denied(fs::read(other("stat")).err(), &other("stat"), PTRACE);
+    let of_others = || not_of_the_host().or_else(of_others);
     let parts = [
         (
             "threads and command lines",
             not_of_the_host().or_else(hidden),
         ),
-        ("programs", not_of_the_host().or_else(|| of_other("exe"))),
-        (
-            "namespaces",
-            not_of_the_host().or_else(|| of_other("ns/pid")),
-        ),
+        ("programs of processes", of_others()),
+        ("namespaces", of_others()),
         (
             "control groups",
             file("/proc/self/cgroup", "the kernel has no control groups"),
         ),
-        ("affinity", file("/proc/self/status", "")),
+        ("affinity of threads", not_of_the_host()),
+        ("VMs by open files", of_others()),
         (
-            "VMs, proved by open files",
-            not_of_the_host()
-                .or_else(|| denied(fs::read_dir(other("fd")).err(), &other("fd"), PTRACE)),
-        ),
-        (
-            "TSC offsets of vCPUs, VMs proved by KVM",
+            "VMs by KVM, TSC of vCPUs",
             not_of_the_host().or_else(debugfs),
         ),
         (
@@ -67,17 +59,14 @@ pub fn availability() -> Vec<Part> {
         ),
         (
             "interrupts",
-            listed(
-                "/sys/kernel/irq",
-                "the kernel does not list them (before Linux 4.9)",
-            ),
+            listed("/sys/kernel/irq", "the kernel is older than Linux 4.9"),
         ),
-        ("CPU topology", file("/proc/cpuinfo", "")),
+        ("CPU topology", file("/proc/cpuinfo", "proc is not mounted")),
         (
             "CPU frequency limits",
             listed(
                 "/sys/devices/system/cpu/cpu0/cpufreq",
-                "no driver sets them",
+                "no driver sets frequencies",
             ),
         ),
     ];
@@ -85,6 +74,31 @@ pub fn availability() -> Vec<Part> {
     parts
         .map(|(name, why_not)| Part { name, why_not })
         .collect()
+}
+
+/// `/proc` may be mounted so that processes of others are not shown. The first process is one, and
+/// everybody has it.
+fn hidden() -> Option<String> {
+    let path = Path::new("/proc/1/stat");
+    let remedy = "proc is mounted with hidepid; run as root, or with CAP_SYS_PTRACE";
+    denied(fs::File::open(path).err(), path, remedy)
+}
+
+/// Links of another user's process are shown to who may trace it (ptrace(2)).
+fn of_others() -> Option<String> {
+    let status = proc::read(Path::new("/proc/self/status"), 1 << 16).ok()?;
+    let may = may(&String::from_utf8_lossy(&status), SYS_PTRACE);
+    (!may).then(|| {
+        "only of this user's own processes without CAP_SYS_PTRACE; run as root, or with it"
+            .to_owned()
+    })
+}
+
+/// Whether a status has a capability in effect.
+fn may(status: &str, capability: u32) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let all = line.and_then(|all| u64::from_str_radix(all.trim(), 16).ok());
+    all.is_some_and(|all| all >> capability & 1 == 1)
 }
 
 /// Whether `/proc` has the host's numbers for threads, which are those of the events.
@@ -146,17 +160,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn capabilities_in_effect() {
+        assert!(may("CapPrm:\t0\nCapEff:\t0000000000080000\n", SYS_PTRACE));
+        assert!(!may(
+            "CapPrm:\t80000\nCapEff:\t0000000000040000\n",
+            SYS_PTRACE
+        ));
+        assert!(!may("", SYS_PTRACE));
+    }
+
+    #[test]
     fn each_part_says_why_it_is_missing() {
         for part in availability() {
             assert!(!part.name.is_empty());
             assert!(part.why_not.is_none_or(|why| !why.is_empty()));
         }
         let none = std::io::Error::from(ErrorKind::PermissionDenied);
-        let why = denied(Some(none), Path::new("/proc/1/exe"), PTRACE).unwrap();
-        assert_eq!(
-            why,
-            "/proc/1/exe: permission denied; run as root, or with CAP_SYS_PTRACE"
-        );
-        assert_eq!(denied(None, Path::new("/"), PTRACE), None);
+        let remedy = "run as root";
+        let why = denied(Some(none), Path::new("/proc/1/exe"), remedy).unwrap();
+        assert_eq!(why, "/proc/1/exe: permission denied; run as root");
+        assert_eq!(denied(None, Path::new("/"), remedy), None);
     }
 }
