@@ -12,7 +12,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Group, Missing, Options, Plan, Summary, record};
+use virtflow_record::{Group, Missing, Options, Plan, Summary, availability, record};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     let groups = match args.profile {
@@ -172,6 +172,26 @@ struct Planned<'a> {
     tracepoints: Vec<&'a str>,
     missing_tracepoints: Vec<&'a str>,
     missing_fields: Vec<&'a str>,
+    state_dump: Vec<Dumped>,
+}
+
+/// A part of the state dump, and why it is not available if it is not.
+#[derive(Serialize)]
+struct Dumped {
+    part: &'static str,
+    available: bool,
+    why: Option<String>,
+}
+
+fn dumped() -> Vec<Dumped> {
+    let parts = availability().into_iter();
+    parts
+        .map(|part| Dumped {
+            part: part.name,
+            available: part.why_not.is_none(),
+            why: part.why_not,
+        })
+        .collect()
 }
 
 fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
@@ -193,6 +213,7 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
                 Missing::Tracepoint(_) => None,
             })
             .collect(),
+        state_dump: dumped(),
     };
     if args.format == Format::Json {
         output::json(&planned)?;
@@ -217,6 +238,19 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
     page.heading(Tone::Strong, "WHAT THIS KERNEL LACKS");
     page.fact("tracepoints", &none(&planned.missing_tracepoints));
     page.fact("fields", &none(&planned.missing_fields));
+    page.heading(Tone::Strong, "WHAT THE STATE DUMP WOULD TELL");
+    for part in &planned.state_dump {
+        let why = part
+            .why
+            .as_deref()
+            .map(|why| format!("not available: {why}"));
+        let tone = if part.available {
+            Tone::Plain
+        } else {
+            Tone::Warning
+        };
+        page.labelled(tone, 2, part.part, 30, why.as_deref().unwrap_or("yes"));
+    }
     page.print()?;
     Ok(Finish::Complete)
 }

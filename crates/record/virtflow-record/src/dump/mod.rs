@@ -55,7 +55,7 @@ pub(crate) fn dump(writer: &mut Writer, when: When) {
     }
     let mut read = threads::Read::default();
     if availability::is_of_the_host() {
-        let owners: BTreeSet<i32> = vms::of_debugfs().map(|vm| vm.creator).collect();
+        let owners: BTreeSet<i32> = vms::of_debugfs().flat_map(|vm| vm.threads).collect();
         read = threads::write(&mut out, &owners);
         vms::write(&mut out, &read);
     }

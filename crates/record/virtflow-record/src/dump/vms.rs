@@ -25,7 +25,8 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// the open file of the VM had there.
 #[derive(Debug)]
 pub(super) struct Listed {
-    pub(super) creator: i32,
+    /// The thread that made it, and those that last ran its vCPUs, by newer kernels.
+    pub(super) threads: Vec<i32>,
     file: i32,
     path: PathBuf,
 }
@@ -33,12 +34,27 @@ pub(super) struct Listed {
 pub(super) fn of_debugfs() -> impl Iterator<Item = Listed> {
     entries(Path::new(DEBUGFS)).into_iter().filter_map(|name| {
         let (creator, file) = name.split_once('-')?;
+        let path = Path::new(DEBUGFS).join(&name);
+        let mut threads = vec![creator.parse().ok()?];
+        threads.extend(vcpus_of(&path).filter_map(|(_, vcpu)| thread_of(&vcpu)));
         Some(Listed {
-            creator: creator.parse().ok()?,
+            threads,
             file: file.parse().ok()?,
-            path: Path::new(DEBUGFS).join(&name),
+            path,
         })
     })
+}
+
+/// The folders of a VM's vCPUs, by number.
+fn vcpus_of(vm: &Path) -> impl Iterator<Item = (u32, PathBuf)> {
+    entries(vm).into_iter().filter_map(|name| {
+        let number = name.strip_prefix("vcpu")?.parse().ok()?;
+        Some((number, vm.join(&name)))
+    })
+}
+
+fn thread_of(vcpu: &Path) -> Option<i32> {
+    proc::number(&vcpu.join("pid")).filter(|tid| *tid > 0)
 }
 
 /// What a process's open files say.
@@ -74,7 +90,7 @@ pub(super) fn write(out: &mut Out<'_>, read: &Read) {
     for candidate in &read.candidates {
         let own = |vm: &&Listed| {
             let mut threads = candidate.threads.iter();
-            threads.any(|(tid, _)| *tid == vm.creator)
+            threads.any(|(tid, _)| vm.threads.contains(tid))
         };
         let vms: Vec<&Listed> = listed.iter().filter(own).collect();
         out.look();
@@ -193,15 +209,8 @@ fn interface(process: &Path, fd: u32) -> Option<String> {
 /// What debugfs tells of the vCPUs of a VM; gives their threads where it names them.
 fn vcpus(out: &mut Out<'_>, pid: i32, vm: &Listed) -> Vec<(i32, u32)> {
     let mut threads = Vec::new();
-    for name in entries(&vm.path) {
-        let Some(vcpu) = name
-            .strip_prefix("vcpu")
-            .and_then(|n| n.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let path = vm.path.join(&name);
-        let tid = proc::number::<i32>(&path.join("pid")).filter(|tid| *tid > 0);
+    for (vcpu, path) in vcpus_of(&vm.path) {
+        let tid = thread_of(&path);
         threads.extend(tid.map(|tid| (tid, vcpu)));
         let Some(offset) = proc::number::<i64>(&path.join("tsc-offset")) else {
             continue;
