@@ -91,7 +91,8 @@ pub fn record(
     let mut ring = plan.attach()?;
     writer.refused(&ring.refused);
     // After the programs: who comes in between is told by them.
-    dump::dump(&mut writer, dump::When::Start);
+    let mut take = |writer: &mut trace::Writer| ring.drain(|record| writer.take(record));
+    dump::dump(&mut writer, dump::When::Start, &mut take);
     loop {
         let next = Instant::now() + EVERY;
         let before = trace::now();
@@ -103,7 +104,8 @@ pub fn record(
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     // While the programs are at work: who comes and goes meanwhile is told by them.
-    dump::dump(&mut writer, dump::When::End);
+    let mut take = |writer: &mut trace::Writer| ring.drain(|record| writer.take(record));
+    dump::dump(&mut writer, dump::When::End, &mut take);
     ring.detach();
     ring.drain(|record| writer.take(record));
     writer.flush(u64::MAX, &ring.lost())?;

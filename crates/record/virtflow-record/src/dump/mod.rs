@@ -41,10 +41,10 @@ pub(crate) enum When {
     End,
 }
 
-/// Writes the dump.
-pub(crate) fn dump(writer: &mut Writer, when: When) {
+/// Writes the dump. Every now and then it lets `meanwhile` take what was recorded.
+pub(crate) fn dump(writer: &mut Writer, when: When, meanwhile: &mut dyn FnMut(&mut Writer)) {
     let began = now();
-    let mut out = Out::new(writer, when);
+    let mut out = Out::new(writer, when, meanwhile);
     out.event(Class::Start, |_| ());
     for part in availability() {
         out.event(Class::Part, |p| {

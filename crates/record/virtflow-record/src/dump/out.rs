@@ -50,19 +50,30 @@ classes! {
 /// Where the dump's events go.
 pub(super) struct Out<'a> {
     writer: &'a mut Writer,
+    meanwhile: &'a mut dyn FnMut(&mut Writer),
     payload: Payload,
     when: When,
     time: u64,
+    events: u32,
 }
 
+/// How many events may be written before what was recorded meanwhile is taken.
+const EVENTS_MAX: u32 = 256;
+
 impl<'a> Out<'a> {
-    pub(super) fn new(writer: &'a mut Writer, when: When) -> Self {
+    pub(super) fn new(
+        writer: &'a mut Writer,
+        when: When,
+        meanwhile: &'a mut dyn FnMut(&mut Writer),
+    ) -> Self {
         let time = match when {
             When::Start => writer.began(),
             When::End => now(),
         };
         Self {
             writer,
+            meanwhile,
+            events: 0,
             payload: Payload::new(ByteOrder::Little),
             when,
             time,
@@ -77,8 +88,7 @@ impl<'a> Out<'a> {
         }
     }
 
-    /// When the first program's event can have been recorded, at the latest: what began after this is
-    /// told by its own events.
+    /// Whether it is the dump of the beginning.
     pub(super) fn is_first(&self) -> bool {
         self.when == When::Start
     }
@@ -88,6 +98,10 @@ impl<'a> Out<'a> {
         write(&mut self.payload);
         self.writer
             .dump(self.time, class as usize, self.payload.as_bytes());
+        self.events += 1;
+        if self.events.is_multiple_of(EVENTS_MAX) {
+            (self.meanwhile)(self.writer);
+        }
     }
 }
 

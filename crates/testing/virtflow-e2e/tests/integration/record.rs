@@ -114,8 +114,9 @@ fn vmm(place: &Place, name: &str, arguments: &[&str]) -> std::process::Child {
     let program = place.at(name);
     std::fs::copy("/bin/sh", &program).unwrap();
     let mut command = std::process::Command::new(program);
-    command.args(["-c", "sleep 60; :"]).args(arguments);
-    command.stdin(std::process::Stdio::null()).spawn().unwrap()
+    // It waits for a line that never comes.
+    command.args(["-c", "read line"]).args(arguments);
+    command.stdin(std::process::Stdio::piped()).spawn().unwrap()
 }
 
 /// What `info` says of the VM of a process.
