@@ -1,6 +1,5 @@
 //! What a state dump tells of VMs.
 
-use crate::output::size;
 use crate::page::Page;
 use crate::table::Tone;
 use virtflow_query::{DiskInfo, NetInfo, VcpuInfo, VmInfo};
@@ -24,7 +23,7 @@ pub(super) fn show(page: &mut Page, vms: &[VmInfo]) {
         for vcpu in vm.vcpus.iter().take(SHOWN) {
             page.fact(&format!("vCPU {}", vcpu.number), &of_vcpu(vcpu));
         }
-        let memory = vm.memory_bytes.map(size);
+        let memory = vm.memory_bytes.map(|bytes| format!("{} MiB", bytes >> 20));
         page.fact("memory", memory.as_deref().unwrap_or("not told"));
         page.fact("machine", vm.machine.as_deref().unwrap_or("not told"));
         page.fact("CPU model", vm.cpu_model.as_deref().unwrap_or("not told"));

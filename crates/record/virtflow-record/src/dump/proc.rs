@@ -82,7 +82,7 @@ impl Stat {
         let flags: u32 = fields.get(6)?.parse().ok()?;
         Some(Self {
             ppid: fields.get(1)?.parse().ok()?,
-            name: text.get(open + 1..close)?.to_vec(),
+            name: without_work(text.get(open + 1..close)?).to_vec(),
             status: match *fields.first()? {
                 // LTTng leaves it to the reader, too, whether it has a processor.
                 "R" => WAIT_CPU,
@@ -95,6 +95,18 @@ impl Stat {
             start_ticks: fields.get(19)?.parse().ok()?,
         })
     }
+}
+
+/// A worker's own name, as events have it: `/proc` adds what it works on (kernel/workqueue.c
+/// `wq_worker_comm`).
+fn without_work(name: &[u8]) -> &[u8] {
+    const WORKER: &[u8] = b"kworker/";
+    // A rescuer (`kworker/R-name`) has a dash of its own.
+    if !name.starts_with(WORKER) || name.starts_with(b"kworker/R-") {
+        return name;
+    }
+    let mut parts = name.splitn(2, |byte| matches!(byte, b'-' | b'+'));
+    parts.next().unwrap_or(name)
 }
 
 /// What `status` says of a thread (proc_pid_status(5)).
@@ -181,6 +193,16 @@ mod tests {
         assert!(namespace(own, "pid").is_some());
         let program = program(own).unwrap();
         assert_eq!(Path::new(&program), std::env::current_exe().unwrap());
+    }
+
+    #[test]
+    fn workers_have_the_name_that_events_have() {
+        let of = |name: &str| String::from_utf8(without_work(name.as_bytes()).to_vec()).unwrap();
+        assert_eq!(of("kworker/1:1H-kblockd"), "kworker/1:1H");
+        assert_eq!(of("kworker/u4:0+events_unbound"), "kworker/u4:0");
+        assert_eq!(of("kworker/0:2"), "kworker/0:2");
+        assert_eq!(of("kworker/R-rcu_gp"), "kworker/R-rcu_gp");
+        assert_eq!(of("my-thread"), "my-thread");
     }
 
     #[test]

@@ -264,7 +264,7 @@ mod tests {
         for wrong in ["", "long", "device", "none", "../../../../../../dev/zero"] {
             assert_eq!(config(own, &there(wrong)), None, "{wrong}");
         }
-        assert_eq!(config(own, "/proc/self/root/etc/hostname"), None);
+        assert_eq!(config(own, "/proc/self/cwd/Cargo.toml"), None);
     }
 
     #[test]
