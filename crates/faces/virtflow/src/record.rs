@@ -40,7 +40,9 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     let vms = processes(&args.vm)?;
     let plan = Plan::new(Options {
         groups,
-        ring_bytes: args.buffer.map_or(BUFFER, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
+        ring_bytes: args
+            .buffer
+            .map_or(BUFFER, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
         vms: vms.clone(),
         measure: args.cost,
     })?;

@@ -7,6 +7,7 @@ use crate::host::counters::Devices;
 use crate::host::segments::Segments;
 use crate::host::{Container, Cpu, CpuIx, Current, HOST_NAMESPACE, Thread, ThreadIx};
 use crate::vm::{Vcpu, Vm, VmIx};
+use crate::vm_names::VmNames;
 use crate::vocab::{Cause, Evidence};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -93,6 +94,8 @@ pub struct Model<S: Sink> {
     pub(crate) host_namespace: u32,
     pub(crate) vms: Vec<Vm>,
     pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
+    /// What VMMs call their VMs, by process.
+    pub(crate) vm_names: VmNames,
     pub(crate) vcpus: Vec<Vcpu>,
     pub(crate) guests: Vec<Guest>,
     pub(crate) gcpus: Vec<GuestCpu>,
@@ -150,6 +153,7 @@ impl<S: Sink> Model<S> {
             host_namespace: HOST_NAMESPACE,
             vms: Vec::new(),
             vm_by_pid: FxHashMap::default(),
+            vm_names: VmNames::default(),
             vcpus: Vec::new(),
             guests: Vec::new(),
             gcpus: Vec::new(),
@@ -238,6 +242,7 @@ impl<S: Sink> Model<S> {
                 level,
             } => self.namespace(tid, kind, inum, level),
             K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
+            K::StatedumpVm { pid, name } => self.vm_is_called(pid, name),
             _ => {}
         }
     }
@@ -297,6 +302,7 @@ impl<S: Sink> Model<S> {
                 level,
             } => self.namespace(tid, kind, inum, level),
             K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
+            K::StatedumpVm { pid, name } => self.vm_is_called(pid, name),
             K::CpuFrequency { cpu, khz } => self.frequency(t, cpu, khz),
             K::IrqEntry { .. }
             | K::SoftirqEntry { .. }
@@ -432,5 +438,6 @@ const fn is_about_others(event: &K) -> bool {
             | K::ThreadTold { .. }
             | K::StatedumpProcess { .. }
             | K::StatedumpNamespace { .. }
+            | K::StatedumpVm { .. }
     )
 }

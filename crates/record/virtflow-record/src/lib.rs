@@ -10,7 +10,7 @@
 //! | `trace` | records written as a trace |
 //! | `flight` | records of the last while, kept until somebody wants them as a trace |
 //! | `watch` | whether a thread waits for a processor too long |
-//! | `dump` | what was there when the recording began, from `/proc` |
+//! | `dump` | what was there when the recording began, and when it ended, from `/proc` |
 //!
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
 //! builds it anew and compares.
@@ -25,11 +25,14 @@ mod order;
 mod trace;
 mod watch;
 
+pub use dump::{Part, availability};
 pub use events::Group;
 pub use load::{Cost, Missing, Plan};
 pub use watch::Delay;
 
+use crate::dump::When;
 use crate::flight::Flight;
+use crate::load::Ring;
 use crate::order::Order;
 use crate::trace::{Layout, Writer};
 use crate::watch::Watch;
@@ -256,9 +259,9 @@ pub fn record(
         refused: ring.refused.clone(),
         ..Summary::default()
     };
-    // Who comes from now on is told by the programs.
-    if let Sink::Trace(writer, _) = &mut sink {
-        dump::dump(writer)?;
+    let has_dumps = matches!(sink, Sink::Trace(..));
+    if has_dumps {
+        dump(&mut order, &mut ring, When::Start);
     }
     loop {
         let looked = Instant::now();
@@ -286,6 +289,9 @@ pub fn record(
         let every = if is_busy { EVERY_WHEN_BUSY } else { EVERY };
         std::thread::sleep((looked + every).saturating_duration_since(Instant::now()));
     }
+    if has_dumps {
+        dump(&mut order, &mut ring, When::End);
+    }
     summary.cost = ring.cost();
     let (lost, end) = (ring.lost(), trace::now());
     ring.detach();
@@ -295,4 +301,12 @@ pub fn record(
         (summary.events, summary.bytes) = writer.finish(end)?;
     }
     Ok(summary)
+}
+
+/// Makes a state dump while the programs are at work, which tell who comes and goes meanwhile.
+fn dump(order: &mut Order, ring: &mut Ring, when: When) {
+    let mut drain = |order: &mut Order| {
+        ring.drain(|record| order.take(record));
+    };
+    dump::dump(order, when, &mut drain);
 }

@@ -8,7 +8,7 @@ use crate::table::Tone;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
-use virtflow_record::{Cost, Missing, Plan, Snapshot, Summary};
+use virtflow_record::{Cost, Missing, Plan, Snapshot, Summary, availability};
 
 /// What `record` says as JSON.
 #[derive(Serialize)]
@@ -201,6 +201,27 @@ pub(super) struct Planned<'a> {
     pub(super) tracepoints: Vec<&'a str>,
     pub(super) missing_tracepoints: Vec<&'a str>,
     pub(super) missing_fields: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) state_dump: Vec<Dumped>,
+}
+
+/// A part of the state dump, and why it is not available if it is not.
+#[derive(Serialize)]
+pub(super) struct Dumped {
+    part: &'static str,
+    available: bool,
+    why: Option<String>,
+}
+
+fn dumped() -> Vec<Dumped> {
+    let parts = availability().into_iter();
+    parts
+        .map(|part| Dumped {
+            part: part.name,
+            available: part.why_not.is_none(),
+            why: part.why_not,
+        })
+        .collect()
 }
 
 /// Says what would be recorded.
@@ -224,6 +245,7 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
                 Missing::Tracepoint(_) => None,
             })
             .collect(),
+        state_dump: dumped(),
     };
     show_plan(args, &planned)
 }
@@ -252,6 +274,19 @@ pub(super) fn show_plan(args: &RecordArgs, planned: &Planned<'_>) -> anyhow::Res
     page.heading(Tone::Strong, "WHAT THIS KERNEL LACKS");
     page.fact("tracepoints", &none(&planned.missing_tracepoints));
     page.fact("fields", &none(&planned.missing_fields));
+    if !planned.state_dump.is_empty() {
+        page.heading(Tone::Strong, "WHAT THE STATE DUMP WOULD TELL");
+    }
+    for part in &planned.state_dump {
+        let why = part.why.as_ref();
+        let why = why.map_or_else(|| "yes".to_owned(), |why| format!("not available: {why}"));
+        let tone = if part.available {
+            Tone::Plain
+        } else {
+            Tone::Warning
+        };
+        page.labelled(tone, 2, part.part, 30, &why);
+    }
     page.print()?;
     Ok(Finish::Complete)
 }

@@ -256,3 +256,143 @@ fn a_recording_of_some_size() {
     let bytes = said["bytes"].as_u64().unwrap();
     assert!((256 << 10..4 << 20).contains(&bytes), "{said}");
 }
+
+/// The programs of VMMs are told by their names: a shell that is called so, with what it is told.
+fn vmm(place: &Place, name: &str, arguments: &[&str]) -> std::process::Child {
+    let program = place.at(name);
+    std::fs::copy("/bin/sh", &program).unwrap();
+    let mut command = std::process::Command::new(program);
+    // It waits for a line that never comes.
+    command.args(["-c", "read line"]).args(arguments);
+    command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+}
+
+/// What `info` says of the VM of a process.
+fn vm_of(place: &Place, pid: u32) -> serde_json::Value {
+    let trace = place.at("trace");
+    let said = place.said(&["info", trace.to_str().unwrap(), "--format", "json"]);
+    let info: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let vms = info["machines"][0]["vms"].as_array().unwrap();
+    let mut vms = vms.iter().filter(|vm| vm["pid"] == pid);
+    vms.next().unwrap().clone()
+}
+
+#[test]
+fn a_state_dump_at_both_ends() {
+    let place = Place::new();
+    let mut qemu = vmm(
+        &place,
+        "qemu-system-x86_64",
+        &[
+            "-name",
+            "guest=web-1,debug-threads=on",
+            "-machine",
+            "q35,accel=kvm",
+            "-smp",
+            "2",
+            "-m",
+            "size=2097152k",
+            "-drive",
+            "file=/d0.qcow2,format=qcow2,cache=none,aio=native",
+            "-netdev",
+            "tap,id=n0,ifname=tap0,vhost=on",
+        ],
+    );
+    let mut firecracker = vmm(&place, "firecracker", &["--id", "fc-1"]);
+    let (of_qemu, of_firecracker) = (qemu.id(), firecracker.id());
+    let said = recorded(&place);
+    for child in [&mut qemu, &mut firecracker] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    if said.is_none() {
+        return;
+    }
+    let trace = place.at("trace");
+    let trace = trace.to_str().unwrap();
+    let of = |names: &str| -> Vec<serde_json::Value> {
+        let text = place.said(&["events", trace, "--filter", names, "--format", "jsonl"]);
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    // Each dump is whole, and the second one comes last.
+    let (starts, ends) = (of("lttng_statedump_start"), of("lttng_statedump_end"));
+    assert_eq!((starts.len(), ends.len()), (2, 2));
+    let times = [&starts[0], &ends[0], &starts[1], &ends[1]].map(|e| e["time_ns"].as_i64());
+    assert!(times.is_sorted() && times[1] < times[2], "{times:?}");
+    let switches = of("sched_switch");
+    assert!(switches.last().unwrap()["time_ns"].as_i64() > times[2]);
+    for summary in of("virtflow_statedump_summary") {
+        let processes = summary["fields"]["processes"].as_u64();
+        // In a pid namespace of its own the recorder cannot tell the host's numbers.
+        if processes == Some(0) {
+            return;
+        }
+    }
+    let vm = vm_of(&place, of_qemu);
+    assert_eq!((&vm["name"], &vm["vmm"]), (&"web-1".into(), &"qemu".into()));
+    assert_eq!(
+        (&vm["proved"], &vm["vcpus_told"]),
+        (&false.into(), &2.into())
+    );
+    assert_eq!(
+        (&vm["machine"], &vm["cpu_model"]),
+        (&"q35".into(), &().into())
+    );
+    assert_eq!(vm["memory_bytes"], 2_u64 << 30);
+    assert_eq!(
+        (
+            vm["disks"].as_array().unwrap().len(),
+            &vm["disks"][0]["cache"]
+        ),
+        (1, &"none".into())
+    );
+    assert_eq!(
+        (&vm["nets"][0]["ifname"], &vm["nets"][0]["vhost"]),
+        (&"tap0".into(), &true.into())
+    );
+    assert!(vm["first_ns"].as_i64() < vm["last_ns"].as_i64());
+    assert_eq!(vm_of(&place, of_firecracker)["name"], "fc-1");
+    // The second dump sees nobody whom the events and the first did not tell of.
+    let own = |event: &&serde_json::Value| event["fields"]["pid"] == of_qemu;
+    let commands = of("virtflow_statedump_process_cmdline");
+    assert_eq!(commands.iter().filter(own).count(), 2);
+    let threads = of("lttng_statedump_process_state");
+    let sleeping = threads.iter().find(own).unwrap();
+    assert_eq!(sleeping["fields"]["status"], 5);
+    let forked: std::collections::HashSet<_> = of("sched_process_fork")
+        .iter()
+        .map(|fork| fork["fields"]["child_tid"].as_i64())
+        .collect();
+    let first: std::collections::HashSet<_> = threads
+        .iter()
+        .filter(|thread| thread["time_ns"] == starts[0]["time_ns"])
+        .map(|thread| thread["fields"]["tid"].as_i64())
+        .collect();
+    let new = threads
+        .iter()
+        .filter(|thread| thread["time_ns"].as_i64() > times[1]);
+    let mut new = new.map(|thread| thread["fields"]["tid"].as_i64());
+    assert!(new.all(|tid| first.contains(&tid) || forked.contains(&tid)));
+}
+
+#[test]
+fn a_dry_run_says_what_the_dump_would_tell() {
+    let place = Place::new();
+    let output = place.run(&["record", "--dry-run", "--format", "json"]);
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(why.contains("BTF"), "{why}");
+        return;
+    }
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let parts = plan["state_dump"].as_array().unwrap();
+    assert!(parts.len() > 10);
+    for part in parts {
+        assert_eq!(part["available"], part["why"].is_null(), "{part}");
+    }
+    let text = place.said(&["record", "--dry-run"]);
+    assert!(text.contains("WHAT THE STATE DUMP WOULD TELL"), "{text}");
+}
