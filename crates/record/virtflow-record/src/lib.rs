@@ -25,7 +25,7 @@ mod order;
 mod trace;
 mod watch;
 
-pub use dump::{Part, availability};
+pub use dump::{Part, availability, named_vms};
 pub use events::Group;
 pub use load::{Cost, Missing, Plan};
 pub use watch::Delay;
