@@ -78,7 +78,7 @@ impl Extract for Keep {
     type Out = OwnedRecord;
 
     fn extract(&mut self, event: &EventView<'_>) -> Option<OwnedRecord> {
-        assert_eq!(event.fields().u64(0), None, "no slot was bound");
+        assert_eq!(event.fields.u64(0), None, "no slot was bound");
         Some(event.to_owned())
     }
 }

@@ -6,17 +6,17 @@
 
 mod ctf;
 mod facts;
+mod raw;
 mod tracedat;
 
 use crate::any::AnyEvent;
-use crate::bind::KernelExtract;
 use crate::kernel::KernelRecord;
 use crate::open::{OpenError, TraceInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
 
-pub(crate) use tracedat::items;
+pub(crate) use raw::items;
 
 /// Which kernel events are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,8 +231,8 @@ macro_rules! hands_on {
 pub struct KernelReader(Kernel);
 
 enum Kernel {
-    Ctf(virtflow_ctf::StreamReader<KernelExtract>),
-    TraceDat(virtflow_tracedat::StreamReader<tracedat::KernelExtract>),
+    Ctf(virtflow_ctf::StreamReader<crate::bind::KernelExtract>),
+    TraceDat(virtflow_tracedat::StreamReader<raw::KernelExtract>),
     Facts(facts::Facts),
 }
 
@@ -243,7 +243,7 @@ pub struct AnyReader(Any);
 
 enum Any {
     Ctf(virtflow_ctf::StreamReader<ctf::AnyExtract>),
-    TraceDat(virtflow_tracedat::StreamReader<tracedat::AnyExtract>),
+    TraceDat(virtflow_tracedat::StreamReader<raw::AnyExtract>),
 }
 
 hands_on! { AnyReader, Any, AnyEvent, Ctf TraceDat }
