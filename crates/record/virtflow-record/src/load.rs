@@ -62,8 +62,7 @@ impl Plan {
             }
         }
         let constants = types.constants();
-        let absent = constants.iter().filter(|(_, at)| *at == NONE);
-        missing.extend(absent.map(|(name, _)| Missing::Field(name)));
+        missing.extend(absent(&constants).map(Missing::Field));
         let plan = Self {
             options,
             kinds,
@@ -90,6 +89,18 @@ impl Plan {
 
     pub(crate) const fn vendor(&self) -> Vendor {
         self.vendor
+    }
+
+    /// What is recorded of a guest's registers when it is entered and left.
+    pub const fn guest_registers(&self) -> &'static str {
+        match self.vendor {
+            Vendor::Amd => "CR3, RIP, RSP, FS base at each entry and exit, CPL at the exit (SVM)",
+            Vendor::Intel => {
+                "CR3 at the entries where KVM itself knows it (VMX); which guest process runs is \
+                 mostly unknown"
+            }
+            Vendor::Other => "none: the processors say neither svm nor vmx",
+        }
     }
 
     /// What this kernel does not have.
@@ -143,6 +154,27 @@ impl Plan {
             stats: stats.flatten(),
         })
     }
+}
+
+/// Ways to find a request's disk, of which kernels have one or another.
+const DISK: &[&[&str]] = &[
+    &["request_part", "part_dev"],
+    &["request_disk"],
+    &["request_queue", "queue_disk"],
+];
+
+/// The fields that are not there and that nothing else stands for.
+fn absent(constants: &[(&'static str, u32)]) -> impl Iterator<Item = &'static str> {
+    let missing: Vec<_> = constants
+        .iter()
+        .filter(|(_, at)| *at == NONE)
+        .map(|(name, _)| *name)
+        .collect();
+    let is_there = |way: &[&str]| way.iter().all(|field| !missing.contains(field));
+    let has_disk = DISK.iter().any(|way| is_there(way));
+    missing
+        .into_iter()
+        .filter(move |name| !has_disk || !DISK.iter().flat_map(|way| *way).any(|of| of == name))
 }
 
 /// Where the programs look for the ring of a processor.
@@ -316,5 +348,30 @@ impl Ring {
     /// Stops the programs.
     pub(crate) fn detach(&mut self) {
         self.programs = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_way_to_the_disk_is_enough() {
+        let with = |there: &[&str]| -> Vec<&str> {
+            let all = [
+                "task_pid",
+                "request_part",
+                "part_dev",
+                "request_disk",
+                "request_queue",
+                "queue_disk",
+            ];
+            let constants = all.map(|name| (name, if there.contains(&name) { 8 } else { NONE }));
+            absent(&constants).collect()
+        };
+        assert_eq!(with(&["task_pid", "request_disk"]), Vec::<&str>::new());
+        assert_eq!(with(&["request_queue", "queue_disk"]), ["task_pid"]);
+        // Half a way is none.
+        assert_eq!(with(&["task_pid", "part_dev", "queue_disk"]).len(), 3);
     }
 }

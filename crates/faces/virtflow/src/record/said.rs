@@ -201,6 +201,8 @@ pub(super) struct Planned<'a> {
     pub(super) tracepoints: Vec<&'a str>,
     pub(super) missing_tracepoints: Vec<&'a str>,
     pub(super) missing_fields: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) guest_registers: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) state_dump: Vec<Dumped>,
 }
@@ -245,6 +247,7 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
                 Missing::Tracepoint(_) => None,
             })
             .collect(),
+        guest_registers: Some(plan.guest_registers()),
         state_dump: dumped(),
     };
     show_plan(args, &planned)
@@ -274,6 +277,10 @@ pub(super) fn show_plan(args: &RecordArgs, planned: &Planned<'_>) -> anyhow::Res
     page.heading(Tone::Strong, "WHAT THIS KERNEL LACKS");
     page.fact("tracepoints", &none(&planned.missing_tracepoints));
     page.fact("fields", &none(&planned.missing_fields));
+    if let Some(registers) = planned.guest_registers {
+        page.heading(Tone::Strong, "REGISTERS OF GUESTS");
+        page.paragraph(Tone::Plain, registers);
+    }
     if !planned.state_dump.is_empty() {
         page.heading(Tone::Strong, "WHAT THE STATE DUMP WOULD TELL");
     }

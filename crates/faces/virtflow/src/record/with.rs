@@ -160,6 +160,7 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
             tracepoints: plan.events().collect(),
             missing_tracepoints: plan.missing().to_vec(),
             missing_fields: Vec::new(),
+            guest_registers: None,
             state_dump: Vec::new(),
         },
     )
