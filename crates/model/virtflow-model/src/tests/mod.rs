@@ -3,6 +3,7 @@
 mod containers;
 mod counters;
 mod edges;
+mod live;
 mod nested;
 mod sleeps;
 
