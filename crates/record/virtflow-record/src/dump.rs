@@ -5,6 +5,19 @@ use crate::RecordError;
 use crate::trace::Writer;
 use std::fs;
 use std::path::Path;
+use virtflow_ctf::writer::Payload;
+
+/// Takes the events of a dump, by the numbers of their classes.
+pub(crate) trait Dumps {
+    /// Takes one, with the fields that `write` writes.
+    fn dump(&mut self, class: usize, write: impl FnOnce(&mut Payload)) -> Result<(), RecordError>;
+}
+
+impl Dumps for Writer {
+    fn dump(&mut self, class: usize, write: impl FnOnce(&mut Payload)) -> Result<(), RecordError> {
+        Self::dump(self, class, write)
+    }
+}
 
 /// The events of the dump, in the order of their numbers.
 pub(crate) const CLASSES: &[(&str, &str)] = &[
@@ -39,7 +52,7 @@ struct Thread {
 }
 
 /// Writes the dump.
-pub(crate) fn dump(writer: &mut Writer) -> Result<(), RecordError> {
+pub(crate) fn dump(writer: &mut impl Dumps) -> Result<(), RecordError> {
     writer.dump(START, |_| ())?;
     for pid in numbers(Path::new("/proc")) {
         let process = Path::new("/proc").join(pid.to_string());

@@ -7,6 +7,7 @@
 //! | `kernel` | where the fields that the programs read are in this kernel |
 //! | `load` | the programs, loaded and attached, and the ring that they write to |
 //! | `trace` | records, put in order and written as a trace |
+//! | `live` | records as they happen, for whoever asks |
 //! | `dump` | what was there when the recording began, from `/proc` |
 //!
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
@@ -16,10 +17,12 @@ mod btf;
 mod dump;
 mod events;
 mod kernel;
+mod live;
 mod load;
 mod trace;
 
 pub use events::Group;
+pub use live::Live;
 pub use load::{Missing, Plan};
 pub use trace::Summary;
 

@@ -13,7 +13,7 @@ use virtflow_ctf::writer::{
 const HEAD_BYTES: usize = 20;
 /// A record may come this much later than another one that happened after it: an interrupt that is
 /// recorded itself came in between.
-const LATE_NS: u64 = 2_000_000;
+pub(crate) const LATE_NS: u64 = 2_000_000;
 /// How often the clocks are read to tell one from the other.
 const CLOCK_READS: usize = 32;
 
@@ -70,7 +70,7 @@ fn nanos(clock: ClockId) -> i64 {
 
 /// Nanoseconds from the Unix epoch to the zero of the monotonic clock: of several readings the one
 /// between the two closest ones of the latter.
-fn clock_offset() -> i64 {
+pub(crate) fn clock_offset() -> i64 {
     let reads = (0..CLOCK_READS).map(|_| {
         let before = nanos(ClockId::Monotonic);
         let real = nanos(ClockId::Realtime);
@@ -246,7 +246,7 @@ fn part<'a>(fields: &'a [u8], parts: &[(usize, usize)], room: &'a mut Vec<u8>) -
 }
 
 /// How many processors the kernel may ever have.
-fn cpus() -> u32 {
+pub(crate) fn cpus() -> u32 {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
     let last = text
         .trim()
