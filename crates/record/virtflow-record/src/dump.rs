@@ -113,16 +113,23 @@ fn thread(process: &Path, pid: i32, tid: i32) -> Option<Thread> {
         pid,
         ppid: fields.get(1)?.parse().ok()?,
         name: text.get(open + 1..close)?.to_vec(),
-        // LTTng's: 2 wait, 3 wait for the processor, 5 run, 6 exits.
-        status: match *fields.first()? {
-            "R" => 3,
-            "Z" | "X" => 6,
-            _ => 2,
-        },
+        status: status(fields.first()?),
         cpu: fields.get(36).and_then(|cpu| cpu.parse().ok()).unwrap_or(0),
         // The kernel's threads have no memory of their own.
         user: fields.get(20).is_some_and(|bytes| *bytes != "0"),
     })
+}
+
+/// What a thread does, by its letter in `/proc` (proc(5)), as LTTng numbers it (`enum
+/// lttng_process_status`, src/lttng-statedump-impl.c of lttng-modules): 2 waits for the processor, 4 a
+/// zombie, 5 waits, 7 dead.
+fn status(letter: &str) -> i32 {
+    match letter {
+        "R" => 2,
+        "Z" => 4,
+        "X" | "x" => 7,
+        _ => 5,
+    }
 }
 
 /// The number of a process's pid namespace.
@@ -148,6 +155,12 @@ fn disks() -> Vec<(u32, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the model reads them, 5 says that a thread waits.
+    #[test]
+    fn whoever_sleeps_waits() {
+        assert_eq!(["S", "D", "I", "R", "Z"].map(status), [5, 5, 5, 2, 4]);
+    }
 
     #[test]
     fn this_process_is_there() {
