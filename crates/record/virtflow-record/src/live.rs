@@ -23,7 +23,7 @@ const HEAD: &str = "\
     \tfield:int common_pid;\toffset:12;\tsize:4;\tsigned:1;\n\
     \tfield:int common_tgid;\toffset:16;\tsize:4;\tsigned:1;\n\n";
 /// Kinds of records from here on are those of the state dump.
-const DUMP_KIND: u16 = 0x8000;
+const DUMP_KIND: u16 = 0x400;
 /// Text of 16 characters, as the kernel names threads.
 const TEXT_BYTES: usize = 16;
 

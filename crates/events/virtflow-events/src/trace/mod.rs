@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
 
-pub(crate) use tracedat::items;
+pub(crate) use tracedat::{items, slot};
 
 /// Which kernel events are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
