@@ -57,5 +57,5 @@ pub use virtflow_events::{
 };
 pub use virtflow_graph::{Branch, Sum};
 pub use virtflow_model::{
-    Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
+    Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, Yet, exits,
 };

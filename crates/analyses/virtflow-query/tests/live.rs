@@ -163,7 +163,7 @@ fn windows_of_a_lane_come_to_its_life() {
         .filter(|(key, _)| key.contains("vcpu:") && !key.contains("/L2"));
     for (key, sum) in vcpus.filter(|(key, _)| walls.contains_key(**key)) {
         assert!(
-            (0..100_000_000).contains(&(walls[*key] - sum)),
+            (0..=100_000_000).contains(&(walls[*key] - sum)),
             "{key}: {} {sum}",
             walls[*key]
         );

@@ -1,6 +1,6 @@
 //! `virtflow record`: a trace of this host, by BPF programs in its kernel.
 
-use crate::args::{Format, Profile, RecordArgs, UsageError};
+use crate::args::{Format, RecordArgs, UsageError};
 use crate::output::{self, duration, number, size};
 use crate::page::Page;
 use crate::table::Tone;
@@ -12,22 +12,11 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Group, Missing, Options, Plan, Summary, record};
+use virtflow_record::{Missing, Options, Plan, Summary, record};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
-    let groups = match args.profile {
-        Profile::Full => Options::default().groups,
-        Profile::Vm => vec![
-            Group::Sched,
-            Group::Irq,
-            Group::Block,
-            Group::Net,
-            Group::Kvm,
-        ],
-        Profile::Minimal => vec![Group::Sched],
-    };
     let plan = Plan::new(Options {
-        groups,
+        groups: args.profile.groups(),
         ring_bytes: args.buffer.saturating_mul(1 << 20),
     })?;
     if args.dry_run {

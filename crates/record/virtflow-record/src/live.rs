@@ -104,6 +104,11 @@ impl Live {
         before
     }
 
+    /// What the clock of records shows.
+    pub fn now(&self) -> u64 {
+        trace::now()
+    }
+
     /// How many records each processor had no room for so far.
     pub fn lost(&self) -> Vec<u64> {
         self.ring.lost()

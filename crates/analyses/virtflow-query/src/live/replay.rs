@@ -2,7 +2,7 @@
 
 use super::engine::{Live, LiveOptions};
 use super::view::View;
-use crate::pipeline::{Feed, Progress, Prologue, threads_beside};
+use crate::pipeline::{Feed, Progress, Prologue, bounds, threads_beside};
 use virtflow_base::{Problems, Timestamp};
 use virtflow_events::{KernelRecord, Recording};
 
@@ -43,7 +43,7 @@ pub fn replay(
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
     let mut live = Live::over(&coverage, options);
     let mut prologue = Prologue::new(dumped);
-    let mut last = Timestamp::MIN;
+    let mut last = bounds(&coverage).map_or(Timestamp::MIN, |(_, end)| end);
     let mut views = Vec::new();
     while let Some((_, run)) = events.next_run() {
         if progress.stopped() {

@@ -273,6 +273,14 @@ impl Row {
         }
     }
 
+    /// Rows as one: the sum of `children`, which are listed under it.
+    pub fn of(kind: RowKind, key: &str, label: &str, children: Vec<Self>) -> Self {
+        let mut row = Self::new(kind, key, label.to_owned(), "");
+        children.iter().for_each(|child| row.merge(child));
+        row.children = children;
+        row
+    }
+
     /// Adds what lanes did.
     pub(super) fn fill(&mut self, sum: &Sum) {
         self.wall_ns = sum.wall_ns();
@@ -336,6 +344,20 @@ impl Row {
             .sort_by(|a, b| (b.total_ns, &a.key).cmp(&(a.total_ns, &b.key)));
         self.exit_reasons
             .sort_by(|a, b| (b.count, &a.reason).cmp(&(a.count, &b.reason)));
+    }
+
+    /// The row without what is listed under it.
+    pub fn alone(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            label: self.label.clone(),
+            parent_key: self.parent_key.clone(),
+            states: self.states.clone(),
+            taken_by: self.taken_by.clone(),
+            exit_reasons: self.exit_reasons.clone(),
+            children: Vec::new(),
+            ..*self
+        }
     }
 
     /// The time of which its shares are shares: that of its lanes; of a guest's processes and
