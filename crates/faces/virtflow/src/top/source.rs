@@ -239,7 +239,7 @@ fn replay(
             progress.stop();
         }
     });
-    Ok(problems.total() > 0)
+    Ok(!problems.is_empty())
 }
 
 /// Watches this host until it is stopped.
