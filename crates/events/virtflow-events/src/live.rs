@@ -35,15 +35,25 @@ pub enum LiveError {
 struct Bound {
     shape: &'static Shape,
     slots: Vec<Option<Slot>>,
+    /// What the byte at a place must be.
+    only_if: Option<(usize, u8)>,
 }
 
 impl Bound {
     /// `None` where it is no event of ours, is not wanted, or lacks a field it must have.
-    fn new(format: &EventFormat, wanted: impl Fn(&str) -> bool) -> Option<Self> {
+    fn new(
+        format: &EventFormat,
+        only_if: Option<(usize, u8)>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Option<Self> {
         let shape = shapes::find(format.name()).filter(|shape| wanted(shape.name()))?;
         let slots = shape.fields.iter().map(|field| slot(format, field));
         let slots = slots.collect::<Option<_>>()?;
-        Some(Self { shape, slots })
+        Some(Self {
+            shape,
+            slots,
+            only_if,
+        })
     }
 }
 
@@ -64,18 +74,19 @@ impl std::fmt::Debug for LiveRecords {
 
 impl LiveRecords {
     /// Of the records that `descriptions` describe, those events whose [`kind`](crate::kind) is
-    /// wanted. All of them begin as the first one.
+    /// wanted. All of them begin as the first one. Beside a description stands which byte must be
+    /// what for a record to make the event, if any must.
     ///
     /// # Errors
     /// Where a description cannot be read.
-    pub fn new<T: AsRef<str>>(
-        descriptions: &[T],
+    pub fn new<'d>(
+        descriptions: impl IntoIterator<Item = (&'d str, Option<(usize, u8)>)>,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Self, LiveError> {
         let mut head = Vec::new();
         let mut kinds: Vec<Vec<Bound>> = Vec::new();
-        for text in descriptions {
-            let format = EventFormat::parse("live", text.as_ref().as_bytes())?;
+        for (text, only_if) in descriptions {
+            let format = EventFormat::parse("live", text.as_bytes())?;
             if head.is_empty() {
                 for name in HEAD {
                     let field = format.field(name);
@@ -83,7 +94,7 @@ impl LiveRecords {
                     head.push(Some(Slot::new(field.ok_or_else(missing)?)));
                 }
             }
-            let Some(bound) = Bound::new(&format, &wanted) else {
+            let Some(bound) = Bound::new(&format, only_if, &wanted) else {
                 continue;
             };
             let kind = usize::from(format.id());
@@ -109,6 +120,12 @@ impl LiveRecords {
         });
         let bound = usize::try_from(kind).ok().and_then(|at| self.kinds.get(at));
         for bound in bound.into_iter().flatten() {
+            if bound
+                .only_if
+                .is_some_and(|(at, is)| record.get(at) != Some(&is))
+            {
+                continue;
+            }
             let fields = RecordView::new(record, ByteOrder::Little, &bound.slots);
             if let Some(event) = (bound.shape.raw)(&Slots(&fields)) {
                 let cpu = CpuId(u32::try_from(cpu).unwrap_or(u32::MAX));
@@ -150,6 +167,10 @@ mod tests {
         bytes
     }
 
+    fn found_in(records: &LiveRecords, kind: u16, fields: &[u8]) -> usize {
+        all(records, &record(kind, fields)).len()
+    }
+
     fn all(records: &LiveRecords, record: &[u8]) -> Vec<(u64, KernelRecord)> {
         let mut all = Vec::new();
         records.take(record, |time, record| all.push((time, record)));
@@ -173,7 +194,10 @@ mod tests {
             ),
             described("nobody_knows", 10, vcpu),
         ];
-        let records = LiveRecords::new(&descriptions, |name| name != "irq_softirq_entry").unwrap();
+        // The second event of the kind is made where the last byte says so.
+        let conditions = [None, Some((27, 0xff)), None, None];
+        let each = descriptions.iter().map(String::as_str).zip(conditions);
+        let records = LiveRecords::new(each, |name| name != "irq_softirq_entry").unwrap();
         let found = all(&records, &record(26, &[5, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]));
         assert_eq!(found.len(), 2);
         let (time, first) = found[0];
@@ -184,6 +208,10 @@ mod tests {
         );
         assert!(matches!(first.event, K::KvmEntry { vcpu: Some(5), .. }));
         assert_eq!(found[1].1.event, K::ProcessExit { tid: Tid(-1) });
+        assert_eq!(
+            found_in(&records, 26, &[5, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f]),
+            1
+        );
         // Not wanted, not known, not described, no record.
         for kind in [9, 10, 11, u16::MAX] {
             assert!(all(&records, &record(kind, &[0; 8])).is_empty());
@@ -197,12 +225,12 @@ mod tests {
     #[test]
     fn descriptions_that_say_too_little_are_refused() {
         let no_time = "name: a\nID: 1\n\tfield:u16 common_type;offset:8;size:2;signed:0;\n";
-        let error = LiveRecords::new(&[no_time], |_| true).unwrap_err();
+        let error = LiveRecords::new([(no_time, None)], |_| true).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the description of records a has no common_time"
         );
-        let error = LiveRecords::new(&["name: a\n"], |_| true).unwrap_err();
+        let error = LiveRecords::new([("name: a\n", None)], |_| true).unwrap_err();
         assert!(
             error
                 .to_string()

@@ -162,9 +162,32 @@ pub(crate) struct RecordArgs {
     /// What to record
     #[arg(long, value_enum, default_value_t = Profile::Full)]
     pub(crate) profile: Profile,
-    /// Room for events that are not written yet, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) buffer: u32,
+    /// KVM events of these VMs only, by process or name; what else happens on the host is recorded
+    /// all the same
+    #[arg(long, value_name = "NAME|PID")]
+    pub(crate) vm: Vec<String>,
+    /// Room for events that are not written yet, for each processor: 64K, 4M
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
+    pub(crate) buffer: u64,
+    /// End the recording when the trace has this size: 500M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_size: Option<u64>,
+    /// Keep the last while in memory only: each SIGUSR1 writes it as a trace of its own into DIR
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) flight_recorder: Option<std::time::Duration>,
+    /// With --flight-recorder: write also when a thread (with --vm: one of its VM) waits for a
+    /// processor for longer than this
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "flight_recorder")]
+    pub(crate) on_delay: Option<std::time::Duration>,
+    /// With --flight-recorder: how many of its traces are kept; the oldest go
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "flight_recorder", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: u32,
+    /// With --flight-recorder: the most memory it takes
+    #[arg(long, value_name = "SIZE", default_value = "512M", requires = "flight_recorder", value_parser = parse_size)]
+    pub(crate) memory: u64,
+    /// Say what the BPF programs cost, as the kernel measures it
+    #[arg(long)]
+    pub(crate) cost: bool,
     /// Say what would be recorded and what this kernel lacks, and record nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -177,6 +200,21 @@ pub(crate) struct RecordArgs {
     /// A command to run meanwhile; the recording ends with it
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+}
+
+/// A size: bytes, or with K, M, G (of 1,024).
+fn parse_size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(['K', 'M', 'G']);
+    let shift = match text.strip_prefix(number) {
+        Some("") => Some(0),
+        Some("K") => Some(10),
+        Some("M") => Some(20),
+        Some("G") => Some(30),
+        _ => None,
+    };
+    let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| "a size is a number of bytes, or with K, M or G: 64K, 4M, 2G".to_owned())
 }
 
 /// By what rows are sorted, most first.
@@ -217,9 +255,12 @@ pub(crate) struct TopArgs {
     /// What to record
     #[arg(long, value_enum, default_value_t = Profile::Full)]
     pub(crate) profile: Profile,
-    /// Room for events that were not taken yet, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) buffer: u32,
+    /// Room for events that were not taken yet, for each processor: 64K, 4M
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
+    pub(crate) buffer: u64,
+    /// The most memory that the last 30 s take, which the key r writes as a trace
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
+    pub(crate) memory: u64,
     /// How long a window is
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub(crate) delay: std::time::Duration,

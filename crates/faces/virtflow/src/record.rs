@@ -1,27 +1,59 @@
 //! `virtflow record`: a trace of this host, by BPF programs in its kernel.
 
-use crate::args::{Format, RecordArgs, UsageError};
-use crate::output::{self, duration, number, size};
-use crate::page::Page;
-use crate::table::Tone;
-use crate::{EXIT_INTERRUPTED, Finish};
+mod flight;
+mod said;
+
+use crate::args::{RecordArgs, UsageError};
+use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
-use serde::Serialize;
+use flight::Snapshots;
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Missing, Options, Plan, Summary, record};
+use virtflow_record::{Keep, Next, Options, Plan, Summary, record};
+
+/// How long a command may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
+    let vms = processes(&args.vm)?;
     let plan = Plan::new(Options {
         groups: args.profile.groups(),
-        ring_bytes: args.buffer.saturating_mul(1 << 20),
+        ring_bytes: u32::try_from(args.buffer).unwrap_or(u32::MAX),
+        vms: vms.clone(),
+        measure: args.cost,
     })?;
     if args.dry_run {
-        return dry_run(args, &plan);
+        return said::dry_run(args, &plan);
     }
+    let directory = directory(args)?;
+    let keep = keep(args, &directory);
+    let asked = Asked::new()?;
+    let mut snapshots = Snapshots::new(args, directory.clone(), vms);
+    let mut command = Meanwhile::new(&args.command);
+    let begun = Instant::now();
+    let missing = plan.missing().len();
+    let mut summary = record(plan, &keep, |summary: &Summary| {
+        // It begins when the programs are at work.
+        let ended = command.has_ended();
+        let over = args.duration.is_some_and(|whole| begun.elapsed() >= whole);
+        if ended || over || asked.to_stop.load(Ordering::Relaxed) {
+            return Next::Stop;
+        }
+        let to_write = asked.to_write.swap(false, Ordering::Relaxed);
+        snapshots.next(summary, to_write)
+    })?;
+    snapshots.told(&mut summary);
+    command.finish()?;
+    said::tell(args, &directory, &summary, begun.elapsed(), missing)
+}
+
+/// The new directory.
+fn directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
     let directory = match &args.output {
         Some(directory) => directory.clone(),
         None => PathBuf::from(format!(
@@ -36,43 +68,133 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
         );
         return Err(UsageError(what).into());
     }
-    let interrupted = Arc::new(AtomicUsize::new(0));
-    let asked = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        // The first one ends the recording, which then is whole; a second one all.
-        if asked.fetch_add(1, Ordering::Relaxed) > 0 {
-            std::process::exit(EXIT_INTERRUPTED);
+    Ok(directory)
+}
+
+fn keep(args: &RecordArgs, directory: &std::path::Path) -> Keep {
+    match args.flight_recorder {
+        None => Keep::All {
+            directory: directory.to_owned(),
+            bytes_max: args.max_size,
+        },
+        Some(window) => Keep::Last {
+            window,
+            memory: usize::try_from(args.memory).unwrap_or(usize::MAX),
+            longest: args.on_delay,
+        },
+    }
+}
+
+/// The processes of VMs.
+fn processes(vms: &[String]) -> anyhow::Result<Vec<i32>> {
+    let pids = vms.iter().map(|vm| {
+        let pid = vm.parse::<i32>().ok();
+        let there = pid.filter(|pid| PathBuf::from(format!("/proc/{pid}")).exists());
+        there.ok_or_else(|| UsageError(format!("--vm {vm}: there is no such process")).into())
+    });
+    pids.collect()
+}
+
+/// What signals ask for.
+struct Asked {
+    /// The first one ends the recording, which then is whole; a second one all.
+    to_stop: Arc<AtomicBool>,
+    to_write: Arc<AtomicBool>,
+}
+
+impl Asked {
+    fn new() -> std::io::Result<Self> {
+        let (to_stop, to_write) = (Arc::default(), Arc::default());
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let stop: &Arc<AtomicBool> = &to_stop;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                EXIT_INTERRUPTED,
+                Arc::clone(stop),
+            )?;
+            signal_hook::flag::register(signal, Arc::clone(stop))?;
         }
-    })?;
-    let mut child = None;
-    let begun = Instant::now();
-    let mut failed = None;
-    let missing = plan.missing().len();
-    let summary = record(plan, &directory, |_| {
-        // It begins when the programs are at work.
-        if child.is_none() && !args.command.is_empty() && failed.is_none() {
-            match start(&args.command) {
-                Ok(started) => child = Some(started),
-                Err(error) => failed = Some(error),
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&to_write))?;
+        Ok(Self { to_stop, to_write })
+    }
+}
+
+/// The command that runs meanwhile, if there is one.
+struct Meanwhile<'a> {
+    command: &'a [String],
+    child: Option<Child>,
+    failed: Option<anyhow::Error>,
+}
+
+impl<'a> Meanwhile<'a> {
+    const fn new(command: &'a [String]) -> Self {
+        Self {
+            command,
+            child: None,
+            failed: None,
+        }
+    }
+
+    /// Whether it has ended; the first time it is started.
+    fn has_ended(&mut self) -> bool {
+        if self.child.is_none() && !self.command.is_empty() && self.failed.is_none() {
+            match start(self.command) {
+                Ok(started) => self.child = Some(started),
+                Err(error) => self.failed = Some(error),
             }
         }
-        let ended = child
-            .as_mut()
-            .is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
-        let over = args.duration.is_some_and(|whole| begun.elapsed() >= whole);
-        ended || over || failed.is_some() || interrupted.load(Ordering::Relaxed) > 0
-    })?;
-    if let Some(error) = failed {
-        return Err(error);
+        let child = self.child.as_mut();
+        let ended = child.is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
+        ended || self.failed.is_some()
     }
-    let code = child.map(|mut child| child.wait()).transpose()?;
-    if let Some(code) = code.filter(|code| !code.success()) {
-        output::complain(&format!(
-            "virtflow: warning: {} ended with {code}",
-            args.command[0]
-        ));
+
+    /// Ends it where it has not ended by itself: it was started to be recorded.
+    fn finish(mut self) -> anyhow::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        let Some(code) = child.try_wait()? else {
+            end(&mut child)?;
+            return Ok(());
+        };
+        if !code.success() {
+            output::complain(&format!(
+                "virtflow: warning: {} ended with {code}",
+                self.command[0]
+            ));
+        }
+        Ok(())
     }
-    tell(args, &summary, begun.elapsed(), missing)
+}
+
+impl Drop for Meanwhile<'_> {
+    /// Where the recording failed, nobody waits for what it was to record.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ended = end(child);
+        }
+    }
+}
+
+/// Asks a child to end, and has it ended where it does not.
+fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended meanwhile.
+        let _sent = kill_process(pid, Signal::TERM);
+    }
+    let asked = Instant::now();
+    while asked.elapsed() < ENDS_WITHIN {
+        if let Some(code) = child.try_wait()? {
+            return Ok(code);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill()?;
+    child.wait()
 }
 
 fn start(command: &[String]) -> anyhow::Result<Child> {
@@ -81,131 +203,4 @@ fn start(command: &[String]) -> anyhow::Result<Child> {
     };
     let started = Command::new(program).args(arguments).spawn();
     started.with_context(|| format!("{program}: cannot be started"))
-}
-
-/// What `record` says as JSON.
-#[derive(Serialize)]
-struct Said<'a> {
-    format: &'static str,
-    version: u32,
-    directory: &'a std::path::Path,
-    events: u64,
-    lost: u64,
-    bytes: u64,
-    elapsed_ns: u64,
-    refused: Vec<&'a str>,
-}
-
-fn tell(
-    args: &RecordArgs,
-    summary: &Summary,
-    took: Duration,
-    missing: usize,
-) -> anyhow::Result<Finish> {
-    let nanos = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
-    if args.format == Format::Json {
-        output::json(&Said {
-            format: "virtflow-record",
-            version: 1,
-            directory: &summary.directory,
-            events: summary.events,
-            lost: summary.lost,
-            bytes: summary.bytes,
-            elapsed_ns: nanos.cast_unsigned(),
-            refused: summary.refused.iter().map(|(name, _)| *name).collect(),
-        })?;
-    } else {
-        let mut page = Page::default();
-        page.line(Tone::Strong, &summary.directory.display().to_string());
-        let rate = summary.events as f64 / took.as_secs_f64().max(1e-9);
-        page.line(
-            Tone::Plain,
-            &format!(
-                "{} events in {}, {}; {} a second",
-                number(summary.events),
-                duration(nanos),
-                size(summary.bytes),
-                number(rate as u64),
-            ),
-        );
-        page.line(
-            Tone::Plain,
-            &format!("next: virtflow report {}", summary.directory.display()),
-        );
-        page.print()?;
-    }
-    for (name, why) in &summary.refused {
-        output::complain(&format!("virtflow: {name} is not recorded: {why}"));
-    }
-    if missing > 0 {
-        let some = format!(
-            "virtflow: {missing} things cannot be recorded on this kernel: --dry-run says which"
-        );
-        output::complain(&some);
-    }
-    if summary.lost > 0 {
-        output::complain(&format!(
-            "virtflow: warning: {} events were LOST: there was no room for them; give more with --buffer",
-            number(summary.lost)
-        ));
-        return Ok(Finish::Incomplete);
-    }
-    Ok(Finish::Complete)
-}
-
-/// What would be recorded.
-#[derive(Serialize)]
-struct Planned<'a> {
-    format: &'static str,
-    version: u32,
-    tracepoints: Vec<&'a str>,
-    missing_tracepoints: Vec<&'a str>,
-    missing_fields: Vec<&'a str>,
-}
-
-fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
-    let missing = plan.missing().iter();
-    let planned = Planned {
-        format: "virtflow-record-plan",
-        version: 1,
-        tracepoints: plan.tracepoints().collect(),
-        missing_tracepoints: missing
-            .clone()
-            .filter_map(|missing| match missing {
-                Missing::Tracepoint(name) => Some(*name),
-                Missing::Field(_) => None,
-            })
-            .collect(),
-        missing_fields: missing
-            .filter_map(|missing| match missing {
-                Missing::Field(name) => Some(*name),
-                Missing::Tracepoint(_) => None,
-            })
-            .collect(),
-    };
-    if args.format == Format::Json {
-        output::json(&planned)?;
-        return Ok(Finish::Complete);
-    }
-    let mut page = Page::default();
-    page.heading(
-        Tone::Strong,
-        &format!(
-            "TRACEPOINTS THAT WOULD BE RECORDED: {}",
-            planned.tracepoints.len()
-        ),
-    );
-    page.paragraph(Tone::Plain, &planned.tracepoints.join(", "));
-    let none = |names: &[&str]| {
-        if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        }
-    };
-    page.heading(Tone::Strong, "WHAT THIS KERNEL LACKS");
-    page.fact("tracepoints", &none(&planned.missing_tracepoints));
-    page.fact("fields", &none(&planned.missing_fields));
-    page.print()?;
-    Ok(Finish::Complete)
 }

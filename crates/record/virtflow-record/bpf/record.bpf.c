@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 //
 // What `virtflow record` has the kernel do: at each tracepoint that the analyses use, write down
-// its time, processor and arguments, as the trace will have them, into one ring.
+// its time, processor and arguments, as the trace will have them, into the processor's ring.
 //
 // Raw tracepoints, so that it makes no difference whether KVM is a module. No kernel header and no
 // version is needed: where fields are and which argument is which is told in the constants below,
@@ -35,10 +35,19 @@ static void (*bpf_ringbuf_submit)(void *record, u64 flags) = (void *)132;
 // A reader that is woken for each record is most of what it then records: it looks by itself.
 #define NO_WAKEUP 1
 
-struct {
+// A ring for each processor: none waits for another one's lock.
+struct ring {
     int (*type)[27]; // BPF_MAP_TYPE_RINGBUF
-    int (*max_entries)[1 << 20];
-} ring SEC(".maps");
+    int (*max_entries)[1 << 16];
+};
+
+struct {
+    int (*type)[12]; // BPF_MAP_TYPE_ARRAY_OF_MAPS
+    u32 *key;
+    int (*value_size)[4];
+    int (*max_entries)[1];
+    struct ring *values[];
+} rings SEC(".maps");
 
 // By processor: records for which there was no room.
 struct {
@@ -47,6 +56,15 @@ struct {
     u64 *value;
     int (*max_entries)[1];
 } lost SEC(".maps");
+
+// The processes whose KVM events are recorded, where not all are.
+struct {
+    int (*type)[1]; // BPF_MAP_TYPE_HASH
+    s32 *key;
+    u8 *value;
+    int (*max_entries)[1];
+} vms SEC(".maps");
+const volatile u32 only_some_vms = 0;
 
 // Where fields are.
 const volatile u32 task_pid = NONE, task_tgid = NONE, task_comm = NONE, task_prio = NONE;
@@ -63,6 +81,10 @@ const volatile u32 vcpu_id = NONE, vcpu_kvm = NONE, kvm_userspace_pid = NONE;
 const volatile u32 lapic_vcpu = NONE, svm_vmcb = NONE, svm_vmcb01 = NONE, svm_vmcb12 = NONE;
 const volatile u32 vmcb_cr3 = NONE, vmcb_rip = NONE, vmcb_rsp = NONE, vmcb_fs_base = NONE, vmcb_cpl = NONE;
 const volatile u32 vmcb_exit_code = NONE, vmcb_info1 = NONE, vmcb_info2 = NONE, vmcb_int_info = NONE;
+// Intel's. At the tracepoints KVM has not read most of the VMCS, and the programs cannot: they take
+// what KVM keeps, and only where its own bits say that it is that of this stay in the guest.
+const volatile u32 vmx_exit_reason = NONE, vmx_loaded = NONE, vmx_own = NONE;
+const volatile u32 vcpu_kept = NONE, vcpu_cr3 = NONE, cr3_bit = NONE;
 // Which argument is which, from 0.
 const volatile u32 switch_prev = NONE, switch_state = NONE, entry_vcpu = NONE, exit_vcpu = NONE;
 const volatile u32 issue_request = NONE;
@@ -87,25 +109,46 @@ INLINE void loses(void)
         *count += 1;
 }
 
-INLINE void begin(struct head *head, u16 kind, u64 time)
+// Whether what runs is no VM of those whose KVM events are wanted.
+INLINE int is_unwanted(void)
+{
+    s32 process;
+    if (!only_some_vms)
+        return 0;
+    process = bpf_get_current_pid_tgid() >> 32;
+    return !bpf_map_lookup_elem(&vms, &process);
+}
+
+INLINE void begin(struct head *head, u16 kind, u32 cpu, u64 time)
 {
     u64 who = bpf_get_current_pid_tgid();
     head->time = time;
     head->kind = kind;
-    head->cpu = bpf_get_smp_processor_id();
+    head->cpu = cpu;
     head->tid = (u32)who;
     head->pid = who >> 32;
 }
 
+// Whether only the vCPU's own thread passes the tracepoint.
+#define OF_VCPU(number)                                                   \
+    ((number >= 26 && number <= 29) || (number >= 34 && number <= 38) || \
+     (number >= 40 && number <= 49))
+
 // Takes room for a record of one kind, or counts its loss and leaves.
 #define ROOM(record, number)                                            \
+    if (OF_VCPU(number) && is_unwanted())                           \
+        return 0;                                               \
     u64 now = bpf_ktime_get_ns();                                   \
-    struct record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);   \
+    u32 cpu = bpf_get_smp_processor_id();                           \
+    void *ring = bpf_map_lookup_elem(&rings, &cpu);                 \
+    struct record *r = 0;                                           \
+    if (ring)                                                       \
+        r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);           \
     if (!r) {                                                       \
         loses();                                                \
         return 0;                                               \
     }                                                               \
-    begin(&r->head, number, now)
+    begin(&r->head, number, cpu, now)
 
 #define DONE()                            \
     bpf_ringbuf_submit(r, NO_WAKEUP); \
@@ -488,6 +531,18 @@ INLINE u8 nests(const void *vcpu, const void *vmcb)
     return vmcb && svm_vmcb01 != NONE && pointer(vcpu, svm_vmcb01) != vmcb;
 }
 
+// Whether a nested guest is what runs on Intel: then the VMCS in use is not the VM's own.
+INLINE u8 nests_vmx(const void *vcpu)
+{
+    return vmx_loaded != NONE && vmx_own != NONE &&
+           pointer(vcpu, vmx_loaded) != (const char *)vcpu + vmx_own;
+}
+
+// What is known of the guest's registers (`events.rs`).
+#define KNOWN_NOTHING 0
+#define KNOWN_ALL 1
+#define KNOWN_CR3 2
+
 struct enter {
     struct head head;
     u32 vcpu_id;
@@ -497,7 +552,8 @@ struct enter {
     u64 vmcb12;
     s32 vm_pid;
     u8 guest_mode;
-    u8 pad[3];
+    u8 known;
+    u8 pad[2];
     u64 rsp;
     u64 fs_base;
 } PACKED;
@@ -516,7 +572,15 @@ int record_26(struct context *c)
     r->guest_mode = nests(vcpu, vmcb);
     r->l1_cr3 = r->guest_mode ? word(pointer(vcpu, svm_vmcb01), vmcb_cr3) : 0;
     r->vmcb12 = r->guest_mode ? word(vcpu, svm_vmcb12) : 0;
-    r->pad[0] = r->pad[1] = r->pad[2] = 0;
+    r->known = vmcb ? KNOWN_ALL : KNOWN_NOTHING;
+    r->pad[0] = r->pad[1] = 0;
+    if (!vmcb) {
+        r->guest_mode = nests_vmx(vcpu);
+        if (vcpu_kept != NONE && cr3_bit < 32 && half(vcpu, vcpu_kept) >> cr3_bit & 1) {
+            r->cr3 = word(vcpu, vcpu_cr3);
+            r->known = KNOWN_CR3;
+        }
+    }
     DONE();
 }
 
@@ -534,7 +598,8 @@ struct leave {
     u64 fs_base;
     u8 cpl;
     u8 guest_mode;
-    u8 pad[2];
+    u8 known;
+    u8 pad;
 } PACKED;
 
 SEC("raw_tp/kvm_exit")
@@ -544,7 +609,8 @@ int record_27(struct context *c)
     ROOM(leave, 27);
     r->vcpu_id = half(vcpu, vcpu_id);
     r->isa = svm_vmcb != NONE ? 2 : 1;
-    r->exit_reason = vmcb ? half(vmcb, vmcb_exit_code) : NONE;
+    r->exit_reason = vmcb ? half(vmcb, vmcb_exit_code) :
+             vmx_exit_reason != NONE ? half(vcpu, vmx_exit_reason) : NONE;
     r->guest_rip = vmcb ? word(vmcb, vmcb_rip) : 0;
     r->info1 = vmcb ? word(vmcb, vmcb_info1) : 0;
     r->info2 = vmcb ? word(vmcb, vmcb_info2) : 0;
@@ -553,8 +619,9 @@ int record_27(struct context *c)
     r->rsp = vmcb ? word(vmcb, vmcb_rsp) : 0;
     r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
     r->cpl = vmcb ? byte(vmcb, vmcb_cpl) : 0;
-    r->guest_mode = nests(vcpu, vmcb);
-    r->pad[0] = r->pad[1] = 0;
+    r->guest_mode = vmcb ? nests(vcpu, vmcb) : nests_vmx(vcpu);
+    r->known = vmcb ? KNOWN_ALL : KNOWN_NOTHING;
+    r->pad = 0;
     DONE();
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Type {
     Pointer(u32),
     /// Another name for this one, or this one with a qualifier.
     Alias(u32),
+    /// An enumeration: its members' names and values.
+    Enum(Vec<(u32, u32)>),
     /// A function with arguments of these types.
     Function(Vec<u32>),
     /// Something else.
@@ -71,6 +73,18 @@ impl Btf {
             .into_iter()
             .flatten()
             .filter_map(|number| self.get(*number))
+    }
+
+    /// The value of the member of an enumeration that is called so.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        self.types.iter().find_map(|(_, ty)| match ty {
+            Type::Enum(members) => {
+                let mut members = members.iter();
+                let member = members.find(|(at, _)| self.text(*at) == name.as_bytes());
+                member.map(|(_, value)| *value)
+            }
+            _ => None,
+        })
     }
 
     /// What a type is called.
@@ -155,7 +169,10 @@ fn one(data: &[u8]) -> Option<(u32, Type, usize)> {
                 count * 3,
             )
         }
-        6 => (Type::Other, count * 2),
+        6 => {
+            let members = (0..count).map(|at| Some((word(3 + at * 2)?, word(4 + at * 2)?)));
+            (Type::Enum(members.collect::<Option<_>>()?), count * 2)
+        }
         // Typedef, volatile, const, restrict, type tag.
         8..=11 | 18 => (Type::Alias(third), 0),
         13 => {

@@ -13,7 +13,7 @@ pub(crate) trait Dumps {
     fn dump(&mut self, class: usize, write: impl FnOnce(&mut Payload)) -> Result<(), RecordError>;
 }
 
-impl Dumps for Writer {
+impl Dumps for Writer<'_> {
     fn dump(&mut self, class: usize, write: impl FnOnce(&mut Payload)) -> Result<(), RecordError> {
         Self::dump(self, class, write)
     }

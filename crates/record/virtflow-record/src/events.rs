@@ -31,7 +31,52 @@ pub(crate) struct Class {
     pub(crate) fields: &'static str,
     /// Which bytes of the record they are, in order; all for none.
     pub(crate) parts: &'static [(usize, usize)],
+    /// Of which records it is made.
+    pub(crate) when: When,
 }
+
+/// Of which records an event is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// All.
+    Always,
+    /// Those of processors of this kind.
+    On(Vendor),
+    /// Those of processors of this kind in which the byte at a place says how much is known.
+    Known(Vendor, usize, u8),
+}
+
+/// Whose virtualization the processors have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vendor {
+    /// SVM: all of the guest's state is in memory.
+    Amd,
+    /// VMX: most of it has to be asked of the processor.
+    Intel,
+    /// None: nothing is known of a guest but when it is entered and left.
+    Other,
+}
+
+impl When {
+    /// Which byte of the fields must say what on processors of a kind, if any; `None` where the
+    /// event is not made there.
+    pub(crate) fn on(self, vendor: Vendor) -> Option<Option<(usize, u8)>> {
+        let vendor = match vendor {
+            Vendor::Amd => Vendor::Amd,
+            Vendor::Intel | Vendor::Other => Vendor::Intel,
+        };
+        match self {
+            Self::Always => Some(None),
+            Self::On(on) => (on == vendor).then_some(None),
+            Self::Known(on, at, known) => (on == vendor).then_some(Some((at, known))),
+        }
+    }
+}
+
+/// All registers of the guest that an event has are known.
+const KNOWN_ALL: u8 = 1;
+/// Only the page table is.
+const KNOWN_CR3: u8 = 2;
 
 /// A tracepoint, in the order of its records' kinds.
 pub(crate) struct Tracepoint {
@@ -46,6 +91,7 @@ const fn class(name: &'static str, fields: &'static str) -> Class {
         name,
         fields,
         parts: &[],
+        when: When::Always,
     }
 }
 
@@ -88,22 +134,32 @@ const BEFORE_KVM: &[Tracepoint] = tracepoints! {
     Power "cpu_frequency" "power_cpu_frequency" "u32:state u32:cpu_id";
 };
 
-/// One record of a `kvm_entry` and of a `kvm_exit` is two events: KVM's own, and that of the page
-/// table that the processor has then.
+/// One record of a `kvm_entry` and of a `kvm_exit` is KVM's own event, and that of the page table
+/// that the processor has then, where it is known: on AMD always, after the entry and after the exit.
+/// On Intel KVM knows the page table at some entries, and tells its own event before; of an exit it
+/// has read nothing but the reason.
 const ENTRY_AND_EXIT: &[Tracepoint] = &[
     Tracepoint {
         name: "kvm_entry",
         group: Group::Kvm,
         classes: &[
             Class {
+                name: "addons_vcpu_enter_guest",
+                fields: "u32:vcpuID x64:cr3tmp",
+                parts: &[(0, 12)],
+                when: When::Known(Vendor::Intel, 41, KNOWN_CR3),
+            },
+            Class {
                 name: "kvm_x86_entry",
                 fields: "u32:vcpu_id",
                 parts: &[(0, 4)],
+                when: When::Always,
             },
             Class {
                 name: "vcpu_enter_guest",
                 fields: "u32:vcpu_id x64:cr3 x64:rip x64:l1_cr3 x64:vmcb12 i32:vm_pid u8:guest_mode x64:rsp x64:fs_base",
                 parts: &[(0, 41), (44, 60)],
+                when: When::Known(Vendor::Amd, 41, KNOWN_ALL),
             },
         ],
     },
@@ -115,11 +171,19 @@ const ENTRY_AND_EXIT: &[Tracepoint] = &[
                 name: "kvm_x86_exit",
                 fields: "u32:exit_reason u64:guest_rip u32:isa u64:info1 u64:info2 u32:intr_info u32:vcpu_id",
                 parts: &[(0, 40)],
+                when: When::On(Vendor::Amd),
+            },
+            Class {
+                name: "kvm_x86_exit",
+                fields: "u32:exit_reason u32:isa u32:vcpu_id",
+                parts: &[(0, 4), (12, 16), (36, 40)],
+                when: When::On(Vendor::Intel),
             },
             Class {
                 name: "vcpu_exit_guest",
                 fields: "u32:vcpu_id x64:cr3 x64:rsp x64:fs_base u8:cpl u8:guest_mode",
                 parts: &[(36, 66)],
+                when: When::Known(Vendor::Amd, 66, KNOWN_ALL),
             },
         ],
     },
@@ -164,6 +228,7 @@ const OF_KVM: &[Tracepoint] = &[
             name: "kvm_x86_msr",
             fields: "u32:write u32:ecx u64:data u8:exception",
             parts: &[(0, 17)],
+            when: When::Always,
         }],
     ),
     kvm(
@@ -176,6 +241,7 @@ const OF_KVM: &[Tracepoint] = &[
             name: "kvm_vcpu_wakeup",
             fields: "u64:ns u8:waited u8:valid",
             parts: &[(0, 10)],
+            when: When::Always,
         }],
     ),
     kvm(
@@ -247,21 +313,43 @@ pub(crate) fn tracepoints() -> impl Iterator<Item = &'static Tracepoint> {
         .chain(OF_NET)
 }
 
-/// What a record of each kind becomes: the numbers of its classes and the parts that they take.
-pub(crate) type Shapes = Vec<Vec<(u32, &'static [(usize, usize)])>>;
+/// An event that a record becomes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The number of its class.
+    pub(crate) id: u32,
+    pub(crate) parts: &'static [(usize, usize)],
+    /// Where the record says how much is known, and what it must say.
+    known: Option<(usize, u8)>,
+}
 
-/// The event classes of the trace, and what a record of each kind becomes.
-pub(crate) fn classes() -> (Vec<EventClass>, Shapes) {
+impl Shape {
+    /// Whether it is made of a record with these fields.
+    pub(crate) fn is_of(&self, fields: &[u8]) -> bool {
+        self.known
+            .is_none_or(|(at, wanted)| fields.get(at) == Some(&wanted))
+    }
+}
+
+/// What a record of each kind becomes.
+pub(crate) type Shapes = Vec<Vec<Shape>>;
+
+/// The event classes of a trace on such processors, and what a record of each kind becomes.
+pub(crate) fn classes(vendor: Vendor) -> (Vec<EventClass>, Shapes) {
     let mut classes = Vec::new();
     let shapes = tracepoints()
         .map(|tracepoint| {
-            let of = tracepoint.classes.iter();
-            of.map(|class| {
+            let of = tracepoint.classes.iter().filter_map(|class| {
+                let known = class.when.on(vendor)?;
                 let id = classes.len() as u32;
                 classes.push(EventClass::new(id, class.name, fields(class.fields)));
-                (id, class.parts)
-            })
-            .collect()
+                Some(Shape {
+                    id,
+                    parts: class.parts,
+                    known,
+                })
+            });
+            of.collect()
         })
         .collect();
     (classes, shapes)
@@ -323,6 +411,40 @@ mod tests {
         }
         let programs = source.matches("raw_tp/").count();
         assert!(programs > 20 && tracepoints().count() == 53);
+    }
+
+    /// On either kind of processor an entry and an exit are told by KVM's own events, with fields
+    /// that are known there.
+    #[test]
+    fn what_an_entry_and_an_exit_become() {
+        let names = |vendor, name: &str, known: usize, much: u8| -> Vec<String> {
+            let (classes, shapes) = classes(vendor);
+            let kind = tracepoints().position(|of| of.name == name).unwrap();
+            let mut fields = vec![0; 68];
+            fields[known] = much;
+            let of = shapes[kind].iter().filter(|shape| shape.is_of(&fields));
+            of.map(|shape| classes[shape.id as usize].name.clone())
+                .collect()
+        };
+        let entry = |vendor, much| names(vendor, "kvm_entry", 41, much);
+        assert_eq!(
+            entry(Vendor::Amd, KNOWN_ALL),
+            ["kvm_x86_entry", "vcpu_enter_guest"]
+        );
+        assert_eq!(
+            entry(Vendor::Intel, KNOWN_CR3),
+            ["addons_vcpu_enter_guest", "kvm_x86_entry"]
+        );
+        assert_eq!(entry(Vendor::Intel, 0), ["kvm_x86_entry"]);
+        let exit = |vendor, much| names(vendor, "kvm_exit", 66, much);
+        assert_eq!(
+            exit(Vendor::Amd, KNOWN_ALL),
+            ["kvm_x86_exit", "vcpu_exit_guest"]
+        );
+        assert_eq!(exit(Vendor::Intel, 0), ["kvm_x86_exit"]);
+        let (classes, _) = classes(Vendor::Intel);
+        let exit = classes.iter().find(|class| class.name == "kvm_x86_exit");
+        assert_eq!(exit.unwrap().fields.len(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::RecordError;
 use crate::btf::{Btf, Type};
+use crate::events::Vendor;
 use std::path::Path;
 
 /// Where the kernel keeps it.
@@ -16,6 +17,21 @@ const DEPTH_MAX: usize = 8;
 pub(crate) struct Types {
     /// Each with those of the kernel.
     all: Vec<Btf>,
+    vendor: Vendor,
+}
+
+/// Whose virtualization this machine's processors have: by their flags in /proc/cpuinfo.
+fn vendor() -> Vendor {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags"));
+    let has = |flag| flags.is_some_and(|flags| flags.split_whitespace().any(|word| word == flag));
+    if has("svm") {
+        Vendor::Amd
+    } else if has("vmx") {
+        Vendor::Intel
+    } else {
+        Vendor::Other
+    }
 }
 
 impl Types {
@@ -32,13 +48,26 @@ impl Types {
         });
         let mut all: Vec<Btf> = modules.collect();
         all.push(base);
-        Ok(Self { all })
+        Ok(Self {
+            all,
+            vendor: vendor(),
+        })
     }
 
     /// The offset in bytes of `path` (`pid`, `arch.cr3`) in a structure.
     fn offset(&self, of: &str, path: &str) -> Option<u32> {
         let mut all = self.all.iter();
         all.find_map(|btf| btf.named(of).find_map(|ty| along(btf, ty, path)))
+    }
+
+    /// The value of an enumeration's member.
+    fn number(&self, of: &str) -> Option<u32> {
+        self.all.iter().find_map(|btf| btf.number(of))
+    }
+
+    /// Whose virtualization the processors have.
+    pub(crate) const fn vendor(&self) -> Vendor {
+        self.vendor
     }
 
     /// The size of a structure.
@@ -83,8 +112,19 @@ impl Types {
         self.arguments(tracepoint).is_some()
     }
 
-    /// The constants of the programs.
+    /// The constants of the programs that are of use on these processors.
     pub(crate) fn constants(&self) -> Vec<(&'static str, u32)> {
+        let mut all = self.of_all();
+        // A kernel may have both in it.
+        all.extend(match self.vendor {
+            Vendor::Amd => self.of_amd(),
+            Vendor::Intel => self.of_intel(),
+            Vendor::Other => Vec::new(),
+        });
+        all
+    }
+
+    fn of_all(&self) -> Vec<(&'static str, u32)> {
         let field = |name, of, path| (name, self.offset(of, path).unwrap_or(NONE));
         let argument = |name, tracepoint, of| (name, self.argument(tracepoint, of).unwrap_or(NONE));
         let state = self.offset("task_struct", "__state");
@@ -93,13 +133,6 @@ impl Types {
         let cpu = cpu.or_else(|| self.offset("task_struct", "cpu"));
         let switch = self.arguments("sched_switch").unwrap_or_default();
         let switch_state = switch.iter().rposition(|ty| ty == "unsigned int");
-        let svm = self.offset("vcpu_svm", "vmcb").is_some();
-        let save = |name, path: &str| {
-            (
-                name,
-                self.offset("vmcb", path).filter(|_| svm).unwrap_or(NONE),
-            )
-        };
         vec![
             field("task_pid", "task_struct", "pid"),
             field("task_tgid", "task_struct", "tgid"),
@@ -133,23 +166,50 @@ impl Types {
             field("vcpu_kvm", "kvm_vcpu", "kvm"),
             field("kvm_userspace_pid", "kvm", "userspace_pid"),
             field("lapic_vcpu", "kvm_lapic", "vcpu"),
-            field("svm_vmcb", "vcpu_svm", "vmcb"),
-            field("svm_vmcb01", "vcpu_svm", "vmcb01.ptr"),
-            field("svm_vmcb12", "vcpu_svm", "nested.vmcb12_gpa"),
-            save("vmcb_cr3", "save.cr3"),
-            save("vmcb_rip", "save.rip"),
-            save("vmcb_rsp", "save.rsp"),
-            save("vmcb_fs_base", "save.fs.base"),
-            save("vmcb_cpl", "save.cpl"),
-            save("vmcb_exit_code", "control.exit_code"),
-            save("vmcb_info1", "control.exit_info_1"),
-            save("vmcb_info2", "control.exit_info_2"),
-            save("vmcb_int_info", "control.exit_int_info"),
             argument("switch_prev", "sched_switch", "task_struct"),
             ("switch_state", switch_state.map_or(NONE, |at| at as u32)),
             argument("entry_vcpu", "kvm_entry", "kvm_vcpu"),
             argument("exit_vcpu", "kvm_exit", "kvm_vcpu"),
             argument("issue_request", "block_rq_issue", "request"),
+        ]
+    }
+
+    /// Of SVM (arch/x86/kvm/svm/svm.h, arch/x86/include/asm/svm.h).
+    fn of_amd(&self) -> Vec<(&'static str, u32)> {
+        let field = |name, of, path| (name, self.offset(of, path).unwrap_or(NONE));
+        vec![
+            field("svm_vmcb", "vcpu_svm", "vmcb"),
+            field("svm_vmcb01", "vcpu_svm", "vmcb01.ptr"),
+            field("svm_vmcb12", "vcpu_svm", "nested.vmcb12_gpa"),
+            field("vmcb_cr3", "vmcb", "save.cr3"),
+            field("vmcb_rip", "vmcb", "save.rip"),
+            field("vmcb_rsp", "vmcb", "save.rsp"),
+            field("vmcb_fs_base", "vmcb", "save.fs.base"),
+            field("vmcb_cpl", "vmcb", "save.cpl"),
+            field("vmcb_exit_code", "vmcb", "control.exit_code"),
+            field("vmcb_info1", "vmcb", "control.exit_info_1"),
+            field("vmcb_info2", "vmcb", "control.exit_info_2"),
+            field("vmcb_int_info", "vmcb", "control.exit_int_info"),
+        ]
+    }
+
+    /// Of VMX (arch/x86/kvm/vmx/vmx.h, from Linux 6.15 arch/x86/kvm/vmx/common.h), and what KVM keeps
+    /// of the guest's registers (arch/x86/kvm/kvm_cache_regs.h).
+    fn of_intel(&self) -> Vec<(&'static str, u32)> {
+        let first = |paths: &[&str]| {
+            let mut paths = paths.iter();
+            let at = paths.find_map(|path| self.offset("vcpu_vmx", path));
+            at.unwrap_or(NONE)
+        };
+        let reasons = ["exit_reason.full", "vt.exit_reason.full", "exit_reason"];
+        let field = |name, of, path| (name, self.offset(of, path).unwrap_or(NONE));
+        vec![
+            ("vmx_exit_reason", first(&reasons)),
+            field("vmx_loaded", "vcpu_vmx", "loaded_vmcs"),
+            field("vmx_own", "vcpu_vmx", "vmcs01"),
+            field("vcpu_kept", "kvm_vcpu", "arch.regs_avail"),
+            field("vcpu_cr3", "kvm_vcpu", "arch.cr3"),
+            ("cr3_bit", self.number("VCPU_EXREG_CR3").unwrap_or(NONE)),
         ]
     }
 }

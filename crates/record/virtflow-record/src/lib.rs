@@ -5,9 +5,12 @@
 //! | `events` | which tracepoints, and what events their records become |
 //! | `btf` | the kernel's type information |
 //! | `kernel` | where the fields that the programs read are in this kernel |
-//! | `load` | the programs, loaded and attached, and the ring that they write to |
-//! | `trace` | records, put in order and written as a trace |
+//! | `load` | the programs, loaded and attached, and the rings that they write to |
+//! | `order` | records in the order in which they happened |
+//! | `trace` | records written as a trace |
+//! | `flight` | records of the last while, kept until somebody wants them as a trace |
 //! | `live` | records as they happen, for whoever asks |
+//! | `watch` | whether a thread waits for a processor too long |
 //! | `dump` | what was there when the recording began, from `/proc` |
 //!
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
@@ -16,17 +19,24 @@
 mod btf;
 mod dump;
 mod events;
+mod flight;
 mod kernel;
 mod live;
 mod load;
+mod order;
 mod trace;
+mod watch;
 
 pub use events::Group;
-pub use live::Live;
-pub use load::{Missing, Plan};
-pub use trace::Summary;
+pub use live::{Description, Live, Polled};
+pub use load::{Cost, Missing, Plan};
+pub use watch::Delay;
 
-use std::path::{Path, PathBuf};
+use crate::flight::Flight;
+use crate::order::Order;
+use crate::trace::{Layout, Writer};
+use crate::watch::Watch;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use virtflow_ctf::writer::WriteError;
 
@@ -61,8 +71,13 @@ pub enum RecordError {
 pub struct Options {
     /// Which tracepoints.
     pub groups: Vec<Group>,
-    /// Room for records that are not written yet, in bytes: made a power of two.
+    /// Room for records that are not written yet, in bytes for each processor: made a power of two.
     pub ring_bytes: u32,
+    /// The processes of the VMs whose KVM events are recorded; all where there are none. What else
+    /// happens on the host is recorded in any case: it may be what a VM waits for.
+    pub vms: Vec<i32>,
+    /// Asks the kernel to measure what the programs cost, which itself costs a little.
+    pub measure: bool,
 }
 
 impl Default for Options {
@@ -70,42 +85,212 @@ impl Default for Options {
         use Group::{Block, Irq, Kvm, Net, Power, Sched};
         Self {
             groups: vec![Sched, Irq, Block, Net, Power, Kvm],
-            ring_bytes: 1 << 26,
+            ring_bytes: 1 << 22,
+            vms: Vec::new(),
+            measure: false,
         }
     }
 }
 
-/// How often the ring is emptied.
-const EVERY: Duration = Duration::from_millis(100);
+/// What of the recording is kept, and where.
+#[derive(Clone, Debug)]
+pub enum Keep {
+    /// All, in a trace in this new directory.
+    All {
+        /// Where.
+        directory: PathBuf,
+        /// The recording ends when the trace has so many bytes.
+        bytes_max: Option<u64>,
+    },
+    /// What happened last, in memory, until [`Next::Snapshot`] asks for it.
+    Last {
+        /// How long ago at the most.
+        window: Duration,
+        /// How much at the most, in bytes.
+        memory: usize,
+        /// Threads that wait for a processor for longer than this are told ([`Summary::delay`]).
+        longest: Option<Duration>,
+    },
+}
 
-/// Records into a new directory until `done` says so, which is asked ten times a second with the
-/// events that were written so far.
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on.
+    Go,
+    /// End the recording.
+    Stop,
+    /// Write what a flight recorder has as a trace into this new directory, and go on.
+    Snapshot(PathBuf),
+}
+
+/// A part of a recording that was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where.
+    pub directory: PathBuf,
+    /// Events of the trace.
+    pub events: u64,
+    /// Records of that time for which there was no room.
+    pub lost: u64,
+    /// Bytes of the trace.
+    pub bytes: u64,
+    /// How long a time.
+    pub covers: Duration,
+}
+
+/// What was recorded so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Events that were written; with a flight recorder, records that went through it.
+    pub events: u64,
+    /// Records for which there was no room.
+    pub lost: u64,
+    /// Bytes of the trace.
+    pub bytes: u64,
+    /// The trace has as many bytes as it may have.
+    pub is_full: bool,
+    /// What a flight recorder has written.
+    pub snapshots: Vec<Snapshot>,
+    /// What a flight recorder could not write, and why.
+    pub unwritten: Vec<String>,
+    /// The longest wait for a processor that became too long since the last question.
+    pub delay: Option<Delay>,
+    /// Tracepoints at which the kernel let no program run, and why.
+    pub refused: Vec<(&'static str, String)>,
+    /// What the programs cost, where that was asked for.
+    pub cost: Option<Cost>,
+}
+
+/// How often the rings are emptied.
+const EVERY: Duration = Duration::from_millis(100);
+/// How often where they were found rather full.
+const EVERY_WHEN_BUSY: Duration = Duration::from_millis(10);
+
+/// Where records go.
+enum Sink<'l> {
+    Trace(Box<Writer<'l>>, Option<u64>),
+    Memory(Flight, Option<Watch>),
+}
+
+impl<'l> Sink<'l> {
+    fn new(keep: &Keep, layout: &'l Layout, began: u64) -> Result<Self, RecordError> {
+        Ok(match keep {
+            Keep::All {
+                directory,
+                bytes_max,
+            } => {
+                let writer = Writer::create(directory, layout, began)?;
+                Self::Trace(Box::new(writer), *bytes_max)
+            }
+            Keep::Last {
+                window,
+                memory,
+                longest,
+            } => {
+                let flight = Flight::new(trace::cpus(), *window, *memory, began);
+                Self::Memory(flight, longest.map(Watch::new))
+            }
+        })
+    }
+
+    /// Takes what happened before `until`; `lost` says how many records each processor had no
+    /// room for.
+    fn take(
+        &mut self,
+        order: &mut Order,
+        until: u64,
+        lost: &[u64],
+        summary: &mut Summary,
+    ) -> Result<(), RecordError> {
+        summary.lost = lost.iter().sum();
+        match self {
+            Self::Trace(writer, bytes_max) => {
+                writer.lost(lost)?;
+                order.give(until, |record| writer.write(&record))?;
+                writer.settle(until)?;
+                summary.events = writer.events();
+                summary.bytes = writer.bytes();
+                summary.is_full = bytes_max.is_some_and(|max| summary.bytes >= max);
+            }
+            Self::Memory(flight, watch) => {
+                flight.lost(lost, until);
+                order.give(until, |record| {
+                    summary.events += 1;
+                    flight.keep(&record);
+                    if let Some(watch) = watch {
+                        watch.see(&record);
+                    }
+                    Ok::<(), RecordError>(())
+                })?;
+                flight.settle(until);
+                summary.delay = watch
+                    .as_mut()
+                    .and_then(|watch| watch.look(until, summary.lost));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Records until `next` says so, which is asked at least ten times a second with what was recorded
+/// so far.
 ///
 /// # Errors
 /// Where the kernel does not take the programs, or the trace cannot be written. What was written
 /// until then is a whole trace.
 pub fn record(
     plan: Plan,
-    directory: &Path,
-    mut done: impl FnMut(&Summary) -> bool,
+    keep: &Keep,
+    mut next: impl FnMut(&Summary) -> Next,
 ) -> Result<Summary, RecordError> {
-    let mut writer = trace::Writer::create(directory, &plan)?;
+    let layout = Layout::new(&plan);
     let mut ring = plan.attach()?;
-    writer.refused(&ring.refused);
-    // After the programs: who comes in between is told by them.
-    dump::dump(&mut writer)?;
+    // From here on all tracepoints are recorded, and up to where the first one is not any more.
+    let began = trace::now();
+    let mut sink = Sink::new(keep, &layout, began)?;
+    let mut order = Order::new(trace::cpus(), began);
+    let mut summary = Summary {
+        refused: ring.refused.clone(),
+        ..Summary::default()
+    };
+    // Who comes from now on is told by the programs.
+    if let Sink::Trace(writer, _) = &mut sink {
+        dump::dump(&mut **writer)?;
+    }
     loop {
-        let next = Instant::now() + EVERY;
-        let before = trace::now();
-        ring.drain(|record| writer.take(record));
-        writer.flush(before, &ring.lost())?;
-        if done(writer.summary()) {
+        let looked = Instant::now();
+        // First of all, so that what is lost is older than what is asked for next time.
+        let lost = ring.lost();
+        let until = order::settled(trace::now());
+        let is_busy = ring.drain(|record| order.take(record));
+        sink.take(&mut order, until, &lost, &mut summary)?;
+        match next(&summary) {
+            Next::Go => {}
+            Next::Stop => break,
+            Next::Snapshot(directory) => {
+                if let Sink::Memory(flight, _) = &sink {
+                    match flight.write(&directory, &layout, until) {
+                        Ok(written) => summary.snapshots.push(written),
+                        // The next one may find room.
+                        Err(error) => summary.unwritten.push(error.to_string()),
+                    }
+                }
+            }
+        }
+        if summary.is_full {
             break;
         }
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        let every = if is_busy { EVERY_WHEN_BUSY } else { EVERY };
+        std::thread::sleep((looked + every).saturating_duration_since(Instant::now()));
     }
+    summary.cost = ring.cost();
+    let (lost, end) = (ring.lost(), trace::now());
     ring.detach();
-    ring.drain(|record| writer.take(record));
-    writer.flush(u64::MAX, &ring.lost())?;
-    writer.finish()
+    ring.drain(|record| order.take(record));
+    sink.take(&mut order, end, &lost, &mut summary)?;
+    if let Sink::Trace(writer, _) = sink {
+        (summary.events, summary.bytes) = writer.finish(end)?;
+    }
+    Ok(summary)
 }

@@ -7,9 +7,15 @@
 //! one record makes.
 
 use crate::dump::{self, Dumps};
-use crate::events::{Class, tracepoints};
+use crate::events::tracepoints;
+use crate::flight::Flight;
 use crate::load::Ring;
-use crate::{Plan, RecordError, trace};
+use crate::order::{self, Order};
+use crate::trace::{self, Layout};
+use crate::{Plan, RecordError, Snapshot};
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
 use virtflow_ctf::writer::{ByteOrder, Payload};
 
 /// The bytes of a record before its fields.
@@ -27,12 +33,58 @@ const DUMP_KIND: u16 = 0x400;
 /// Text of 16 characters, as the kernel names threads.
 const TEXT_BYTES: usize = 16;
 
-/// A recording that is kept nowhere.
+/// An event of records of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Where its fields are.
+    pub text: String,
+    /// Only records whose byte at a place is this make the event.
+    pub only_if: Option<(usize, u8)>,
+}
+
+/// A recording of which at most the last while is kept.
 pub struct Live {
     ring: Ring,
-    descriptions: Vec<String>,
+    descriptions: Vec<Description>,
     began: u64,
     offset: i64,
+    last: Option<Last>,
+}
+
+/// The last while.
+struct Last {
+    layout: Layout,
+    order: Order,
+    flight: Flight,
+    until: u64,
+}
+
+impl Last {
+    fn settle(&mut self, until: u64, lost: &[u64]) {
+        self.flight.lost(lost, until);
+        let flight = &mut self.flight;
+        let given = self.order.give(until, |record| {
+            flight.keep(&record);
+            Ok::<_, Infallible>(())
+        });
+        // Nothing that could fail.
+        given.unwrap_or_else(|never| match never {});
+        self.flight.settle(until);
+        self.until = until;
+    }
+}
+
+/// What came of a look at the rings.
+#[derive(Clone, Debug)]
+pub struct Polled {
+    /// All that happened before has come.
+    pub until: u64,
+    /// How many records each processor had no room for so far.
+    pub lost: Vec<u64>,
+    /// When that was asked.
+    pub asked: u64,
+    /// A ring was found rather full: look again soon.
+    pub is_busy: bool,
 }
 
 impl std::fmt::Debug for Live {
@@ -43,23 +95,45 @@ impl std::fmt::Debug for Live {
 }
 
 impl Live {
-    /// Begins.
+    /// Begins, and keeps what happened in the last while for [`Self::snapshot`], where it is said
+    /// how long a while and how many bytes at the most.
     ///
     /// # Errors
     /// Where the kernel does not take the programs.
-    pub fn start(plan: Plan) -> Result<Self, RecordError> {
+    pub fn start(plan: Plan, keep: Option<(Duration, usize)>) -> Result<Self, RecordError> {
         let descriptions = descriptions(&plan);
+        let layout = Layout::new(&plan);
+        let ring = plan.attach()?;
+        // From here on all tracepoints are recorded.
         let began = trace::now();
+        let last = keep.map(|(window, memory)| Last {
+            layout,
+            order: Order::new(trace::cpus(), began),
+            flight: Flight::new(trace::cpus(), window, memory, began),
+            until: began,
+        });
         Ok(Self {
-            ring: plan.attach()?,
+            ring,
             descriptions,
             began,
             offset: trace::clock_offset(),
+            last,
         })
     }
 
+    /// Writes what happened in the last while as a trace in a new directory; `None` where it is not
+    /// kept.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn snapshot(&self, directory: &Path) -> Result<Option<Snapshot>, RecordError> {
+        let last = self.last.as_ref();
+        let written = last.map(|last| last.flight.write(directory, &last.layout, last.until));
+        written.transpose()
+    }
+
     /// Descriptions of all that records can be.
-    pub fn descriptions(&self) -> &[String] {
+    pub fn descriptions(&self) -> &[Description] {
         &self.descriptions
     }
 
@@ -96,27 +170,27 @@ impl Live {
         Ok(records.all)
     }
 
-    /// Gives the records that are there, in any order, and says up to when all have come but for
-    /// those that are late by a little (`late`).
-    pub fn poll(&mut self, take: impl FnMut(&[u8])) -> u64 {
-        let before = trace::now();
-        self.ring.drain(take);
-        before
-    }
-
-    /// What the clock of records shows.
-    pub fn now(&self) -> u64 {
-        trace::now()
-    }
-
-    /// How many records each processor had no room for so far.
-    pub fn lost(&self) -> Vec<u64> {
-        self.ring.lost()
-    }
-
-    /// By how many nanoseconds a record may be late.
-    pub const fn late() -> u64 {
-        trace::LATE_NS
+    /// Gives the records that are there, in any order.
+    pub fn poll(&mut self, mut take: impl FnMut(&[u8])) -> Polled {
+        let lost = self.ring.lost();
+        let asked = trace::now();
+        let until = order::settled(asked);
+        let last = &mut self.last;
+        let is_busy = self.ring.drain(|record| {
+            if let Some(last) = last {
+                last.order.take(record);
+            }
+            take(record);
+        });
+        if let Some(last) = last {
+            last.settle(until, &lost);
+        }
+        Polled {
+            until,
+            lost,
+            asked,
+            is_busy,
+        }
     }
 }
 
@@ -181,23 +255,25 @@ fn size(field: &str) -> (usize, bool) {
     }
 }
 
-fn descriptions(plan: &Plan) -> Vec<String> {
+fn descriptions(plan: &Plan) -> Vec<Description> {
     let kinds: Vec<u16> = plan.kinds().collect();
     let points = (0..).zip(tracepoints());
     let recorded = points.filter(|(kind, _)| kinds.contains(kind));
+    let vendor = plan.vendor();
     let classes = recorded.flat_map(|(kind, point)| {
-        let classes = point.classes.iter();
-        classes.map(
-            move |Class {
-                      name,
-                      fields,
-                      parts,
-                  }| description(kind, name, fields, parts),
-        )
+        point.classes.iter().filter_map(move |class| {
+            let only_if = class.when.on(vendor)?;
+            Some(Description {
+                text: description(kind, class.name, class.fields, class.parts),
+                only_if: only_if.map(|(at, is)| (HEAD_BYTES + at, is)),
+            })
+        })
     });
-    let dumped = (DUMP_KIND..)
-        .zip(dump::CLASSES)
-        .map(|(kind, (name, fields))| description(kind, name, fields, &[]));
+    let dumped = (DUMP_KIND..).zip(dump::CLASSES);
+    let dumped = dumped.map(|(kind, (name, fields))| Description {
+        text: description(kind, name, fields, &[]),
+        only_if: None,
+    });
     classes.chain(dumped).collect()
 }
 

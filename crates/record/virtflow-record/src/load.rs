@@ -1,15 +1,22 @@
-//! The programs in the kernel, and the ring that they write to.
+//! The programs in the kernel, and the rings that they write to.
 
-use crate::events::{Group, Tracepoint, tracepoints};
+use crate::events::{Group, Tracepoint, Vendor, tracepoints};
 use crate::kernel::{NONE, Types};
-use crate::{Options, RecordError};
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use crate::{Options, RecordError, trace};
+use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::RawTracePoint;
+use aya::sys::{Stats, enable_stats};
 use aya::{Ebpf, EbpfLoader};
+use aya_obj::generated::bpf_map_type;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// The programs, as `cargo xtask bpf` built them.
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/record.bpf.o"));
+
+/// What the kernel puts before each record of a ring.
+const RECORD_HEAD_BYTES: usize = 8;
 
 /// Something that this kernel does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +36,7 @@ pub struct Plan {
     kinds: Vec<(u16, &'static str, bool)>,
     constants: Vec<(&'static str, u32)>,
     missing: Vec<Missing>,
+    vendor: Vendor,
 }
 
 impl Plan {
@@ -60,6 +68,7 @@ impl Plan {
             kinds,
             constants,
             missing,
+            vendor: types.vendor(),
         };
         for needed in ["task_pid", "task_comm", "task_cpu", "switch_prev"] {
             if plan.missing.contains(&Missing::Field(needed)) {
@@ -78,6 +87,10 @@ impl Plan {
         self.kinds.iter().map(|(kind, ..)| *kind)
     }
 
+    pub(crate) const fn vendor(&self) -> Vendor {
+        self.vendor
+    }
+
     /// What this kernel does not have.
     pub fn missing(&self) -> &[Missing] {
         &self.missing
@@ -85,26 +98,31 @@ impl Plan {
 
     /// Loads the programs and has them run.
     pub(crate) fn attach(self) -> Result<Ring, RecordError> {
+        let cpus = trace::cpus();
+        let vms = &self.options.vms;
         let mut loader = EbpfLoader::new();
         for (name, at) in &self.constants {
             loader.override_global(name, at, true);
         }
-        let ring_bytes = self
-            .options
-            .ring_bytes
-            .clamp(1 << 16, 1 << 30)
-            .next_power_of_two();
-        loader.map_max_entries("ring", ring_bytes);
+        let only_some = u32::from(!vms.is_empty());
+        loader.override_global("only_some_vms", &only_some, true);
+        loader.map_max_entries("rings", cpus);
+        loader.map_max_entries("vms", u32::try_from(vms.len().max(1)).unwrap_or(u32::MAX));
         let mut programs = loader.load(OBJECT).map_err(refused)?;
-        let ring = programs
-            .take_map("ring")
-            .and_then(|map| RingBuf::try_from(map).ok());
+        let bytes = self.options.ring_bytes;
+        let bytes = bytes.clamp(1 << 16, 1 << 30).next_power_of_two();
+        let records = rings(&mut programs, cpus, bytes)?;
+        if let Some(Ok(mut wanted)) = programs.map_mut("vms").map(HashMap::<_, i32, u8>::try_from) {
+            for vm in vms {
+                wanted.insert(vm, 1, 0).map_err(|error| failed(&error))?;
+            }
+        }
         let lost = programs
             .take_map("lost")
             .and_then(|map| PerCpuArray::try_from(map).ok());
-        let (Some(records), Some(lost)) = (ring, lost) else {
-            return Err(RecordError::Load("no ring".to_owned()));
-        };
+        let lost = lost.ok_or_else(|| RecordError::Load("no counts of what is lost".to_owned()))?;
+        // Where the kernel does not measure, what it costs stays unknown.
+        let stats = (self.options.measure).then(|| enable_stats(Stats::RunTime).ok());
         let mut refused = Vec::new();
         for (kind, name, needed) in &self.kinds {
             if let Err(why) = begin(&mut programs, *kind, name) {
@@ -117,10 +135,55 @@ impl Plan {
         Ok(Ring {
             programs: Some(programs),
             records,
+            bytes: bytes as usize,
             lost,
             refused,
+            stats: stats.flatten(),
         })
     }
+}
+
+/// Where the programs look for the ring of a processor.
+type Places<'a> = ArrayOfMaps<&'a mut MapData, RingBuf<MapData>>;
+
+/// A ring for each processor that is at work. One that comes later writes into the first one's.
+fn rings(programs: &mut Ebpf, cpus: u32, bytes: u32) -> Result<Vec<RingBuf<MapData>>, RecordError> {
+    let places = programs.map_mut("rings").map(Places::try_from);
+    let places = places.transpose().map_err(|error| failed(&error))?;
+    let mut places = places.ok_or_else(|| RecordError::Load("no rings".to_owned()))?;
+    let online = trace::online();
+    let mut rings: Vec<RingBuf<MapData>> = Vec::new();
+    for cpu in 0..cpus {
+        if rings.is_empty() || online.contains(&cpu) {
+            rings.push(ring(bytes)?);
+            let ring = rings.last();
+            set(&mut places, cpu, ring)?;
+        } else {
+            set(&mut places, cpu, rings.first())?;
+        }
+    }
+    Ok(rings)
+}
+
+fn ring(bytes: u32) -> Result<RingBuf<MapData>, RecordError> {
+    let kind = bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32;
+    let ring = aya_obj::Map::new_from_params(kind, 0, 0, bytes, 0);
+    let ring = MapData::create(ring, "ring", None).map_err(|error| failed(&error))?;
+    RingBuf::try_from(Map::RingBuf(ring)).map_err(|error| failed(&error))
+}
+
+fn set(
+    places: &mut Places<'_>,
+    cpu: u32,
+    ring: Option<&RingBuf<MapData>>,
+) -> Result<(), RecordError> {
+    let set = ring.map(|ring| places.set(cpu, ring, 0));
+    set.transpose().map_err(|error| failed(&error))?;
+    Ok(())
+}
+
+fn failed(error: &dyn std::error::Error) -> RecordError {
+    RecordError::Load(chain(error))
 }
 
 /// Has a program run at its tracepoint.
@@ -153,21 +216,44 @@ fn refused(error: aya::EbpfError) -> RecordError {
     RecordError::Load(text)
 }
 
+/// What the programs cost, by the kernel's own account (`bpf_prog_info` of include/uapi/linux/bpf.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// How often one ran.
+    pub runs: u64,
+    /// For how long in all.
+    pub time: Duration,
+}
+
 /// The programs at work.
 pub(crate) struct Ring {
     programs: Option<Ebpf>,
-    records: RingBuf<MapData>,
+    records: Vec<RingBuf<MapData>>,
+    /// What is full of these at a visit shows that visits are too rare.
+    bytes: usize,
     lost: PerCpuArray<MapData, u64>,
     /// Tracepoints at which the kernel lets no program run, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
+    /// While it is there, the kernel measures what programs cost.
+    stats: Option<OwnedFd>,
 }
 
 impl Ring {
-    /// Gives every record that is there.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(&[u8])) {
-        while let Some(record) = self.records.next() {
-            take(&record);
+    /// Gives every record that is there: whether a ring was found rather full.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        let mut is_busy = false;
+        for ring in &mut self.records {
+            // What comes meanwhile is left for the next visit.
+            let mut bytes = 0;
+            while bytes < self.bytes
+                && let Some(record) = ring.next()
+            {
+                bytes += record.len() + RECORD_HEAD_BYTES;
+                take(&record);
+            }
+            is_busy |= bytes > self.bytes / 4;
         }
+        is_busy
     }
 
     /// How many records each processor had no room for so far.
@@ -175,6 +261,19 @@ impl Ring {
         self.lost
             .get(&0, 0)
             .map_or_else(|_| Vec::new(), |counts| counts.to_vec())
+    }
+
+    /// What the programs cost so far, where the kernel measures it.
+    pub(crate) fn cost(&self) -> Option<Cost> {
+        self.stats.as_ref()?;
+        let mut cost = Cost::default();
+        for (_, program) in self.programs.as_ref()?.programs() {
+            if let Ok(info) = program.info() {
+                cost.runs += info.run_count();
+                cost.time += info.run_time();
+            }
+        }
+        Some(cost)
     }
 
     /// Stops the programs.

@@ -1,60 +1,81 @@
 //! Records, put in order and written as a trace.
 
 use crate::events::{Shapes, classes, fields};
+use crate::order::Record;
 use crate::{Plan, RecordError};
 use rustix::time::{ClockId, clock_gettime};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use virtflow_ctf::writer::{
     ByteOrder, Clock, EnvValue, EventClass, Payload, StreamIdentity, StreamWriter, TraceConfig,
     TraceWriter,
 };
 
-/// The bytes of a record before its fields: time, kind, processor, thread, process.
-const HEAD_BYTES: usize = 20;
-/// A record may come this much later than another one that happened after it: an interrupt that is
-/// recorded itself came in between.
-pub(crate) const LATE_NS: u64 = 2_000_000;
+/// The highest number of a processor that a kernel can be built for (NR_CPUS of arch/x86/Kconfig).
+const CPU_MAX: u32 = 8_191;
 /// How often the clocks are read to tell one from the other.
 const CLOCK_READS: usize = 32;
 
-/// What was recorded so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Where.
-    pub directory: PathBuf,
-    /// Events that were written.
-    pub events: u64,
-    /// Records for which there was no room.
-    pub lost: u64,
-    /// Bytes of the trace.
-    pub bytes: u64,
-    /// Tracepoints at which the kernel let no program run, and why.
-    pub refused: Vec<(&'static str, String)>,
+/// The events of a trace: their descriptions, and how records become them.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    all: Vec<EventClass>,
+    shapes: Shapes,
+    dump_classes: u32,
 }
 
-/// A record that waits for what may have happened before it.
-struct Record {
-    time: u64,
-    kind: u16,
-    /// Where its fields are.
-    from: usize,
-    to: usize,
+impl Layout {
+    /// Of what can occur.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let (mut all, shapes) = classes(plan.vendor());
+        let dump_classes = all.len() as u32;
+        all.extend(
+            (dump_classes..)
+                .zip(crate::dump::CLASSES)
+                .map(|(id, (name, of))| EventClass::new(id, *name, fields(of))),
+        );
+        let recorded: Vec<u32> = plan
+            .kinds()
+            .filter_map(|kind| shapes.get(usize::from(kind)))
+            .flatten()
+            .map(|shape| shape.id)
+            .collect();
+        all.retain(|class| class.id >= dump_classes || recorded.contains(&class.id));
+        Self {
+            all,
+            shapes,
+            dump_classes,
+        }
+    }
 }
 
 struct Cpu {
     stream: StreamWriter,
-    waiting: Vec<Record>,
-    bytes: Vec<u8>,
     written: u64,
+    /// How many records were lost so far.
+    lost: u64,
+    /// In how many calls of [`Writer::settle`] the packet with the last loss ends.
+    ends_in: u32,
+}
+
+impl Cpu {
+    /// Ends the packet at `end`, and begins the next one.
+    fn next_packet(&mut self, end: u64) -> Result<(), RecordError> {
+        let end = end.max(self.written);
+        if self.stream.is_open() {
+            self.stream.end_packet(end)?;
+        }
+        self.stream.begin_packet(end)?;
+        self.written = end;
+        Ok(())
+    }
 }
 
 /// A trace that is being written.
-pub(crate) struct Writer {
+pub(crate) struct Writer<'l> {
+    layout: &'l Layout,
     cpus: Vec<Cpu>,
-    shapes: Shapes,
-    dump_classes: u32,
     payload: Vec<u8>,
-    summary: Summary,
+    events: u64,
     began: u64,
 }
 
@@ -86,118 +107,93 @@ fn boot_id() -> Option<[u8; 16]> {
     Some(*id.as_bytes())
 }
 
-impl Writer {
-    pub(crate) fn create(directory: &Path, plan: &Plan) -> Result<Self, RecordError> {
-        let (mut all, shapes) = classes();
-        let dump_classes = all.len() as u32;
-        all.extend(
-            (dump_classes..)
-                .zip(crate::dump::CLASSES)
-                .map(|(id, (name, of))| EventClass::new(id, *name, fields(of))),
-        );
-        // Only what can occur is described.
-        let recorded: Vec<u32> = plan
-            .kinds()
-            .filter_map(|kind| shapes.get(usize::from(kind)))
-            .flatten()
-            .map(|(id, _)| *id)
-            .collect();
-        all.retain(|class| class.id >= dump_classes || recorded.contains(&class.id));
+impl<'l> Writer<'l> {
+    /// A new trace in `directory` of what happens from `began` on.
+    pub(crate) fn create(
+        directory: &Path,
+        layout: &'l Layout,
+        began: u64,
+    ) -> Result<Self, RecordError> {
         let mut config = config();
         config.stream.uuid = *uuid::Uuid::new_v4().as_bytes();
-        let trace = TraceWriter::create(directory, &config, &all)?;
-        let began = now();
+        let trace = TraceWriter::create(directory, &config, &layout.all)?;
         let cpus = (0..cpus()).map(|cpu| {
             let mut stream = trace.stream(StreamIdentity::of_cpu("k", cpu))?;
             stream.begin_packet(began)?;
             Ok(Cpu {
                 stream,
-                waiting: Vec::new(),
-                bytes: Vec::new(),
                 written: began,
+                lost: 0,
+                ends_in: 0,
             })
         });
         Ok(Self {
+            layout,
             cpus: cpus.collect::<Result<_, RecordError>>()?,
-            shapes,
-            dump_classes,
             payload: Vec::new(),
-            summary: Summary {
-                directory: directory.to_owned(),
-                ..Summary::default()
-            },
+            events: 0,
             began,
         })
     }
 
-    pub(crate) const fn summary(&self) -> &Summary {
-        &self.summary
-    }
-
-    pub(crate) fn refused(&mut self, refused: &[(&'static str, String)]) {
-        self.summary.refused = refused.to_vec();
-    }
-
-    /// Takes a record out of the ring; one that is none is left out.
-    pub(crate) fn take(&mut self, record: &[u8]) {
-        let Some((head, fields)) = record.split_at_checked(HEAD_BYTES) else {
-            return;
+    /// Writes the events of a record. Those of a processor come in order.
+    pub(crate) fn write(&mut self, record: &Record<'_>) -> Result<(), RecordError> {
+        let Some(cpu) = self.cpus.get_mut(record.cpu as usize) else {
+            return Ok(());
         };
-        let number = |from: usize, to: usize| {
-            head[from..to]
-                .iter()
-                .rev()
-                .fold(0_u64, |n, byte| n << 8 | u64::from(*byte))
-        };
-        let (time, kind, cpu) = (number(0, 8), number(8, 10), number(10, 12));
-        if let Some(cpu) = self.cpus.get_mut(cpu as usize) {
-            let from = cpu.bytes.len();
-            cpu.bytes.extend_from_slice(fields);
-            cpu.waiting.push(Record {
-                time,
-                kind: kind as u16,
-                from,
-                to: cpu.bytes.len(),
-            });
+        let time = record.time.max(cpu.written);
+        let shapes = self.layout.shapes.get(usize::from(record.kind));
+        let shapes = shapes.into_iter().flatten();
+        for shape in shapes.filter(|shape| shape.is_of(record.fields)) {
+            let payload = part(record.fields, shape.parts, &mut self.payload);
+            cpu.stream.event(time, shape.id, payload)?;
+            self.events += 1;
         }
+        cpu.written = time;
+        Ok(())
     }
 
-    /// Writes what happened before `before`, less a little; `lost` says how many records each
-    /// processor had no room for.
-    pub(crate) fn flush(&mut self, before: u64, lost: &[u64]) -> Result<(), RecordError> {
-        let until = if before == u64::MAX {
-            before
-        } else {
-            before.saturating_sub(LATE_NS)
-        };
-        for (number, cpu) in self.cpus.iter_mut().enumerate() {
-            let lost = lost.get(number).copied().unwrap_or(0);
-            cpu.stream.set_discarded(lost);
-            cpu.waiting.sort_by_key(|record| record.time);
-            let ready = cpu.waiting.partition_point(|record| record.time < until);
-            for record in cpu.waiting.drain(..ready) {
-                // What is too late is told as having happened when it can still be written.
-                let time = record.time.max(cpu.written);
-                let fields = cpu.bytes.get(record.from..record.to).unwrap_or_default();
-                let shapes = self.shapes.get(usize::from(record.kind));
-                for (id, parts) in shapes.into_iter().flatten() {
-                    let payload = part(fields, parts, &mut self.payload);
-                    cpu.stream.event(time, *id, payload)?;
-                    self.summary.events += 1;
-                }
-                cpu.written = time;
-            }
-            if cpu.waiting.is_empty() {
-                cpu.bytes.clear();
-            } else if cpu.waiting[0].from > cpu.bytes.len() / 2 {
-                let gone = cpu.waiting[0].from;
-                cpu.bytes.drain(..gone);
-                for record in &mut cpu.waiting {
-                    (record.from, record.to) = (record.from - gone, record.to - gone);
-                }
+    /// Says how many records of each processor were lost since the trace began. A packet of its own
+    /// says that some were: what is known of other times stays known.
+    pub(crate) fn lost(&mut self, totals: &[u64]) -> Result<(), RecordError> {
+        for (number, total) in (0..).zip(totals) {
+            if self.lost_on(number, *total)?
+                && let Some(cpu) = self.cpus.get_mut(number as usize)
+            {
+                // What is lost now happened before what is written next time.
+                cpu.ends_in = 2;
             }
         }
-        self.summary.lost = lost.iter().sum();
+        Ok(())
+    }
+
+    /// The same of one processor: whether some were lost since it was last said. The packet ends
+    /// with [`Writer::whole_from`].
+    pub(crate) fn lost_on(&mut self, cpu: u32, total: u64) -> Result<bool, RecordError> {
+        let cpu = self.cpus.get_mut(cpu as usize);
+        let Some(cpu) = cpu.filter(|cpu| cpu.lost < total) else {
+            return Ok(false);
+        };
+        cpu.next_packet(cpu.written)?;
+        cpu.stream.set_discarded(total);
+        cpu.lost = total;
+        Ok(true)
+    }
+
+    /// Says that nothing was lost of a processor from a time on.
+    pub(crate) fn whole_from(&mut self, cpu: u32, time: u64) -> Result<(), RecordError> {
+        let cpu = self.cpus.get_mut(cpu as usize);
+        cpu.map_or(Ok(()), |cpu| cpu.next_packet(time))
+    }
+
+    /// Says that all that happened before `until` is written, but for what was lost.
+    pub(crate) fn settle(&mut self, until: u64) -> Result<(), RecordError> {
+        for cpu in &mut self.cpus {
+            if cpu.ends_in == 1 {
+                cpu.next_packet(until)?;
+            }
+            cpu.ends_in = cpu.ends_in.saturating_sub(1);
+        }
         Ok(())
     }
 
@@ -210,23 +206,34 @@ impl Writer {
         let mut payload = Payload::new(ByteOrder::Little);
         write(&mut payload);
         if let Some(cpu) = self.cpus.first_mut() {
-            let id = self.dump_classes + class as u32;
+            let id = self.layout.dump_classes + class as u32;
             cpu.stream.event(self.began, id, payload.as_bytes())?;
-            self.summary.events += 1;
+            self.events += 1;
         }
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Result<Summary, RecordError> {
-        let end = now();
+    /// Events so far.
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.cpus.iter().map(|cpu| cpu.stream.bytes()).sum()
+    }
+
+    /// Ends the trace at `end`: its events and its bytes.
+    pub(crate) fn finish(self, end: u64) -> Result<(u64, u64), RecordError> {
+        let mut bytes = 0;
         for cpu in self.cpus {
             let mut stream = cpu.stream;
             if stream.is_open() {
                 stream.end_packet(end.max(cpu.written))?;
             }
-            self.summary.bytes += stream.finish()?.bytes;
+            bytes += stream.finish()?.bytes;
         }
-        Ok(self.summary)
+        Ok((self.events, bytes))
     }
 }
 
@@ -247,13 +254,24 @@ fn part<'a>(fields: &'a [u8], parts: &[(usize, usize)], room: &'a mut Vec<u8>) -
 
 /// How many processors the kernel may ever have.
 pub(crate) fn cpus() -> u32 {
-    let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
-    let last = text
-        .trim()
-        .rsplit([',', '-'])
-        .next()
-        .and_then(|last| last.parse::<u32>().ok());
-    last.map_or(1, |last| last.saturating_add(1)).min(8_192)
+    let last = numbers("possible").into_iter().max();
+    last.map_or(1, |last| last + 1)
+}
+
+/// The processors that are at work.
+pub(crate) fn online() -> Vec<u32> {
+    numbers("online")
+}
+
+/// A list of processors, as "0-3,8" (Documentation/admin-guide/cputopology.rst of the kernel).
+fn numbers(which: &str) -> Vec<u32> {
+    let path = format!("/sys/devices/system/cpu/{which}");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let ranges = text.trim().split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse::<u32>().ok()?.min(CPU_MAX))
+    });
+    ranges.flatten().collect()
 }
 
 fn config() -> TraceConfig {

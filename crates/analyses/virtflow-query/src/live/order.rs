@@ -13,6 +13,8 @@ pub struct Incoming {
     waiting: Vec<Stamped<KernelRecord>>,
     /// Nanoseconds from the Unix epoch to the zero of the records' clock.
     offset: i64,
+    /// What came before is told of some tracepoints only.
+    began: Timestamp,
     /// By processor: events for which there was no room here.
     dropped: Vec<u64>,
     /// What was known to be lost when it was last asked, here and in the kernel, and when that was.
@@ -21,13 +23,13 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// For records that `descriptions` describe, whose clock begins `offset` nanoseconds after the
+    /// For records that `descriptions` describe ([`LiveRecords::new`]), whose clock begins `offset` nanoseconds after the
     /// Unix epoch; `began` on that clock.
     ///
     /// # Errors
     /// Where the descriptions cannot be understood.
-    pub fn new<T: AsRef<str>>(
-        descriptions: &[T],
+    pub fn new<'d>(
+        descriptions: impl IntoIterator<Item = (&'d str, Option<(usize, u8)>)>,
         offset: i64,
         began: u64,
     ) -> Result<Self, LiveError> {
@@ -35,11 +37,13 @@ impl Incoming {
             records: LiveRecords::new(descriptions, virtflow_model::reads)?,
             waiting: Vec::new(),
             offset,
+            began: Timestamp::MIN,
             dropped: Vec::new(),
             lost: Vec::new(),
             asked: Timestamp::MIN,
         };
-        incoming.asked = incoming.time(began);
+        incoming.began = incoming.time(began);
+        incoming.asked = incoming.began;
         Ok(incoming)
     }
 
@@ -62,10 +66,18 @@ impl Incoming {
             records,
             waiting,
             offset,
+            began,
             dropped,
             ..
         } = self;
         records.take(record, |time, record| {
+            let time = i64::try_from(time)
+                .unwrap_or(i64::MAX)
+                .saturating_add(*offset);
+            let time = Timestamp::from_nanos(time);
+            if time < *began {
+                return;
+            }
             if waiting.len() >= WAITING_MAX {
                 let cpu = record.cpu.0 as usize;
                 // More processors than that there are not (`CONFIG_NR_CPUS_RANGE_END` of x86).
@@ -75,10 +87,6 @@ impl Incoming {
                 }
                 return;
             }
-            let time = i64::try_from(time)
-                .unwrap_or(i64::MAX)
-                .saturating_add(*offset);
-            let time = Timestamp::from_nanos(time);
             waiting.push(Stamped { time, record });
         });
     }

@@ -35,6 +35,8 @@ pub(super) enum Action {
     Sort,
     SortBack,
     Detail,
+    /// Write the last while as a trace.
+    Record,
     Filter,
     Help,
     Type(char),
@@ -60,6 +62,8 @@ pub(super) struct App {
     pub(super) frozen: bool,
     pub(super) detail: bool,
     pub(super) ended: bool,
+    /// What is to be said until the next key.
+    pub(super) note: String,
     pub(super) lost: u64,
     pub(super) own: f64,
     /// The latest window, and the one that is shown.
@@ -84,6 +88,7 @@ impl App {
             frozen: false,
             detail: true,
             ended: false,
+            note: String::new(),
             lost: 0,
             own: 0.0,
             latest: None,
@@ -173,6 +178,8 @@ impl App {
             Action::Sort => self.sort_by(1),
             Action::SortBack => self.sort_by(SortKey::value_variants().len() - 1),
             Action::Detail => self.detail = !self.detail,
+            // What the terminal does, as it knows the source.
+            Action::Record => {}
             Action::Filter => self.mode = Mode::Filter,
             Action::Help => self.mode = Mode::Help,
             Action::Type(c) => self.refilter(|filter| filter.push(c)),

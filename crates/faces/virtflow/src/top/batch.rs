@@ -45,7 +45,7 @@ pub(super) fn run(
                 incomplete = how?;
                 break;
             }
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Message::Recorded(_)) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn silent(source: &mut Source, interrupted: &AtomicUsize) -> anyhow::
                 how?;
                 break;
             }
-            Ok(Message::Frame(_)) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(_) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }

@@ -267,13 +267,16 @@ fn keys(app: &App, paint: Paint) -> Line<'static> {
         );
         return Line::from(text);
     }
+    if !app.note.is_empty() {
+        return Line::styled(printable(&app.note), paint.of(Color::Yellow));
+    }
     let sort = app.sort.to_possible_value();
     let sort = sort.map_or_else(String::new, |value| value.get_name().to_owned());
     let mut text = format!("q quit  Space freeze  Enter open  s sort: {sort}  / filter");
     if !app.filter.is_empty() {
         text += &format!(": {}", printable(&app.filter));
     }
-    text += "  d detail  ? help";
+    text += "  d detail  r record  ? help";
     Line::styled(text, paint.faint())
 }
 
@@ -293,7 +296,8 @@ const HELP: &str = "\
 
  q quit   Space freeze   Up Down PgUp PgDn move
  Enter open or close     Left Right likewise
- * all    s S sort       / filter   d detail";
+ * all    s S sort       / filter   d detail
+ r record the last 30 s as a trace here";
 
 fn help(frame: &mut Frame<'_>, area: Rect) {
     let lines: Vec<_> = HELP.lines().collect();

@@ -45,6 +45,10 @@ pub(super) fn run(
             match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
                     if let Some(action) = action(key, app.mode) {
+                        app.note.clear();
+                        if action == Action::Record {
+                            app.note = record(source);
+                        }
                         app.act(action, page);
                     }
                 }
@@ -56,6 +60,7 @@ pub(super) fn run(
             changed = true;
             match message {
                 Message::Frame(frame) => app.take(*frame),
+                Message::Recorded(what) => app.note = what,
                 Message::Ended(how) => {
                     incomplete |= how?;
                     app.ended = true;
@@ -70,6 +75,18 @@ pub(super) fn run(
     } else {
         Finish::Complete
     })
+}
+
+/// Asks for a trace of the last while; what is to be said.
+fn record(source: &Source) -> String {
+    if !source.records {
+        return "only what happens now can be recorded".to_owned();
+    }
+    let name = jiff::Zoned::now().strftime("virtflow-%Y%m%d-%H%M%S");
+    let directory = std::path::PathBuf::from(name.to_string());
+    let told = format!("{}: is being written", directory.display());
+    source.record(directory);
+    told
 }
 
 /// What a key means.
@@ -111,6 +128,7 @@ const fn of_rows(code: KeyCode) -> Option<Action> {
         KeyCode::Char('s') => Action::Sort,
         KeyCode::Char('S') => Action::SortBack,
         KeyCode::Char('d') => Action::Detail,
+        KeyCode::Char('r') => Action::Record,
         KeyCode::Char('/') => Action::Filter,
         KeyCode::Char('?') | KeyCode::F(1) => Action::Help,
         _ => return None,

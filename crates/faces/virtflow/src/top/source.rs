@@ -2,11 +2,12 @@
 
 use super::prometheus::{self, Latest};
 use crate::args::TopArgs;
+use crate::output::number;
 use rustix::time::{ClockId, clock_gettime};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use virtflow_base::Timestamp;
 use virtflow_query::{
@@ -14,6 +15,8 @@ use virtflow_query::{
 };
 use virtflow_record::{Options, Plan};
 
+/// How long ago what can still be recorded happened at the most.
+const KEPT: Duration = Duration::from_secs(30);
 /// Windows on their way to the screen.
 const AHEAD: usize = 2;
 /// How often the recorder's rings are emptied at least, and at most.
@@ -33,6 +36,8 @@ pub(super) struct Frame {
 /// What a source says.
 pub(super) enum Message {
     Frame(Box<Frame>),
+    /// What was asked to be recorded is, or why it is not.
+    Recorded(String),
     /// There is nothing more; why, and whether anything was wrong with the input.
     Ended(anyhow::Result<bool>),
 }
@@ -43,10 +48,19 @@ pub(super) struct Source {
     pub(super) name: String,
     pub(super) messages: mpsc::Receiver<Message>,
     stop: Arc<AtomicBool>,
+    record: Arc<Mutex<Option<PathBuf>>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Whether the last while can be recorded.
+    pub(super) records: bool,
 }
 
 impl Source {
+    /// Asks for a trace of the last while, in this new directory.
+    pub(super) fn record(&self, directory: PathBuf) {
+        let mut asked = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = Some(directory);
+    }
+
     /// Asks it to end, and waits until it has: then nothing runs in the kernel any more.
     pub(super) fn end(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -123,6 +137,29 @@ impl Out {
     }
 }
 
+/// Where a trace of the last while is wanted.
+struct Asked(Arc<Mutex<Option<PathBuf>>>);
+
+impl Asked {
+    /// Writes what was asked for.
+    fn write(&self, recorder: &virtflow_record::Live, out: &mut Out) {
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(directory) = asked else { return };
+        let told = match recorder.snapshot(&directory) {
+            Ok(Some(written)) => format!(
+                "{}: the last {:.1} s, {} events",
+                directory.display(),
+                written.covers.as_secs_f64(),
+                number(written.events)
+            ),
+            Ok(None) => "nothing is kept that could be recorded".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        // Whoever asked may have gone.
+        let _ = out.sender.send(Message::Recorded(told));
+    }
+}
+
 /// Processor time of this process so far.
 fn own_ns() -> u64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -135,6 +172,7 @@ fn own_ns() -> u64 {
 pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow::Result<Source> {
     let (sender, messages) = mpsc::sync_channel(AHEAD);
     let stop = Arc::new(AtomicBool::new(false));
+    let record = Arc::new(Mutex::new(None));
     let out = Out {
         sender: sender.clone(),
         stop: Arc::clone(&stop),
@@ -162,14 +200,20 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
         None => {
             let plan = Plan::new(Options {
                 groups: args.profile.groups(),
-                ring_bytes: args.buffer.saturating_mul(1 << 20),
+                ring_bytes: u32::try_from(args.buffer).unwrap_or(u32::MAX),
                 ..Options::default()
             })?;
             options.entry_probed = plan.tracepoints().any(|name| name == "kvm_entry");
             let name = rustix::system::uname();
             let name = name.nodename().to_string_lossy().into_owned();
-            let recorder = virtflow_record::Live::start(plan)?;
-            (name, Box::new(move || watch(recorder, options, out)))
+            let memory = usize::try_from(args.memory).unwrap_or(usize::MAX);
+            let keep = (!all).then_some((KEPT, memory));
+            let recorder = virtflow_record::Live::start(plan, keep)?;
+            let asked_for = Asked(Arc::clone(&record));
+            (
+                name,
+                Box::new(move || watch(recorder, options, out, &asked_for)),
+            )
         }
     };
     let thread = std::thread::Builder::new()
@@ -182,7 +226,9 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
         name,
         messages,
         stop,
+        record,
         thread: Some(thread),
+        records: !all && args.replay.is_none(),
     })
 }
 
@@ -247,10 +293,13 @@ fn watch(
     mut recorder: virtflow_record::Live,
     options: LiveOptions,
     mut out: Out,
+    asked_for: &Asked,
 ) -> anyhow::Result<bool> {
     let every = Duration::from_nanos(options.every_ns.unsigned_abs());
     let pause = (every / 5).clamp(LOOKS[0], LOOKS[1]);
-    let mut incoming = Incoming::new(recorder.descriptions(), recorder.offset(), recorder.began())?;
+    let descriptions = recorder.descriptions().iter();
+    let descriptions = descriptions.map(|d| (&*d.text, d.only_if));
+    let mut incoming = Incoming::new(descriptions, recorder.offset(), recorder.began())?;
     let began = incoming.time(recorder.began());
     let mut live = Live::new(recorder.cpus(), began, options);
     for record in recorder.dump()? {
@@ -261,15 +310,13 @@ fn watch(
     let mut views = Vec::new();
     let mut compared = Instant::now();
     while !out.stopped() {
-        let next = Instant::now() + pause;
-        let before = recorder.poll(|record| incoming.take(record));
-        let lost = recorder.lost();
-        let now = incoming.time(recorder.now());
-        for (cpu, span, events) in incoming.losses(&lost, now) {
+        let looked = Instant::now();
+        let polled = recorder.poll(|record| incoming.take(record));
+        let asked = incoming.time(polled.asked);
+        for (cpu, span, events) in incoming.losses(&polled.lost, asked) {
             live.lose(cpu, span, events);
         }
-        let settled = before.saturating_sub(virtflow_record::Live::late());
-        let until = incoming.time(settled);
+        let until = incoming.time(polled.until);
         incoming.give(until, |t, record| {
             live.event(t, record, &mut |view| views.push(view));
         });
@@ -281,7 +328,9 @@ fn watch(
             compared = Instant::now();
             live.compare_threads(|tid| Path::new("/proc").join(tid.to_string()).exists());
         }
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        asked_for.write(&recorder, &mut out);
+        let pause = if polled.is_busy { LOOKS[0] } else { pause };
+        std::thread::sleep((looked + pause).saturating_duration_since(Instant::now()));
     }
     Ok(out.lost > 0)
 }

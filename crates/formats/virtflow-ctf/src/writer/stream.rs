@@ -133,6 +133,12 @@ impl StreamWriter {
         self.close(end)
     }
 
+    /// Bytes so far, with those of the packet that is open.
+    pub fn bytes(&self) -> u64 {
+        let open = self.begin.map_or(0, |_| self.packet.as_bytes().len());
+        self.offset + open as u64
+    }
+
     /// Whether a packet is open.
     pub const fn is_open(&self) -> bool {
         self.begin.is_some()

@@ -28,7 +28,7 @@ impl Place {
         self.directory.path().join(name)
     }
 
-    fn virtflow(&self) -> Command {
+    pub(crate) fn virtflow(&self) -> Command {
         let mut command = Command::new(self.programs.join("virtflow"));
         command
             .current_dir(root())

@@ -1,0 +1,229 @@
+//! What `record` says, before and afterwards.
+
+use crate::Finish;
+use crate::args::{Format, RecordArgs};
+use crate::output::{self, duration, number, size};
+use crate::page::Page;
+use crate::table::Tone;
+use serde::Serialize;
+use std::path::Path;
+use std::time::Duration;
+use virtflow_record::{Cost, Missing, Plan, Snapshot, Summary};
+
+/// What `record` says as JSON.
+#[derive(Serialize)]
+struct Said<'a> {
+    format: &'static str,
+    version: u32,
+    directory: &'a Path,
+    events: u64,
+    lost: u64,
+    bytes: u64,
+    elapsed_ns: u64,
+    refused: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshots: Option<Vec<SaidSnapshot<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<SaidCost>,
+}
+
+/// What a flight recorder wrote.
+#[derive(Serialize)]
+struct SaidSnapshot<'a> {
+    directory: &'a Path,
+    events: u64,
+    lost: u64,
+    bytes: u64,
+    covers_ns: u64,
+}
+
+/// What the programs cost, by the kernel's own account.
+#[derive(Serialize)]
+struct SaidCost {
+    runs: u64,
+    ns: u64,
+    ns_per_run: f64,
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl From<Cost> for SaidCost {
+    fn from(cost: Cost) -> Self {
+        Self {
+            runs: cost.runs,
+            ns: nanos(cost.time),
+            ns_per_run: cost.time.as_nanos() as f64 / cost.runs.max(1) as f64,
+        }
+    }
+}
+
+/// Says what a recording came to.
+pub(super) fn tell(
+    args: &RecordArgs,
+    directory: &Path,
+    summary: &Summary,
+    took: Duration,
+    missing: usize,
+) -> anyhow::Result<Finish> {
+    let is_flight = args.flight_recorder.is_some();
+    if args.format == Format::Json {
+        let snapshots = summary.snapshots.iter().map(|of| SaidSnapshot {
+            directory: &of.directory,
+            events: of.events,
+            lost: of.lost,
+            bytes: of.bytes,
+            covers_ns: nanos(of.covers),
+        });
+        output::json(&Said {
+            format: "virtflow-record",
+            version: 1,
+            directory,
+            events: summary.events,
+            lost: summary.lost,
+            bytes: summary.bytes,
+            elapsed_ns: nanos(took),
+            refused: summary.refused.iter().map(|(name, _)| *name).collect(),
+            snapshots: is_flight.then(|| snapshots.collect()),
+            cost: summary.cost.map(SaidCost::from),
+        })?;
+    } else {
+        page(directory, is_flight, summary, took).print()?;
+    }
+    for (name, why) in &summary.refused {
+        output::complain(&format!("virtflow: {name} is not recorded: {why}"));
+    }
+    if missing > 0 {
+        let some = format!(
+            "virtflow: {missing} things cannot be recorded on this kernel: --dry-run says which"
+        );
+        output::complain(&some);
+    }
+    if summary.lost > 0 {
+        output::complain(&format!(
+            "virtflow: warning: {} events were LOST: there was no room for them; give more with --buffer",
+            number(summary.lost)
+        ));
+        return Ok(Finish::Incomplete);
+    }
+    Ok(Finish::Complete)
+}
+
+/// The same for people.
+fn page(directory: &Path, is_flight: bool, summary: &Summary, took: Duration) -> Page {
+    let mut page = Page::default();
+    let rate = summary.events as f64 / took.as_secs_f64().max(1e-9);
+    let in_all = format!(
+        "{} events in {}",
+        number(summary.events),
+        duration(nanos(took).cast_signed())
+    );
+    let rate = format!("{} a second", number(rate as u64));
+    if is_flight {
+        page.line(Tone::Plain, &format!("{in_all}; {rate}"));
+        for of in &summary.snapshots {
+            page.line(Tone::Plain, &snapshot(of));
+        }
+        if summary.snapshots.is_empty() {
+            page.line(
+                Tone::Plain,
+                "nothing was written: no SIGUSR1 came, and no wait was too long",
+            );
+        }
+    } else {
+        page.line(Tone::Strong, &directory.display().to_string());
+        let bytes = size(summary.bytes);
+        page.line(Tone::Plain, &format!("{in_all}, {bytes}; {rate}"));
+        if summary.is_full {
+            page.line(Tone::Plain, "ended by --max-size");
+        }
+    }
+    if let Some(cost) = summary.cost.map(SaidCost::from) {
+        let per = format!(
+            "the BPF programs ran {} times, {:.0} ns each",
+            number(cost.runs),
+            cost.ns_per_run
+        );
+        page.line(Tone::Plain, &per);
+    }
+    if !is_flight {
+        let next = format!("next: virtflow report {}", directory.display());
+        page.line(Tone::Plain, &next);
+    }
+    page
+}
+
+/// A snapshot in a line.
+pub(super) fn snapshot(of: &Snapshot) -> String {
+    format!(
+        "{}: the last {}, {} events, {}{}",
+        of.directory.display(),
+        duration(nanos(of.covers).cast_signed()),
+        number(of.events),
+        size(of.bytes),
+        if of.lost > 0 {
+            format!("; {} LOST", number(of.lost))
+        } else {
+            String::new()
+        }
+    )
+}
+
+/// What would be recorded.
+#[derive(Serialize)]
+struct Planned<'a> {
+    format: &'static str,
+    version: u32,
+    tracepoints: Vec<&'a str>,
+    missing_tracepoints: Vec<&'a str>,
+    missing_fields: Vec<&'a str>,
+}
+
+/// Says what would be recorded.
+pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
+    let missing = plan.missing().iter();
+    let planned = Planned {
+        format: "virtflow-record-plan",
+        version: 1,
+        tracepoints: plan.tracepoints().collect(),
+        missing_tracepoints: missing
+            .clone()
+            .filter_map(|missing| match missing {
+                Missing::Tracepoint(name) => Some(*name),
+                Missing::Field(_) => None,
+            })
+            .collect(),
+        missing_fields: missing
+            .filter_map(|missing| match missing {
+                Missing::Field(name) => Some(*name),
+                Missing::Tracepoint(_) => None,
+            })
+            .collect(),
+    };
+    if args.format == Format::Json {
+        output::json(&planned)?;
+        return Ok(Finish::Complete);
+    }
+    let mut page = Page::default();
+    page.heading(
+        Tone::Strong,
+        &format!(
+            "TRACEPOINTS THAT WOULD BE RECORDED: {}",
+            planned.tracepoints.len()
+        ),
+    );
+    page.paragraph(Tone::Plain, &planned.tracepoints.join(", "));
+    let none = |names: &[&str]| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    page.heading(Tone::Strong, "WHAT THIS KERNEL LACKS");
+    page.fact("tracepoints", &none(&planned.missing_tracepoints));
+    page.fact("fields", &none(&planned.missing_fields));
+    page.print()?;
+    Ok(Finish::Complete)
+}

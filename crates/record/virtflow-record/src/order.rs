@@ -1,0 +1,198 @@
+//! Records in the order in which they happened, by processor.
+
+/// The bytes of a record before its fields: time, kind, processor, thread, process.
+const HEAD_BYTES: usize = 20;
+/// A record may come this much later than another one that happened after it: an interrupt that is
+/// recorded itself came in between.
+const LATE_NS: u64 = 2_000_000;
+
+/// What the kernel wrote down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// When, in nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) time: u64,
+    /// At which tracepoint.
+    pub(crate) kind: u16,
+    /// On which processor.
+    pub(crate) cpu: u32,
+    /// Which thread ran there; 0 for an idle processor.
+    pub(crate) tid: i32,
+    /// The process of that thread.
+    pub(crate) pid: i32,
+    /// What more it says: the fields of its events.
+    pub(crate) fields: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// A record out of the ring; nothing for one that is none.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (head, fields) = bytes.split_at_checked(HEAD_BYTES)?;
+        Some(Self {
+            time: u64::from_le_bytes(head[..8].try_into().ok()?),
+            kind: u16::from_le_bytes(head[8..10].try_into().ok()?),
+            cpu: u32::from(u16::from_le_bytes(head[10..12].try_into().ok()?)),
+            tid: i32::from_le_bytes(head[12..16].try_into().ok()?),
+            pid: i32::from_le_bytes(head[16..20].try_into().ok()?),
+            fields,
+        })
+    }
+}
+
+/// Up to when all is known at a time: nothing is told any more of what happened before.
+pub(crate) const fn settled(now: u64) -> u64 {
+    now.saturating_sub(LATE_NS)
+}
+
+/// A record that waits for what may have happened before it.
+#[derive(Debug)]
+struct Waiting {
+    time: u64,
+    kind: u16,
+    tid: i32,
+    pid: i32,
+    /// Where its fields are.
+    from: usize,
+    to: usize,
+}
+
+/// The records of a processor that wait.
+#[derive(Debug, Default)]
+struct Cpu {
+    waiting: Vec<Waiting>,
+    bytes: Vec<u8>,
+    /// When the last one happened that does not wait any more.
+    last: u64,
+}
+
+/// Puts the records of each processor in order.
+#[derive(Debug)]
+pub(crate) struct Order {
+    cpus: Vec<Cpu>,
+    began: u64,
+}
+
+impl Order {
+    /// Of what happens from `began` on: what comes of before is told of some tracepoints only.
+    pub(crate) fn new(cpus: u32, began: u64) -> Self {
+        let cpus = (0..cpus).map(|_| Cpu::default()).collect();
+        Self { cpus, began }
+    }
+
+    /// Takes a record out of a ring; one that is none is left out.
+    pub(crate) fn take(&mut self, record: &[u8]) {
+        let record = Record::read(record).filter(|record| record.time >= self.began);
+        let Some(record) = record else {
+            return;
+        };
+        if let Some(cpu) = self.cpus.get_mut(record.cpu as usize) {
+            let from = cpu.bytes.len();
+            cpu.bytes.extend_from_slice(record.fields);
+            cpu.waiting.push(Waiting {
+                time: record.time,
+                kind: record.kind,
+                tid: record.tid,
+                pid: record.pid,
+                from,
+                to: cpu.bytes.len(),
+            });
+        }
+    }
+
+    /// Gives what happened before `until`, processor by processor, and of each in order.
+    pub(crate) fn give<E>(
+        &mut self,
+        until: u64,
+        mut to: impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (number, cpu) in (0..).zip(&mut self.cpus) {
+            cpu.give(number, until, &mut to)?;
+        }
+        Ok(())
+    }
+}
+
+impl Cpu {
+    fn give<E>(
+        &mut self,
+        cpu: u32,
+        until: u64,
+        to: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.waiting.sort_by_key(|record| record.time);
+        let ready = self.waiting.partition_point(|record| record.time < until);
+        for record in self.waiting.drain(..ready) {
+            // What is too late is told as having happened when it can still be told.
+            self.last = self.last.max(record.time);
+            to(Record {
+                time: self.last,
+                kind: record.kind,
+                cpu,
+                tid: record.tid,
+                pid: record.pid,
+                fields: self.bytes.get(record.from..record.to).unwrap_or_default(),
+            })?;
+        }
+        let first = self.waiting.iter().map(|record| record.from).min();
+        let gone = first.unwrap_or(self.bytes.len());
+        if gone > self.bytes.len() / 2 {
+            self.bytes.drain(..gone);
+            for record in &mut self.waiting {
+                (record.from, record.to) = (record.from - gone, record.to - gone);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    fn record(time: u64, cpu: u16, field: u8) -> Vec<u8> {
+        let mut bytes = time.to_le_bytes().to_vec();
+        bytes.extend(7_u16.to_le_bytes());
+        bytes.extend(cpu.to_le_bytes());
+        bytes.extend(11_i32.to_le_bytes());
+        bytes.extend(10_i32.to_le_bytes());
+        bytes.push(field);
+        bytes
+    }
+
+    fn given(order: &mut Order, until: u64) -> Vec<(u64, u32, u8)> {
+        let mut all = Vec::new();
+        let done: Result<(), Infallible> = order.give(until, |record| {
+            assert_eq!((record.kind, record.tid, record.pid), (7, 11, 10));
+            all.push((record.time, record.cpu, record.fields[0]));
+            Ok(())
+        });
+        done.unwrap();
+        all
+    }
+
+    #[test]
+    fn by_processor_and_time() {
+        let ms = |ms: u64| ms * 1_000_000;
+        let mut order = Order::new(2, ms(2));
+        for (time, cpu, field) in [(5, 0, b'b'), (4, 0, b'a'), (4, 1, b'c'), (9, 1, b'd')] {
+            order.take(&record(ms(time), cpu, field));
+        }
+        // Of before it began, of a processor that is not there, and what is no record.
+        order.take(&record(ms(1), 0, b'x'));
+        order.take(&record(ms(5), 2, b'x'));
+        order.take(b"short");
+        // What happened in the last two milliseconds waits for what comes late.
+        let first = given(&mut order, settled(ms(8)));
+        assert_eq!(
+            first,
+            [(ms(4), 0, b'a'), (ms(5), 0, b'b'), (ms(4), 1, b'c')]
+        );
+        // Too late: told as at the last one's time, and after the earlier that are in time.
+        order.take(&record(ms(3), 1, b'e'));
+        order.take(&record(ms(8), 1, b'f'));
+        let rest = given(&mut order, u64::MAX);
+        assert_eq!(rest, [(ms(4), 1, b'e'), (ms(8), 1, b'f'), (ms(9), 1, b'd')]);
+        assert!(given(&mut order, u64::MAX).is_empty());
+        assert!(order.cpus.iter().all(|cpu| cpu.bytes.is_empty()));
+    }
+}
