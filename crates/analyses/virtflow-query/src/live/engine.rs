@@ -3,12 +3,15 @@
 use super::totals::Totals;
 use super::view::View;
 use super::window::Windows;
-use virtflow_base::{CpuId, Interval, Span, StreamCoverage, Tid, Timestamp};
+use std::collections::VecDeque;
+use virtflow_base::{CpuId, Interval, LossKind, Span, StreamCoverage, Tid, Timestamp};
 use virtflow_events::KernelRecord;
 use virtflow_model::{Living, Model, Options, Yet};
 
 /// Windows without an event between two events; beyond, one long window stands for them.
 const EMPTY_MAX: i64 = 600;
+/// More processors than that there are not (`CONFIG_NR_CPUS_RANGE_END` of x86).
+pub(super) const CPUS_MAX: usize = 1 << 13;
 /// The shortest window, in nanoseconds.
 const EVERY_MIN: i64 = 1_000_000;
 
@@ -21,6 +24,15 @@ pub struct LiveOptions {
     pub vm: Option<String>,
     /// Whether a probe tells the VMM's process right after an entry.
     pub entry_probed: bool,
+}
+
+/// How many events a loss was at least.
+const fn at_least(loss: LossKind) -> u64 {
+    match loss {
+        LossKind::Events(events) => events,
+        LossKind::Packets(packets) => packets,
+        LossKind::Unreadable => 1,
+    }
 }
 
 /// What happens, by windows of time.
@@ -38,6 +50,8 @@ pub struct Live {
     all_events: u64,
     /// Whether anything was lost since threads were last compared with those that there are.
     unsure: bool,
+    /// Losses of a recording: since when, whose, and how many events at least.
+    known: VecDeque<(Timestamp, CpuId, u64)>,
     vm: Option<String>,
 }
 
@@ -65,6 +79,12 @@ impl Live {
 
     /// Over streams of which it is known what they cover.
     pub(super) fn over(coverage: &[StreamCoverage], options: LiveOptions) -> Self {
+        let mut known: Vec<_> = coverage
+            .iter()
+            .flat_map(|stream| stream.losses.iter().map(move |loss| (stream.cpu, loss)))
+            .filter_map(|(cpu, loss)| Some((loss.span.start, cpu?, at_least(loss.kind))))
+            .collect();
+        known.sort_unstable_by_key(|(start, cpu, _)| (*start, *cpu));
         let of_model = Options {
             entry_probed: options.entry_probed,
             ..Options::default()
@@ -79,6 +99,7 @@ impl Live {
             all_lost: Vec::new(),
             all_events: 0,
             unsure: false,
+            known: known.into(),
             vm: options.vm,
         }
     }
@@ -114,13 +135,17 @@ impl Live {
     /// So many events of a processor were lost.
     pub fn lose(&mut self, cpu: CpuId, span: Span, events: u64) {
         self.unsure = true;
+        self.count_lost(cpu, events);
+        self.model.lose(cpu, span);
+    }
+
+    fn count_lost(&mut self, cpu: CpuId, events: u64) {
         self.lost = self.lost.saturating_add(events);
         let at = cpu.0 as usize;
-        if at < 1 << 13 {
+        if at < CPUS_MAX {
             self.all_lost.resize(self.all_lost.len().max(at + 1), 0);
             self.all_lost[at] = self.all_lost[at].saturating_add(events);
         }
-        self.model.lose(cpu, span);
     }
 
     /// After losses, ends the threads that are not there any more.
@@ -153,6 +178,9 @@ impl Live {
     /// Ends the window at `t` and begins the next.
     fn close(&mut self, t: Timestamp) -> View {
         self.model.advance(t);
+        while let Some((_, cpu, events)) = self.known.pop_front_if(|(start, ..)| *start < t) {
+            self.count_lost(cpu, events);
+        }
         self.open.clear();
         let open = &mut self.open;
         self.model

@@ -8,6 +8,8 @@ mod engine;
 mod order;
 mod replay;
 mod row;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod view;
 mod window;

@@ -1,5 +1,6 @@
 //! Records as they come out of a recorder, put in the order in which they happened.
 
+use super::engine::CPUS_MAX;
 use virtflow_base::{CpuId, Span, Stamped, Timestamp};
 use virtflow_events::{KernelRecord, LiveError, LiveRecords};
 
@@ -80,8 +81,7 @@ impl Incoming {
             }
             if waiting.len() >= WAITING_MAX {
                 let cpu = record.cpu.0 as usize;
-                // More processors than that there are not (`CONFIG_NR_CPUS_RANGE_END` of x86).
-                if cpu < 1 << 13 {
+                if cpu < CPUS_MAX {
                     dropped.resize(dropped.len().max(cpu + 1), 0);
                     dropped[cpu] += 1;
                 }

@@ -20,7 +20,8 @@ pub struct View {
     pub end: Timestamp,
     /// Events that were taken in it.
     pub events: u64,
-    /// Events that were lost in it, as far as that is known by its end.
+    /// Events that were lost in it, as far as that is known by its end; at least, where nobody
+    /// counted them.
     pub lost: u64,
     /// Threads of the host that were seen neither to run nor to want to.
     pub quiet: usize,
@@ -64,7 +65,8 @@ pub struct WindowLine {
     pub end_ns: i64,
     /// Events that were taken in it.
     pub events: u64,
-    /// Events that were lost in it, as far as that was known by its end.
+    /// Events that were lost in it, as far as that was known by its end; at least, where nobody
+    /// counted them.
     pub lost: u64,
     /// Threads of the host that were seen neither to run nor to want to: they have no line.
     pub threads_quiet: usize,

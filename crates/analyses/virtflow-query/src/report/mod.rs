@@ -13,6 +13,8 @@ mod names;
 mod takers;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::{assert_valid, shipped};
 mod vm;
 mod waits;
 mod words;

@@ -1,5 +1,6 @@
 //! The columns of `virtflow top`, for text and for the screen.
 
+use super::tree::THREADS;
 use crate::args::SortKey;
 use std::cmp::Reverse;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -19,12 +20,18 @@ pub(super) fn figures(row: &LiveRow, window_ns: i64) -> [String; 9] {
     let shares = &row.shares;
     let of = row.of_ns(window_ns);
     let share = |ns| per_cent(ns, of);
+    // Of those that did anything: it says nothing.
+    let wait = if row.key == THREADS {
+        "-".to_owned()
+    } else {
+        share(shares.wait_ns)
+    };
     [
         share(shares.run_ns),
         share(shares.hypervisor_ns),
         share(shares.vmm_ns),
         share(idle_ns(row)),
-        share(shares.wait_ns),
+        wait,
         share(shares.no_cpu_ns),
         share(shares.unknown_ns),
         share(shares.pending_ns),
@@ -119,6 +126,8 @@ pub(super) fn sort(rows: &mut [LiveRow], by: SortKey) {
         a.kind.cmp(&b.kind).then_with(|| {
             let natural = natural(a).cmp(&natural(b));
             match by {
+                // Processors stay where they are.
+                _ if matches!(a.kind, RowKind::Cpu | RowKind::Vcpu | RowKind::NestedVcpu) => natural,
                 SortKey::Name => natural,
                 _ => Reverse(figure(a, by))
                     .cmp(&Reverse(figure(b, by)))

@@ -195,7 +195,7 @@ fn told(app: &App, width: u16, paint: Paint) -> Vec<Line<'static>> {
         let rate = format!("{:.0}", exit.count as f64 / seconds);
         (exit.reason.clone(), rate)
     });
-    let exits = column("exits per second", exits.collect(), lines);
+    let exits = column("exits/s", exits.collect(), lines);
     let mut all = vec![Line::styled(rule, paint.faint())];
     let widths = [width * 40 / 100, width * 35 / 100, width * 25 / 100];
     for at in 0..lines {
@@ -272,16 +272,16 @@ fn keys(app: &App, paint: Paint) -> Line<'static> {
     }
     let sort = app.sort.to_possible_value();
     let sort = sort.map_or_else(String::new, |value| value.get_name().to_owned());
-    let mut text = format!("q quit  Space freeze  Enter open  s sort: {sort}  / filter");
+    let mut text = format!("q quit  Space freeze  Enter open  s sort:{sort}  / filter");
     if !app.filter.is_empty() {
         text += &format!(": {}", printable(&app.filter));
     }
-    text += "  d detail  r record  ? help";
+    text += "  d detail  ? help";
     Line::styled(text, paint.faint())
 }
 
 const HELP: &str = "\
- Shares are per cent of the window's time: of a
+\x20Shares are per cent of the window's time: of a
  VM the time of all its vCPUs, of a process or
  thread that of one CPU.
 

@@ -6,6 +6,7 @@ mod containers;
 mod record;
 mod serve;
 mod store;
+mod top;
 mod trace_cmd;
 
 use std::path::PathBuf;
