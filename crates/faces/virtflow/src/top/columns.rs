@@ -127,7 +127,9 @@ pub(super) fn sort(rows: &mut [LiveRow], by: SortKey) {
             let natural = natural(a).cmp(&natural(b));
             match by {
                 // Processors stay where they are.
-                _ if matches!(a.kind, RowKind::Cpu | RowKind::Vcpu | RowKind::NestedVcpu) => natural,
+                _ if matches!(a.kind, RowKind::Cpu | RowKind::Vcpu | RowKind::NestedVcpu) => {
+                    natural
+                }
                 SortKey::Name => natural,
                 _ => Reverse(figure(a, by))
                     .cmp(&Reverse(figure(b, by)))

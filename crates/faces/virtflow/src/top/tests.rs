@@ -31,7 +31,9 @@ fn views() -> Vec<View> {
         entry_probed: false,
     };
     let mut views = Vec::new();
-    replay(&recording, 0, options, &Progress::default(), |view, _| views.push(view));
+    replay(&recording, 0, options, &Progress::default(), |view, _| {
+        views.push(view)
+    });
     views
 }
 
@@ -49,7 +51,9 @@ fn app(line: &[&str], windows: usize) -> App {
 
 fn screen(app: &mut App, colours: bool) -> (String, Vec<Color>) {
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-    terminal.draw(|frame| _ = draw(frame, app, colours)).unwrap();
+    terminal
+        .draw(|frame| _ = draw(frame, app, colours))
+        .unwrap();
     let buffer = terminal.backend().buffer();
     let mut text = String::new();
     let mut colours = Vec::new();
@@ -115,7 +119,10 @@ fn a_frozen_screen_stays_until_it_thaws() {
         own: 0.0,
     });
     assert_eq!(app.view.as_ref().unwrap().end, before);
-    assert!(screen(&mut app, true).0.contains("3 lost"), "what is lost is said at once");
+    assert!(
+        screen(&mut app, true).0.contains("3 lost"),
+        "what is lost is said at once"
+    );
     press(&mut app, &[KeyCode::Char(' ')]);
     assert_eq!(app.view.as_ref().unwrap().end, later);
 }
@@ -138,9 +145,25 @@ fn keys_open_close_sort_and_move() {
     // What is chosen is on the screen, however many rows there are.
     let label = app.shown().last().unwrap().row.label.clone();
     assert!(screen(&mut app, true).0.contains(&label));
-    press(&mut app, &[KeyCode::Left, KeyCode::Left, KeyCode::Char('*'), KeyCode::Char('*')]);
+    press(
+        &mut app,
+        &[
+            KeyCode::Left,
+            KeyCode::Left,
+            KeyCode::Char('*'),
+            KeyCode::Char('*'),
+        ],
+    );
     assert!(count(&app) < open);
-    let first = |app: &App| app.shown().iter().find(|s| s.row.pid.is_some()).unwrap().row.key.clone();
+    let first = |app: &App| {
+        app.shown()
+            .iter()
+            .find(|s| s.row.pid.is_some())
+            .unwrap()
+            .row
+            .key
+            .clone()
+    };
     let by_run = first(&app);
     press(&mut app, &[KeyCode::Char('s')]);
     assert_eq!(app.sort, crate::args::SortKey::Kvm);
@@ -174,7 +197,9 @@ fn a_small_screen_shows_what_it_can() {
     let mut app = app(&[], 2);
     for (width, height) in [(1, 1), (20, 3), (40, 10), (300, 100)] {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| _ = draw(frame, &mut app, true)).unwrap();
+        terminal
+            .draw(|frame| _ = draw(frame, &mut app, true))
+            .unwrap();
     }
 }
 

@@ -38,17 +38,40 @@ fn what_happens_now_adds_up() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!((&lines[0]["format"], &lines[0]["version"]), (&"virtflow-top".into(), &1.into()));
-    let windows: Vec<_> = lines.iter().filter(|l| l.get("start_ns").is_some()).collect();
+    assert_eq!(
+        (&lines[0]["format"], &lines[0]["version"]),
+        (&"virtflow-top".into(), &1.into())
+    );
+    let windows: Vec<_> = lines
+        .iter()
+        .filter(|l| l.get("start_ns").is_some())
+        .collect();
     assert_eq!(windows.len(), 2);
     assert_eq!(windows[0]["end_ns"], windows[1]["start_ns"]);
     assert!(windows[1]["events"].as_u64().unwrap() > 0);
     let ns = |row: &serde_json::Value, name: &str| row[name].as_i64().unwrap();
     let mut ran = 0;
     for row in lines.iter().filter(|line| line.get("kind").is_some()) {
-        let shares = ["run", "hypervisor", "vmm", "halted", "wait", "no_cpu", "idle", "unknown", "pending"];
-        let sum: i64 = shares.iter().map(|share| ns(row, &format!("{share}_ns"))).sum();
-        assert_eq!((sum, ns(row, "residual_ns")), (ns(row, "wall_ns"), 0), "{row}");
+        let shares = [
+            "run",
+            "hypervisor",
+            "vmm",
+            "halted",
+            "wait",
+            "no_cpu",
+            "idle",
+            "unknown",
+            "pending",
+        ];
+        let sum: i64 = shares
+            .iter()
+            .map(|share| ns(row, &format!("{share}_ns")))
+            .sum();
+        assert_eq!(
+            (sum, ns(row, "residual_ns")),
+            (ns(row, "wall_ns"), 0),
+            "{row}"
+        );
         if row["kind"] == "cpu" {
             assert_eq!(ns(row, "wall_ns"), 400_000_000, "{row}");
             ran += ns(row, "run_ns");
@@ -65,7 +88,11 @@ fn what_happens_now_adds_up() {
 
 fn ask(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     Some(text)
@@ -75,7 +102,10 @@ fn ask(address: &str, path: &str) -> Option<String> {
 fn sample(line: &str) -> (String, String, f64) {
     let (series, value) = line.rsplit_once(' ').unwrap();
     let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-    assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{line}");
+    assert!(
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+        "{line}"
+    );
     let labels = labels.strip_suffix('}').unwrap();
     (name.to_owned(), labels.to_owned(), value.parse().unwrap())
 }
@@ -84,14 +114,20 @@ fn sample(line: &str) -> (String, String, f64) {
 fn prometheus_reads_sums_since_the_beginning() {
     let mut top = Command::new(programs().unwrap().join("virtflow"));
     let fixture = root().join("fixtures/seed-nested");
-    top.args(["top", "--listen", "0", "-d", "100ms", "--speed", "10", "--replay"]);
-    top.arg(fixture).stdout(Stdio::null()).stderr(Stdio::piped());
+    top.args([
+        "top", "--listen", "0", "-d", "100ms", "--speed", "10", "--replay",
+    ]);
+    top.arg(fixture)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut top = Ends(top.spawn().unwrap());
     let mut said = String::new();
     let stderr = top.0.stderr.take().unwrap();
     BufReader::new(stderr).read_line(&mut said).unwrap();
     let address = said.trim().strip_prefix("virtflow: metrics at http://");
-    let address = address.and_then(|rest| rest.strip_suffix("/metrics")).unwrap();
+    let address = address
+        .and_then(|rest| rest.strip_suffix("/metrics"))
+        .unwrap();
     assert!(address.starts_with("127.0.0.1:"), "{address}");
     let until = Instant::now() + Duration::from_secs(20);
     let text = loop {
@@ -103,7 +139,10 @@ fn prometheus_reads_sums_since_the_beginning() {
         std::thread::sleep(Duration::from_millis(20));
     };
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200") && head.contains("version=0.0.4"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains("version=0.0.4"),
+        "{head}"
+    );
     let mut typed = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut seconds = 0.0;
@@ -116,7 +155,10 @@ fn prometheus_reads_sums_since_the_beginning() {
         } else if !line.starts_with("# HELP ") {
             let (name, labels, value) = sample(line);
             assert!(typed.contains(&name), "{name} has no type before it");
-            assert!(value >= 0.0 && seen.insert((name.clone(), labels.clone())), "{line}");
+            assert!(
+                value >= 0.0 && seen.insert((name.clone(), labels.clone())),
+                "{line}"
+            );
             if name == "virtflow_cpu_seconds_total" && labels.starts_with("cpu=\"0\"") {
                 seconds += value;
             }
