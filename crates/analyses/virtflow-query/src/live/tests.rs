@@ -221,7 +221,7 @@ fn what_is_over_is_forgotten() {
     }
     let [early, late] = [kept[100], kept[3_999]];
     assert_eq!(early, late);
-    assert!(late.0 <= 4 && late.1 <= 70, "{late:?}");
+    assert!(late.0 <= 4 && late.1 <= 20, "{late:?}");
 }
 
 #[test]

@@ -10,8 +10,10 @@ use rustc_hash::FxHashMap;
 use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span, Timestamp};
 use virtflow_model::{Cause, Confidence, Kind, State, Yet};
 
-/// Windows for which an entity is still known after nothing was said of it any more.
+/// Windows for which an entity is still known after nothing was said of it any more, and a thread,
+/// of which many come and go.
 const KEPT_WINDOWS: u64 = 60;
+const THREAD_KEPT_WINDOWS: u64 = 10;
 
 /// What is kept apart of what a lane does: the codes of state, cause, level and confidence.
 pub(super) type Code = u32;
@@ -249,8 +251,13 @@ impl Windows {
         }
         self.number += 1;
         self.begins = end;
-        let old = number.saturating_sub(KEPT_WINDOWS);
-        self.entities.retain(|_, known| known.used >= old);
+        self.entities.retain(|_, known| {
+            let kept = match known.kind {
+                Kind::Thread => THREAD_KEPT_WINDOWS,
+                _ => KEPT_WINDOWS,
+            };
+            known.used.saturating_add(kept) >= number
+        });
     }
 }
 

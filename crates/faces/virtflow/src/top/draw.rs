@@ -185,7 +185,7 @@ fn told(app: &App, width: u16, paint: Paint) -> Vec<Line<'static>> {
         let whose = if taken.group == taken.label {
             taken.label.clone()
         } else {
-            format!("{} {}", taken.group, taken.label)
+            format!("{} {}", taken.label, taken.group)
         };
         (whose, per_cent(taken.total_ns, of))
     });

@@ -64,7 +64,8 @@ impl<S: Sink> Model<S> {
     }
 
     /// Tells what of each lane is not told yet, up to `until`, at which no event may have been
-    /// taken. With what was told it tiles the lane's life.
+    /// taken. With what was told it tiles the lane's life. Of a lane that is not believed yet an
+    /// empty interval is told: it is there.
     pub fn not_told(&self, until: Timestamp, tell: &mut impl FnMut(&Interval, Yet)) {
         self.host_not_told(until, tell);
         for vcpu in self.vcpus.iter() {
@@ -86,9 +87,11 @@ pub(crate) fn not_told(
     until: Timestamp,
     tell: &mut impl FnMut(&Interval, Yet),
 ) {
-    let Some(lane) = lane.filter(|lane| !lane.is_doubted()) else {
-        return;
-    };
+    let Some(lane) = lane else { return };
+    if lane.is_doubted() {
+        // Nothing but that it is there.
+        return tell(&lane.as_interval(Span::new(until, until)), Yet::Pending);
+    }
     for interval in lane.held_intervals() {
         let is_wait = State::from_code(interval.state).is_some_and(State::is_wait);
         tell(interval, if is_wait { Yet::WhyPending } else { Yet::Known });

@@ -19,7 +19,6 @@ impl Drop for Ends {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test must be loud")]
 fn what_happens_now_adds_up() {
     let place = Place::new();
     let work = "while :; do /bin/true; done";
