@@ -8,6 +8,7 @@ use crate::args::TopArgs;
 use anyhow::Context;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 /// How often it is looked for windows and for whoever wants it to end.
@@ -56,7 +57,14 @@ pub(super) fn run(
                 _ => {}
             }
         }
-        while let Ok(message) = source.messages.try_recv() {
+        loop {
+            let message = match source.messages.try_recv() {
+                Ok(message) => message,
+                Err(TryRecvError::Disconnected) if !app.ended => {
+                    anyhow::bail!("what gives the windows has ended unexpectedly");
+                }
+                Err(_) => break,
+            };
             changed = true;
             match message {
                 Message::Frame(frame) => app.take(*frame),
