@@ -8,6 +8,7 @@ mod conformance;
 mod fixtures;
 mod fuzz;
 mod http;
+mod overhead;
 mod python;
 mod recorder;
 mod repo;
@@ -37,6 +38,7 @@ enum Command {
     Fixtures(fixtures::Args),
     Fuzz(fuzz::Args),
     Http(http::Args),
+    Overhead(overhead::Args),
     Recorder(recorder::Args),
     StoreDocs(store_docs::Args),
     Tidy(tidy::Args),
@@ -64,6 +66,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Fixtures(args) => fixtures::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Http(args) => http::run(args),
+        Command::Overhead(args) => overhead::run(args),
         Command::Recorder(args) => recorder::run(args),
         Command::StoreDocs(args) => store_docs::run(args),
         Command::Tidy(args) => tidy::run(args),

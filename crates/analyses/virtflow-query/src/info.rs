@@ -5,6 +5,7 @@ use crate::needed::{Analysis, Missing, analyses, missing};
 use crate::pipeline::threads;
 use crate::report::StreamReport;
 use crate::source::{ProblemsReport, SourceReport, sources};
+use crate::vms::{VmInfo, vms};
 use serde::Serialize;
 use virtflow_events::Recording;
 
@@ -52,6 +53,9 @@ pub struct MachineInfo {
     pub end_ns: Option<i64>,
     /// The streams of its kernel traces: what they cover, and what they lost.
     pub streams: Vec<StreamReport>,
+    /// Its VMs, as far as a recorder's state dump tells of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vms: Vec<VmInfo>,
     /// Which analyses its traces are good for.
     pub analyses: Vec<Analysis>,
     /// Events that they lack, and what their absence hides.
@@ -104,6 +108,7 @@ pub fn info(recording: &Recording) -> Info {
                 begin_ns: bounds.map(|b| b.0.as_nanos()),
                 end_ns: bounds.map(|b| b.1.as_nanos()),
                 streams: coverage.iter().map(StreamReport::new).collect(),
+                vms: vms(recording, number),
                 analyses: analyses(&described, &seen),
                 missing: missing(
                     &described,

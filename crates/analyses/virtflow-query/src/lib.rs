@@ -20,6 +20,7 @@ mod source;
 mod spread;
 pub mod store;
 mod sums;
+mod vms;
 
 pub use answers::{
     Agreement, BesideProcess, CriticalPath, Did, Difference, Done, ExitCosts, ExitsBy, Finding,
@@ -59,3 +60,4 @@ pub use virtflow_graph::{Branch, Sum};
 pub use virtflow_model::{
     Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, Yet, exits,
 };
+pub use vms::{DiskInfo, NetInfo, VcpuInfo, VmInfo};

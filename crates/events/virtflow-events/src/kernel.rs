@@ -478,6 +478,11 @@ pub enum KernelEvent {
         fd: i32,
         filename: Text<24>,
     },
+    /// Our own recorder's: what a VMM calls its VM; often nothing.
+    StatedumpVm {
+        pid: Tid,
+        name: Text<48>,
+    },
 }
 
 /// What a probe read of a guest's registers that tells the threads of its processes apart: the

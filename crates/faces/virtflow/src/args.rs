@@ -51,7 +51,7 @@ impl Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Record a trace of this host, by BPF programs in its kernel
+    /// Record a trace of this host, by BPF programs in its kernel or by LTTng, trace-cmd or perf
     Record(RecordArgs),
     /// Watch VMs, vCPUs, nested VMs and guest processes as they run
     Top(TopArgs),
@@ -150,12 +150,33 @@ impl Profile {
     }
 }
 
+/// Who records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum With {
+    /// BPF programs of virtflow's own
+    Virtflow,
+    /// LTTng, by lttng
+    Lttng,
+    /// The kernel's ftrace, by trace-cmd
+    TraceCmd,
+    /// The kernel's perf events, by perf
+    Perf,
+}
+
 /// `virtflow record`.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
-    /// The new directory for the trace [default: virtflow-DATE-TIME]
+    /// The new directory for the trace [default: virtflow-DATE-TIME]. trace-cmd and perf write
+    /// DIR/trace.dat and DIR/perf.data, or the new file itself where DIR ends in .dat or .data
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+    /// Who records [default: virtflow]
+    #[arg(long, value_enum, value_name = "TRACER")]
+    pub(crate) with: Option<With>,
+    /// Print what a person would type to record with TRACER, or with each of the other tracers, and
+    /// record nothing. All that is of use is in it; with --dry-run, only what is there on this host
+    #[arg(long)]
+    pub(crate) print_commands: bool,
     /// For how long: 10s, 500ms, 2m [default: until the command ends or Ctrl-C]
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<std::time::Duration>,
@@ -166,9 +187,10 @@ pub(crate) struct RecordArgs {
     /// all the same
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) vm: Vec<String>,
-    /// Room for events that are not written yet, for each processor: 64K, 4M
-    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
-    pub(crate) buffer: u64,
+    /// Room for events that are not written yet, for each processor: 64K, 4M [default: 4M, with other
+    /// tracers 16M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) buffer: Option<u64>,
     /// End the recording when the trace has this size: 500M, 2G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_size: Option<u64>,
@@ -188,7 +210,7 @@ pub(crate) struct RecordArgs {
     /// Say what the BPF programs cost, as the kernel measures it
     #[arg(long)]
     pub(crate) cost: bool,
-    /// Say what would be recorded and what this kernel lacks, and record nothing
+    /// Say what would be recorded and what is missing for it here, and record nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Text for people or JSON for programs

@@ -1,5 +1,7 @@
 //! `virtflow info`.
 
+mod vms;
+
 use crate::args::{Format, InfoArgs};
 use crate::output::{duration, duration_cell, number, share};
 use crate::page::Page;
@@ -80,6 +82,7 @@ fn of_facts(facts: &Facts) -> MachineInfo {
         begin_ns: facts.begin_ns,
         end_ns: facts.end_ns,
         streams: facts.streams.clone(),
+        vms: Vec::new(),
         analyses: Vec::new(),
         missing: Vec::new(),
     }
@@ -136,6 +139,7 @@ fn text(info: &Info, args: &InfoArgs) -> Page {
     }
     for machine in &info.machines {
         streams(&mut page, machine);
+        vms::show(&mut page, &machine.vms);
     }
     events(&mut page, info, if args.all { usize::MAX } else { NAMES });
     for machine in &info.machines {

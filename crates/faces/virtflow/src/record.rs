@@ -1,7 +1,8 @@
-//! `virtflow record`: a trace of this host, by BPF programs in its kernel.
+//! `virtflow record`: a trace of this host, by BPF programs in its kernel, or by another tracer.
 
 mod flight;
 mod said;
+mod with;
 
 use crate::args::{RecordArgs, UsageError};
 use crate::{EXIT_INTERRUPTED, Finish, output};
@@ -18,19 +19,26 @@ use virtflow_record::{Keep, Next, Options, Plan, Summary, record};
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// The room for records of each processor, in bytes.
+const BUFFER: u32 = 4 << 20;
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
+    if let Some(tracers) = with::tracers(args)? {
+        return with::run(args, &tracers);
+    }
     let vms = processes(&args.vm)?;
     let plan = Plan::new(Options {
         groups: args.profile.groups(),
-        ring_bytes: u32::try_from(args.buffer).unwrap_or(u32::MAX),
+        ring_bytes: args
+            .buffer
+            .map_or(BUFFER, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
         vms: vms.clone(),
         measure: args.cost,
     })?;
     if args.dry_run {
         return said::dry_run(args, &plan);
     }
-    let directory = directory(args)?;
+    let directory = new_directory(args)?;
     let keep = keep(args, &directory);
     let asked = Asked::new()?;
     let mut snapshots = Snapshots::new(args, directory.clone(), vms);
@@ -52,15 +60,20 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     said::tell(args, &directory, &summary, begun.elapsed(), missing)
 }
 
-/// The new directory.
-fn directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
-    let directory = match &args.output {
+/// Where the trace goes.
+fn output_directory(args: &RecordArgs) -> PathBuf {
+    match &args.output {
         Some(directory) => directory.clone(),
         None => PathBuf::from(format!(
             "virtflow-{}",
             jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")
         )),
-    };
+    }
+}
+
+/// Where the trace goes, where nothing is yet.
+fn new_directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
+    let directory = output_directory(args);
     if directory.exists() {
         let what = format!(
             "{}: exists; name another directory with -o",

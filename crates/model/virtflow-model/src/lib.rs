@@ -20,6 +20,7 @@ mod tests;
 mod unread;
 mod vectors;
 mod vm;
+mod vm_names;
 mod vocab;
 mod waits;
 

@@ -8,6 +8,7 @@ use crate::host::segments::Segments;
 use crate::host::{Container, Cpu, CpuIx, Current, HOST_NAMESPACE, Thread, ThreadIx};
 use crate::pool::Pool;
 use crate::vm::{Vcpu, Vm, VmIx};
+use crate::vm_names::VmNames;
 use crate::vocab::{Cause, Evidence};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -94,6 +95,8 @@ pub struct Model<S: Sink> {
     pub(crate) host_namespace: u32,
     pub(crate) vms: Pool<Vm>,
     pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
+    /// What VMMs call their VMs, by process.
+    pub(crate) vm_names: VmNames,
     pub(crate) vcpus: Pool<Vcpu>,
     pub(crate) guests: Pool<Guest>,
     pub(crate) gcpus: Pool<GuestCpu>,
@@ -151,6 +154,7 @@ impl<S: Sink> Model<S> {
             host_namespace: HOST_NAMESPACE,
             vms: Pool::default(),
             vm_by_pid: FxHashMap::default(),
+            vm_names: VmNames::default(),
             vcpus: Pool::default(),
             guests: Pool::default(),
             gcpus: Pool::default(),
@@ -233,6 +237,7 @@ impl<S: Sink> Model<S> {
                 level,
             } => self.namespace(tid, kind, inum, level),
             K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
+            K::StatedumpVm { pid, name } => self.vm_is_called(pid, name),
             _ => {}
         }
     }
@@ -292,6 +297,7 @@ impl<S: Sink> Model<S> {
                 level,
             } => self.namespace(tid, kind, inum, level),
             K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
+            K::StatedumpVm { pid, name } => self.vm_is_called(pid, name),
             K::CpuFrequency { cpu, khz } => self.frequency(t, cpu, khz),
             K::IrqEntry { .. }
             | K::SoftirqEntry { .. }
@@ -444,5 +450,6 @@ const fn is_about_others(event: &K) -> bool {
             | K::ThreadTold { .. }
             | K::StatedumpProcess { .. }
             | K::StatedumpNamespace { .. }
+            | K::StatedumpVm { .. }
     )
 }

@@ -593,12 +593,7 @@ impl<S: Sink> Model<S> {
         };
         let start = start.unwrap_or_else(|| self.begins.to_string());
         let mut entity = self.new_entity(Kind::Vm, format!("vm:{pid}@{start}"));
-        let comm = if comm.is_empty() {
-            "vm".into()
-        } else {
-            String::from_utf8_lossy(comm.as_bytes()).into_owned()
-        };
-        entity.label = format!("{comm}:{pid}").into_bytes();
+        entity.label = self.vm_label(pid, &comm);
         entity.pid = Some(pid.0);
         self.sink.entity(&entity);
         let guest = self.new_guest(&entity, 1);
@@ -719,14 +714,15 @@ pub(crate) fn not_ended(status: &mut Status) {
     }
 }
 
-/// `CPU 3/KVM` (QEMU), `fc_vcpu 3` (Firecracker), `vcpu3` (Cloud Hypervisor).
+/// `CPU 3/KVM` (QEMU), `fc_vcpu 3` (Firecracker), `vcpu3` (Cloud Hypervisor), `crosvm_vcpu3`.
 fn number_in_name(comm: &Comm) -> Option<u32> {
     let name = std::str::from_utf8(comm.as_bytes()).ok()?;
     let digits = name
         .strip_prefix("CPU ")
         .and_then(|rest| rest.strip_suffix("/KVM"))
         .or_else(|| name.strip_prefix("fc_vcpu "))
-        .or_else(|| name.strip_prefix("vcpu"))?;
+        .or_else(|| name.strip_prefix("vcpu"))
+        .or_else(|| name.strip_prefix("crosvm_vcpu"))?;
     digits.parse().ok()
 }
 
@@ -768,6 +764,7 @@ mod tests {
     fn numbers_in_names() {
         assert_eq!(number_in_name(&Comm::new(b"CPU 12/KVM")), Some(12));
         assert_eq!(number_in_name(&Comm::new(b"fc_vcpu 3")), Some(3));
+        assert_eq!(number_in_name(&Comm::new(b"crosvm_vcpu1")), Some(1));
         assert_eq!(number_in_name(&Comm::new(b"worker")), None);
     }
 }

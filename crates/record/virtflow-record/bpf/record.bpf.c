@@ -257,9 +257,12 @@ int record_0(struct context *c)
     u32 state = switch_state != NONE ? (u32)arg(c, switch_state) : half(prev, task_state);
     ROOM(sched_switch, 0);
     comm(r->prev_comm, prev);
-    r->prev_tid = half(prev, task_pid);
+    // Who goes is who is current until then.
+    r->prev_tid = r->head.tid;
     r->prev_prio = half(prev, task_prio) - 100;
-    r->prev_state = traced_state((u8)c->args[0], state, half(prev, task_exit_state));
+    // Only who is dead (0x80, TASK_DEAD) has an exit state.
+    r->prev_state = traced_state((u8)c->args[0], state,
+                     state & 0x80 ? half(prev, task_exit_state) : 0);
     comm(r->next_comm, next);
     r->next_tid = half(next, task_pid);
     r->next_prio = half(next, task_prio) - 100;

@@ -324,6 +324,15 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// An event that is a whole record.
+    pub(crate) const fn whole(id: u32) -> Self {
+        Self {
+            id,
+            parts: &[],
+            known: None,
+        }
+    }
+
     /// Whether it is made of a record with these fields.
     pub(crate) fn is_of(&self, fields: &[u8]) -> bool {
         self.known
@@ -353,6 +362,12 @@ pub(crate) fn classes(vendor: Vendor) -> (Vec<EventClass>, Shapes) {
         })
         .collect();
     (classes, shapes)
+}
+
+/// The kind of record that an event of the state dump is, of the first of its classes: they come
+/// after the tracepoints.
+pub(crate) fn dump_kind() -> u16 {
+    u16::try_from(tracepoints().count()).unwrap_or(u16::MAX)
 }
 
 /// Fields as text.

@@ -1,6 +1,6 @@
 //! The flight recorder: what happened last, kept in memory until somebody wants it as a trace.
 
-use crate::order::Record;
+use crate::order::{Order, Record};
 use crate::trace::{Layout, Writer};
 use crate::{RecordError, Snapshot, dump};
 use std::collections::VecDeque;
@@ -156,7 +156,9 @@ impl Flight {
         end: u64,
     ) -> Result<Snapshot, RecordError> {
         let mut writer = Writer::create(directory, layout, self.begins)?;
-        dump::dump(&mut writer)?;
+        let mut told = Order::new(1, self.begins);
+        dump::dump(&mut told, dump::When::Past, &mut |_| ());
+        told.give(u64::MAX, |record| writer.write(&record))?;
         let mut lost = 0;
         for (number, cpu) in (0_u32..).zip(&self.cpus) {
             lost += self.write_cpu(number, cpu, &mut writer)?;

@@ -11,7 +11,7 @@
 //! | `flight` | records of the last while, kept until somebody wants them as a trace |
 //! | `live` | records as they happen, for whoever asks |
 //! | `watch` | whether a thread waits for a processor too long |
-//! | `dump` | what was there when the recording began, from `/proc` |
+//! | `dump` | what was there when the recording began, and when it ended, from `/proc` |
 //!
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
 //! builds it anew and compares.
@@ -27,12 +27,15 @@ mod order;
 mod trace;
 mod watch;
 
+pub use dump::{Part, availability};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
 pub use load::{Cost, Missing, Plan};
 pub use watch::Delay;
 
+use crate::dump::When;
 use crate::flight::Flight;
+use crate::load::Ring;
 use crate::order::Order;
 use crate::trace::{Layout, Writer};
 use crate::watch::Watch;
@@ -54,10 +57,15 @@ pub enum RecordError {
     Needed(&'static str),
     /// The process may not.
     #[error(
-        "recording needs CAP_BPF and CAP_PERFMON; run as root, or once: \
-         setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep {}", .0.display()
+        "recording needs CAP_BPF and CAP_PERFMON ({missing}); run as root, or once: \
+         setcap cap_bpf,cap_perfmon,cap_sys_ptrace=ep {}", .program.display()
     )]
-    Permission(PathBuf),
+    Permission {
+        /// This program.
+        program: PathBuf,
+        /// What of it this process has not.
+        missing: &'static str,
+    },
     /// The trace cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -159,7 +167,7 @@ pub struct Summary {
     /// Tracepoints at which the kernel let no program run, and why.
     pub refused: Vec<(&'static str, String)>,
     /// What the programs cost, where that was asked for.
-    pub cost: Option<Cost>,
+    pub cost: Option<Vec<Cost>>,
 }
 
 /// How often the rings are emptied.
@@ -254,9 +262,9 @@ pub fn record(
         refused: ring.refused.clone(),
         ..Summary::default()
     };
-    // Who comes from now on is told by the programs.
-    if let Sink::Trace(writer, _) = &mut sink {
-        dump::dump(&mut **writer)?;
+    let has_dumps = matches!(sink, Sink::Trace(..));
+    if has_dumps {
+        dump(&mut order, &mut ring, When::Start);
     }
     loop {
         let looked = Instant::now();
@@ -284,6 +292,9 @@ pub fn record(
         let every = if is_busy { EVERY_WHEN_BUSY } else { EVERY };
         std::thread::sleep((looked + every).saturating_duration_since(Instant::now()));
     }
+    if has_dumps {
+        dump(&mut order, &mut ring, When::End);
+    }
     summary.cost = ring.cost();
     let (lost, end) = (ring.lost(), trace::now());
     ring.detach();
@@ -293,4 +304,12 @@ pub fn record(
         (summary.events, summary.bytes) = writer.finish(end)?;
     }
     Ok(summary)
+}
+
+/// Makes a state dump while the programs are at work, which tell who comes and goes meanwhile.
+fn dump(order: &mut Order, ring: &mut Ring, when: When) {
+    let mut drain = |order: &mut Order| {
+        ring.drain(|record| order.take(record));
+    };
+    dump::dump(order, when, &mut drain);
 }

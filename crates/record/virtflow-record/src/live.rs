@@ -6,8 +6,8 @@
 //! (kernel/trace/trace_events.c `f_show`). Several descriptions of one kind are several events that
 //! one record makes.
 
-use crate::dump::{self, Dumps};
-use crate::events::tracepoints;
+use crate::dump;
+use crate::events::{dump_kind, tracepoints};
 use crate::flight::Flight;
 use crate::load::Ring;
 use crate::order::{self, Order};
@@ -16,7 +16,6 @@ use crate::{Plan, RecordError, Snapshot};
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
-use virtflow_ctf::writer::{ByteOrder, Payload};
 
 /// The bytes of a record before its fields.
 const HEAD_BYTES: usize = 20;
@@ -28,8 +27,6 @@ const HEAD: &str = "\
     \tfield:unsigned short common_cpu;\toffset:10;\tsize:2;\tsigned:0;\n\
     \tfield:int common_pid;\toffset:12;\tsize:4;\tsigned:1;\n\
     \tfield:int common_tgid;\toffset:16;\tsize:4;\tsigned:1;\n\n";
-/// Kinds of records from here on are those of the state dump.
-const DUMP_KIND: u16 = 0x400;
 /// Text of 16 characters, as the kernel names threads.
 const TEXT_BYTES: usize = 16;
 
@@ -157,17 +154,29 @@ impl Live {
         &self.ring.refused
     }
 
-    /// The threads, namespaces and disks that there are now, as records.
-    ///
-    /// # Errors
-    /// Where the system cannot be read.
-    pub fn dump(&self) -> Result<Vec<Vec<u8>>, RecordError> {
-        let mut records = Records {
-            now: self.began,
-            all: Vec::new(),
+    /// What there is now, as records: threads, VMs, devices. It takes a while, in which `meanwhile`
+    /// takes what is recorded.
+    pub fn dump(&mut self, mut meanwhile: impl FnMut(&[u8])) -> Vec<Vec<u8>> {
+        let mut told = Order::new(1, self.began);
+        let Self { ring, last, .. } = self;
+        let mut drain = |_: &mut Order| {
+            ring.drain(|record| {
+                if let Some(last) = last {
+                    last.order.take(record);
+                }
+                meanwhile(record);
+            });
         };
-        dump::dump(&mut records)?;
-        Ok(records.all)
+        dump::dump(&mut told, dump::When::Start, &mut drain);
+        let mut all = Vec::new();
+        let given = told.give(u64::MAX, |record| {
+            let class = usize::from(record.kind.saturating_sub(dump_kind()));
+            let fields = dump::CLASSES.get(class).map_or("", |(_, fields)| fields);
+            all.extend(dumped(record.time, record.kind, fields, record.fields));
+            Ok::<_, Infallible>(())
+        });
+        given.unwrap_or_else(|never| match never {});
+        all
     }
 
     /// Gives the records that are there, in any order.
@@ -191,24 +200,6 @@ impl Live {
             asked,
             is_busy,
         }
-    }
-}
-
-/// The state dump as records.
-struct Records {
-    now: u64,
-    all: Vec<Vec<u8>>,
-}
-
-impl Dumps for Records {
-    fn dump(&mut self, class: usize, write: impl FnOnce(&mut Payload)) -> Result<(), RecordError> {
-        let mut payload = Payload::new(ByteOrder::Little);
-        write(&mut payload);
-        let kind = DUMP_KIND + class as u16;
-        let fields = dump::CLASSES.get(class).map_or("", |(_, fields)| fields);
-        self.all
-            .extend(dumped(self.now, kind, fields, payload.as_bytes()));
-        Ok(())
     }
 }
 
@@ -269,7 +260,7 @@ fn descriptions(plan: &Plan) -> Vec<Description> {
             })
         })
     });
-    let dumped = (DUMP_KIND..).zip(dump::CLASSES);
+    let dumped = (dump_kind()..).zip(dump::CLASSES);
     let dumped = dumped.map(|(kind, (name, fields))| Description {
         text: description(kind, name, fields, &[]),
         only_if: None,

@@ -27,13 +27,14 @@ pub enum Missing {
     Field(&'static str),
 }
 
+/// A kind of records, with the tracepoint that makes them, and whether there is no trace without.
+type Kind = (u16, &'static str, bool);
+
 /// What is going to be recorded.
 #[derive(Debug)]
 pub struct Plan {
     options: Options,
-    /// The kinds of records, with the tracepoints that make them, and whether there is no trace
-    /// without.
-    kinds: Vec<(u16, &'static str, bool)>,
+    kinds: Vec<Kind>,
     constants: Vec<(&'static str, u32)>,
     missing: Vec<Missing>,
     vendor: Vendor,
@@ -127,7 +128,7 @@ impl Plan {
         for (kind, name, needed) in &self.kinds {
             if let Err(why) = begin(&mut programs, *kind, name) {
                 if *needed {
-                    return Err(RecordError::Load(format!("{name}: {why}")));
+                    return Err(self::why(format!("{name}: {why}")));
                 }
                 refused.push((*name, why));
             }
@@ -138,6 +139,7 @@ impl Plan {
             bytes: bytes as usize,
             lost,
             refused,
+            kinds: self.kinds,
             stats: stats.flatten(),
         })
     }
@@ -186,9 +188,14 @@ fn failed(error: &dyn std::error::Error) -> RecordError {
     RecordError::Load(chain(error))
 }
 
+/// What the program of a kind of records is called.
+fn program(kind: u16) -> String {
+    format!("record_{kind}")
+}
+
 /// Has a program run at its tracepoint.
 fn begin(programs: &mut Ebpf, kind: u16, name: &str) -> Result<(), String> {
-    let program = programs.program_mut(&format!("record_{kind}"));
+    let program = programs.program_mut(&program(kind));
     let program = program.ok_or_else(|| "there is no program for it".to_owned())?;
     let program: &mut RawTracePoint = program.try_into().map_err(|error| chain(&error))?;
     program.load().map_err(|error| chain(&error))?;
@@ -208,18 +215,45 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn refused(error: aya::EbpfError) -> RecordError {
-    let text = chain(&error);
-    if text.contains("Operation not permitted") || text.contains("os error 1)") {
-        let program = std::env::current_exe().unwrap_or_default();
-        return RecordError::Permission(program);
+    why(chain(&error))
+}
+
+/// Why the kernel refuses something, by what it says.
+fn why(text: String) -> RecordError {
+    if !text.contains("Operation not permitted") {
+        return RecordError::Load(text);
     }
-    RecordError::Load(text)
+    RecordError::Permission {
+        program: std::env::current_exe().unwrap_or_default(),
+        missing: missing_capabilities(),
+    }
+}
+
+/// What this process lacks, by its status in /proc (include/uapi/linux/capability.h for the bits).
+fn missing_capabilities() -> &'static str {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = text.lines();
+    let bits = lines
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |bit: u32| bits >> bit & 1 == 1;
+    match (has(39), has(38)) {
+        (false, false) => "it has neither",
+        (false, true) => "CAP_BPF is missing",
+        (true, false) => "CAP_PERFMON is missing",
+        (true, true) => {
+            "it has both, but something else forbids it: kernel lockdown, or a container"
+        }
+    }
 }
 
 /// What the programs cost, by the kernel's own account (`bpf_prog_info` of include/uapi/linux/bpf.h).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// How often one ran.
+    /// The tracepoint.
+    pub name: &'static str,
+    /// How often its program ran.
     pub runs: u64,
     /// For how long in all.
     pub time: Duration,
@@ -234,6 +268,7 @@ pub(crate) struct Ring {
     lost: PerCpuArray<MapData, u64>,
     /// Tracepoints at which the kernel lets no program run, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
+    kinds: Vec<Kind>,
     /// While it is there, the kernel measures what programs cost.
     stats: Option<OwnedFd>,
 }
@@ -264,16 +299,18 @@ impl Ring {
     }
 
     /// What the programs cost so far, where the kernel measures it.
-    pub(crate) fn cost(&self) -> Option<Cost> {
+    pub(crate) fn cost(&self) -> Option<Vec<Cost>> {
         self.stats.as_ref()?;
-        let mut cost = Cost::default();
-        for (_, program) in self.programs.as_ref()?.programs() {
-            if let Ok(info) = program.info() {
-                cost.runs += info.run_count();
-                cost.time += info.run_time();
-            }
-        }
-        Some(cost)
+        let programs = self.programs.as_ref()?;
+        let costs = self.kinds.iter().filter_map(|(kind, name, _)| {
+            let info = programs.program(&program(*kind))?.info().ok()?;
+            Some(Cost {
+                name,
+                runs: info.run_count(),
+                time: info.run_time(),
+            })
+        });
+        Some(costs.collect())
     }
 
     /// Stops the programs.

@@ -84,6 +84,11 @@ impl Order {
         let Some(record) = record else {
             return;
         };
+        self.put(&record);
+    }
+
+    /// Takes a record that is not out of a ring: one of the state dump.
+    pub(crate) fn put(&mut self, record: &Record<'_>) {
         if let Some(cpu) = self.cpus.get_mut(record.cpu as usize) {
             let from = cpu.bytes.len();
             cpu.bytes.extend_from_slice(record.fields);
@@ -96,6 +101,11 @@ impl Order {
                 to: cpu.bytes.len(),
             });
         }
+    }
+
+    /// Since when all that happens is taken.
+    pub(crate) const fn began(&self) -> u64 {
+        self.began
     }
 
     /// Gives what happened before `until`, processor by processor, and of each in order.

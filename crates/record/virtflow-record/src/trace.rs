@@ -1,13 +1,12 @@
 //! Records, put in order and written as a trace.
 
-use crate::events::{Shapes, classes, fields};
+use crate::events::{Shape, Shapes, classes, fields};
 use crate::order::Record;
 use crate::{Plan, RecordError};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 use virtflow_ctf::writer::{
-    ByteOrder, Clock, EnvValue, EventClass, Payload, StreamIdentity, StreamWriter, TraceConfig,
-    TraceWriter,
+    Clock, EnvValue, EventClass, StreamIdentity, StreamWriter, TraceConfig, TraceWriter,
 };
 
 /// The highest number of a processor that a kernel can be built for (NR_CPUS of arch/x86/Kconfig).
@@ -20,19 +19,17 @@ const CLOCK_READS: usize = 32;
 pub(crate) struct Layout {
     all: Vec<EventClass>,
     shapes: Shapes,
-    dump_classes: u32,
 }
 
 impl Layout {
     /// Of what can occur.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let (mut all, shapes) = classes(plan.vendor());
+        let (mut all, mut shapes) = classes(plan.vendor());
         let dump_classes = all.len() as u32;
-        all.extend(
-            (dump_classes..)
-                .zip(crate::dump::CLASSES)
-                .map(|(id, (name, of))| EventClass::new(id, *name, fields(of))),
-        );
+        for (id, (name, of)) in (dump_classes..).zip(crate::dump::CLASSES) {
+            all.push(EventClass::new(id, *name, fields(of)));
+            shapes.push(vec![Shape::whole(id)]);
+        }
         let recorded: Vec<u32> = plan
             .kinds()
             .filter_map(|kind| shapes.get(usize::from(kind)))
@@ -40,11 +37,7 @@ impl Layout {
             .map(|shape| shape.id)
             .collect();
         all.retain(|class| class.id >= dump_classes || recorded.contains(&class.id));
-        Self {
-            all,
-            shapes,
-            dump_classes,
-        }
+        Self { all, shapes }
     }
 }
 
@@ -76,7 +69,6 @@ pub(crate) struct Writer<'l> {
     cpus: Vec<Cpu>,
     payload: Vec<u8>,
     events: u64,
-    began: u64,
 }
 
 /// What the clock of all records shows now (CLOCK_MONOTONIC).
@@ -132,7 +124,6 @@ impl<'l> Writer<'l> {
             cpus: cpus.collect::<Result<_, RecordError>>()?,
             payload: Vec::new(),
             events: 0,
-            began,
         })
     }
 
@@ -193,22 +184,6 @@ impl<'l> Writer<'l> {
                 cpu.next_packet(until)?;
             }
             cpu.ends_in = cpu.ends_in.saturating_sub(1);
-        }
-        Ok(())
-    }
-
-    /// Writes an event of the state dump, on the first processor, as at the beginning.
-    pub(crate) fn dump(
-        &mut self,
-        class: usize,
-        write: impl FnOnce(&mut Payload),
-    ) -> Result<(), RecordError> {
-        let mut payload = Payload::new(ByteOrder::Little);
-        write(&mut payload);
-        if let Some(cpu) = self.cpus.first_mut() {
-            let id = self.layout.dump_classes + class as u32;
-            cpu.stream.event(self.began, id, payload.as_bytes())?;
-            self.events += 1;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! LTTng's dump of what was there when it began.
+//! LTTng's dump of what was there when it began, and what our own recorder adds to it.
 
 use super::{NAMESPACE, Shape};
 use crate::kernel::{KernelEvent as K, NamespaceKind};
@@ -81,4 +81,10 @@ pub(super) const STATEDUMP: &[Shape] = &[
             filename: s.text(1)
         })
     ),
+    shape!(["virtflow_statedump_vm"], &["pid", "name"], |s| Some(
+        K::StatedumpVm {
+            pid: s.tid(0),
+            name: s.text(1)
+        }
+    )),
 ];

@@ -8,7 +8,7 @@ use crate::table::Tone;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
-use virtflow_record::{Cost, Missing, Plan, Snapshot, Summary};
+use virtflow_record::{Cost, Missing, Plan, Snapshot, Summary, availability};
 
 /// What `record` says as JSON.
 #[derive(Serialize)]
@@ -43,18 +43,39 @@ struct SaidCost {
     runs: u64,
     ns: u64,
     ns_per_run: f64,
+    tracepoints: Vec<OfTracepoint>,
+}
+
+/// What the program of a tracepoint cost.
+#[derive(Serialize)]
+struct OfTracepoint {
+    name: &'static str,
+    runs: u64,
+    ns: u64,
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl From<Cost> for SaidCost {
-    fn from(cost: Cost) -> Self {
+impl From<&Vec<Cost>> for SaidCost {
+    fn from(costs: &Vec<Cost>) -> Self {
+        let ran = costs.iter().filter(|cost| cost.runs > 0);
+        let tracepoints: Vec<OfTracepoint> = ran
+            .map(|cost| OfTracepoint {
+                name: cost.name,
+                runs: cost.runs,
+                ns: nanos(cost.time),
+            })
+            .collect();
+        let (runs, ns) = tracepoints
+            .iter()
+            .fold((0, 0), |(runs, ns), of| (runs + of.runs, ns + of.ns));
         Self {
-            runs: cost.runs,
-            ns: nanos(cost.time),
-            ns_per_run: cost.time.as_nanos() as f64 / cost.runs.max(1) as f64,
+            runs,
+            ns,
+            ns_per_run: ns as f64 / runs.max(1) as f64,
+            tracepoints,
         }
     }
 }
@@ -86,7 +107,7 @@ pub(super) fn tell(
             elapsed_ns: nanos(took),
             refused: summary.refused.iter().map(|(name, _)| *name).collect(),
             snapshots: is_flight.then(|| snapshots.collect()),
-            cost: summary.cost.map(SaidCost::from),
+            cost: summary.cost.as_ref().map(SaidCost::from),
         })?;
     } else {
         page(directory, is_flight, summary, took).print()?;
@@ -139,7 +160,7 @@ fn page(directory: &Path, is_flight: bool, summary: &Summary, took: Duration) ->
             page.line(Tone::Plain, "ended by --max-size");
         }
     }
-    if let Some(cost) = summary.cost.map(SaidCost::from) {
+    if let Some(cost) = summary.cost.as_ref().map(SaidCost::from) {
         let per = format!(
             "the BPF programs ran {} times, {:.0} ns each",
             number(cost.runs),
@@ -172,12 +193,35 @@ pub(super) fn snapshot(of: &Snapshot) -> String {
 
 /// What would be recorded.
 #[derive(Serialize)]
-struct Planned<'a> {
-    format: &'static str,
-    version: u32,
-    tracepoints: Vec<&'a str>,
-    missing_tracepoints: Vec<&'a str>,
-    missing_fields: Vec<&'a str>,
+pub(super) struct Planned<'a> {
+    pub(super) format: &'static str,
+    pub(super) version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tracer: Option<&'a str>,
+    pub(super) tracepoints: Vec<&'a str>,
+    pub(super) missing_tracepoints: Vec<&'a str>,
+    pub(super) missing_fields: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) state_dump: Vec<Dumped>,
+}
+
+/// A part of the state dump, and why it is not available if it is not.
+#[derive(Serialize)]
+pub(super) struct Dumped {
+    part: &'static str,
+    available: bool,
+    why: Option<String>,
+}
+
+fn dumped() -> Vec<Dumped> {
+    let parts = availability().into_iter();
+    parts
+        .map(|part| Dumped {
+            part: part.name,
+            available: part.why_not.is_none(),
+            why: part.why_not,
+        })
+        .collect()
 }
 
 /// Says what would be recorded.
@@ -186,6 +230,7 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
     let planned = Planned {
         format: "virtflow-record-plan",
         version: 1,
+        tracer: None,
         tracepoints: plan.tracepoints().collect(),
         missing_tracepoints: missing
             .clone()
@@ -200,9 +245,14 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
                 Missing::Tracepoint(_) => None,
             })
             .collect(),
+        state_dump: dumped(),
     };
+    show_plan(args, &planned)
+}
+
+pub(super) fn show_plan(args: &RecordArgs, planned: &Planned<'_>) -> anyhow::Result<Finish> {
     if args.format == Format::Json {
-        output::json(&planned)?;
+        output::json(planned)?;
         return Ok(Finish::Complete);
     }
     let mut page = Page::default();
@@ -224,6 +274,19 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
     page.heading(Tone::Strong, "WHAT THIS KERNEL LACKS");
     page.fact("tracepoints", &none(&planned.missing_tracepoints));
     page.fact("fields", &none(&planned.missing_fields));
+    if !planned.state_dump.is_empty() {
+        page.heading(Tone::Strong, "WHAT THE STATE DUMP WOULD TELL");
+    }
+    for part in &planned.state_dump {
+        let why = part.why.as_ref();
+        let why = why.map_or_else(|| "yes".to_owned(), |why| format!("not available: {why}"));
+        let tone = if part.available {
+            Tone::Plain
+        } else {
+            Tone::Warning
+        };
+        page.labelled(tone, 2, part.part, 30, &why);
+    }
     page.print()?;
     Ok(Finish::Complete)
 }

@@ -302,7 +302,7 @@ fn watch(
     let mut incoming = Incoming::new(descriptions, recorder.offset(), recorder.began())?;
     let began = incoming.time(recorder.began());
     let mut live = Live::new(recorder.cpus(), began, options);
-    for record in recorder.dump()? {
+    for record in recorder.dump(|record| incoming.take(record)) {
         for fact in incoming.facts(&record) {
             live.know(&fact);
         }

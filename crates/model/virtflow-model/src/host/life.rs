@@ -85,6 +85,7 @@ impl<S: Sink> Model<S> {
         thread.past = Vec::new();
         if self.thread_by_tid.get(&thread.tid) == Some(&x) {
             self.thread_by_tid.remove(&thread.tid);
+            self.vm_names.forget(thread.tid);
         }
         self.list(x);
     }
@@ -93,8 +94,11 @@ impl<S: Sink> Model<S> {
         if tid.0 == 0 {
             return;
         }
+        // Of a thread that may have begun in a loss nobody knows since when it sleeps.
+        let lost = self.lost_until > Timestamp::MIN || self.cpus.iter().any(|cpu| cpu.lossy);
+        let hidden = lost && !self.thread_by_tid.contains_key(&tid);
         let x = self.thread(tid, comm);
-        self.threads[x.0].statedump_waits = status == STATEDUMP_WAIT;
+        self.threads[x.0].statedump_waits = status == STATEDUMP_WAIT && !hidden;
         self.set_pid(x, pid);
     }
 

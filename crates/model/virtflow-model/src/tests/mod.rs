@@ -2,6 +2,7 @@
 
 mod containers;
 mod counters;
+mod dumps;
 mod edges;
 mod live;
 mod nested;

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 mod containers;
+mod dumps;
 mod record;
 mod serve;
 mod store;
 mod top;
 mod trace_cmd;
+mod tracers;
 
 use std::path::PathBuf;
 use std::process::Command;

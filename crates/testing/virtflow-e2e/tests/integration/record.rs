@@ -54,7 +54,10 @@ fn a_live_recording() {
         ("timer_hrtimer_expire_entry", "timer_hrtimer_expire_exit"),
     ] {
         let (begins, ends) = (of(begin).len(), of(end).len());
-        assert!(begins > 0 && begins.abs_diff(ends) < 64, "{begin}: {begins}, {ends}");
+        assert!(
+            begins > 0 && begins.abs_diff(ends) < 64,
+            "{begin}: {begins}, {ends}"
+        );
     }
     // Every sleep was forked by the shell, ran as `sleep`, and ended.
     let forks = of("sched_process_fork");
@@ -152,7 +155,15 @@ fn a_flight_recorder() {
     let begun = Instant::now();
     let recorder = place
         .virtflow()
-        .args(["record", "--flight-recorder", "1s", "-d", "6s", "--keep", "2"])
+        .args([
+            "record",
+            "--flight-recorder",
+            "1s",
+            "-d",
+            "6s",
+            "--keep",
+            "2",
+        ])
         .args(["--format", "json", "-o", directory.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -162,7 +173,9 @@ fn a_flight_recorder() {
         let at = begun + Duration::from_secs_f64(after);
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
         let pid = recorder.id().to_string();
-        let _sent = Command::new("sh").args(["-c", &format!("kill -USR1 {pid}")]).status();
+        let _sent = Command::new("sh")
+            .args(["-c", &format!("kill -USR1 {pid}")])
+            .status();
     };
     // Before the programs are there, nobody listens, and the signal ends it.
     ask(3.0);
@@ -180,12 +193,55 @@ fn a_flight_recorder() {
         assert!((0.9..1.1).contains(&covers), "{said}");
         let trace = snapshot["directory"].as_str().unwrap();
         let count = place.said(&["events", trace, "--count"]);
-        assert_eq!(count.trim().parse::<u64>().ok(), snapshot["events"].as_u64());
+        assert_eq!(
+            count.trim().parse::<u64>().ok(),
+            snapshot["events"].as_u64()
+        );
         let report: serde_json::Value =
             serde_json::from_str(&place.said(&["report", trace, "--format", "json"])).unwrap();
         let threads = report["machines"][0]["host"]["threads"].as_array().unwrap();
         assert!(threads.len() > 3, "{}", threads.len());
     }
+}
+
+/// No more than two capabilities are needed, and of what is missing it says so.
+#[test]
+fn two_capabilities() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let program = place.at("virtflow");
+    std::fs::copy(place.virtflow().get_program(), &program).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(place.at("."), open).unwrap();
+    let with = |which: &str| {
+        let inherited = format!("--inh-caps=-all{which}");
+        let ambient = format!("--ambient-caps=-all{which}");
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let mut command = Command::new("setpriv");
+        command.args(nobody).args([&inherited, &ambient]);
+        command
+            .arg(&program)
+            .args(["record", "--format", "json", "-d", "1s", "-o"]);
+        command.arg(place.at("trace"));
+        command.output()
+    };
+    let Ok(output) = with(",+bpf") else {
+        return skipped("there is no setpriv");
+    };
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    if why.contains("setpriv:") || why.contains("BTF") {
+        return skipped(&why);
+    }
+    assert!(why.contains("CAP_PERFMON is missing"), "{why}");
+    assert_eq!(output.status.code(), Some(3));
+    if let Some(said) = said(&with(",+bpf,+perfmon").unwrap()) {
+        assert!(said["events"].as_u64().unwrap() > 100, "{said}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must be loud")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
 }
 
 /// It ends where it has the size that it may have.
@@ -199,4 +255,144 @@ fn a_recording_of_some_size() {
     };
     let bytes = said["bytes"].as_u64().unwrap();
     assert!((256 << 10..4 << 20).contains(&bytes), "{said}");
+}
+
+/// The programs of VMMs are told by their names: a shell that is called so, with what it is told.
+fn vmm(place: &Place, name: &str, arguments: &[&str]) -> std::process::Child {
+    let program = place.at(name);
+    std::fs::copy("/bin/sh", &program).unwrap();
+    let mut command = std::process::Command::new(program);
+    // It waits for a line that never comes.
+    command.args(["-c", "read line"]).args(arguments);
+    command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+}
+
+/// What `info` says of the VM of a process.
+fn vm_of(place: &Place, pid: u32) -> serde_json::Value {
+    let trace = place.at("trace");
+    let said = place.said(&["info", trace.to_str().unwrap(), "--format", "json"]);
+    let info: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let vms = info["machines"][0]["vms"].as_array().unwrap();
+    let mut vms = vms.iter().filter(|vm| vm["pid"] == pid);
+    vms.next().unwrap().clone()
+}
+
+#[test]
+fn a_state_dump_at_both_ends() {
+    let place = Place::new();
+    let mut qemu = vmm(
+        &place,
+        "qemu-system-x86_64",
+        &[
+            "-name",
+            "guest=web-1,debug-threads=on",
+            "-machine",
+            "q35,accel=kvm",
+            "-smp",
+            "2",
+            "-m",
+            "size=2097152k",
+            "-drive",
+            "file=/d0.qcow2,format=qcow2,cache=none,aio=native",
+            "-netdev",
+            "tap,id=n0,ifname=tap0,vhost=on",
+        ],
+    );
+    let mut firecracker = vmm(&place, "firecracker", &["--id", "fc-1"]);
+    let (of_qemu, of_firecracker) = (qemu.id(), firecracker.id());
+    let said = recorded(&place);
+    for child in [&mut qemu, &mut firecracker] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    if said.is_none() {
+        return;
+    }
+    let trace = place.at("trace");
+    let trace = trace.to_str().unwrap();
+    let of = |names: &str| -> Vec<serde_json::Value> {
+        let text = place.said(&["events", trace, "--filter", names, "--format", "jsonl"]);
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    // Each dump is whole, and the second one comes last.
+    let (starts, ends) = (of("lttng_statedump_start"), of("lttng_statedump_end"));
+    assert_eq!((starts.len(), ends.len()), (2, 2));
+    let times = [&starts[0], &ends[0], &starts[1], &ends[1]].map(|e| e["time_ns"].as_i64());
+    assert!(times.is_sorted() && times[1] < times[2], "{times:?}");
+    let switches = of("sched_switch");
+    assert!(switches.last().unwrap()["time_ns"].as_i64() > times[2]);
+    for summary in of("virtflow_statedump_summary") {
+        let processes = summary["fields"]["processes"].as_u64();
+        // In a pid namespace of its own the recorder cannot tell the host's numbers.
+        if processes == Some(0) {
+            return;
+        }
+    }
+    let vm = vm_of(&place, of_qemu);
+    assert_eq!((&vm["name"], &vm["vmm"]), (&"web-1".into(), &"qemu".into()));
+    assert_eq!(
+        (&vm["proved"], &vm["vcpus_told"]),
+        (&false.into(), &2.into())
+    );
+    assert_eq!(
+        (&vm["machine"], &vm["cpu_model"]),
+        (&"q35".into(), &().into())
+    );
+    assert_eq!(vm["memory_bytes"], 2_u64 << 30);
+    assert_eq!(
+        (
+            vm["disks"].as_array().unwrap().len(),
+            &vm["disks"][0]["cache"]
+        ),
+        (1, &"none".into())
+    );
+    assert_eq!(
+        (&vm["nets"][0]["ifname"], &vm["nets"][0]["vhost"]),
+        (&"tap0".into(), &true.into())
+    );
+    assert!(vm["first_ns"].as_i64() < vm["last_ns"].as_i64());
+    assert_eq!(vm_of(&place, of_firecracker)["name"], "fc-1");
+    // The second dump sees nobody whom the events and the first did not tell of.
+    let own = |event: &&serde_json::Value| event["fields"]["pid"] == of_qemu;
+    let commands = of("virtflow_statedump_process_cmdline");
+    assert_eq!(commands.iter().filter(own).count(), 2);
+    let threads = of("lttng_statedump_process_state");
+    let sleeping = threads.iter().find(own).unwrap();
+    assert_eq!(sleeping["fields"]["status"], 5);
+    let forked: std::collections::HashSet<_> = of("sched_process_fork")
+        .iter()
+        .map(|fork| fork["fields"]["child_tid"].as_i64())
+        .collect();
+    let first: std::collections::HashSet<_> = threads
+        .iter()
+        .filter(|thread| thread["time_ns"] == starts[0]["time_ns"])
+        .map(|thread| thread["fields"]["tid"].as_i64())
+        .collect();
+    let new = threads
+        .iter()
+        .filter(|thread| thread["time_ns"].as_i64() > times[1]);
+    let mut new = new.map(|thread| thread["fields"]["tid"].as_i64());
+    assert!(new.all(|tid| first.contains(&tid) || forked.contains(&tid)));
+}
+
+#[test]
+fn a_dry_run_says_what_the_dump_would_tell() {
+    let place = Place::new();
+    let output = place.run(&["record", "--dry-run", "--format", "json"]);
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(why.contains("BTF"), "{why}");
+        return;
+    }
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let parts = plan["state_dump"].as_array().unwrap();
+    assert!(parts.len() > 10);
+    for part in parts {
+        assert_eq!(part["available"], part["why"].is_null(), "{part}");
+    }
+    let text = place.said(&["record", "--dry-run"]);
+    assert!(text.contains("WHAT THE STATE DUMP WOULD TELL"), "{text}");
 }

@@ -1,0 +1,235 @@
+//! Runs the commands of a plan, and leaves nothing behind whatever happens.
+
+mod lttng;
+
+use crate::plan::Plan;
+use crate::{Tracer, TracerError, perf, remedy, tracecmd};
+use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often somebody looks whether it is over.
+const EVERY: Duration = Duration::from_millis(20);
+/// How long a tracer that was asked to end has before what it runs is asked, too.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// What `timeout` ends with where it had to end what it ran.
+const TIMED_OUT: i32 = 124;
+
+/// What was recorded.
+#[derive(Debug)]
+pub struct Driven {
+    /// The directory or the file.
+    pub trace: PathBuf,
+    /// For how long the tracer was at work.
+    pub elapsed: Duration,
+    /// How the command ended, or the tracer for it, where that was not well.
+    pub ended: Option<String>,
+}
+
+/// Records by a plan until its duration is over, its command has ended, or `interrupted`, which
+/// counts the signals that asked for an end.
+///
+/// # Errors
+/// Where the tracer fails. An LTTng session is destroyed before.
+pub fn drive(plan: &Plan, interrupted: &AtomicUsize) -> Result<Driven, TracerError> {
+    match plan.tracer {
+        Tracer::Lttng => lttng::record(plan, interrupted),
+        Tracer::TraceCmd => one(plan, &tracecmd::argv(plan), interrupted),
+        Tracer::Perf => one(plan, &perf::argv(plan), interrupted),
+    }
+}
+
+/// A command of a tracer that is waited for. It has a process group of its own, so that no Ctrl-C
+/// reaches it: what ends a session is not interrupted.
+pub(crate) struct Step<'a> {
+    tracer: Tracer,
+    argv: &'a [String],
+}
+
+impl<'a> Step<'a> {
+    pub(crate) const fn new(tracer: Tracer, argv: &'a [String]) -> Self {
+        Self { tracer, argv }
+    }
+
+    /// What it says, however it ends.
+    pub(crate) fn output(&self) -> Result<Output, TracerError> {
+        let output = command(self.argv)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .output();
+        output.map_err(|error| cannot_start(self.tracer, self.argv, error))
+    }
+
+    /// Runs it; it must end well.
+    pub(crate) fn run(&self) -> Result<(), TracerError> {
+        let output = self.output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(failed(self.argv, output.status, said(&output)))
+    }
+}
+
+/// What a command said that failed, as one line.
+pub(crate) fn said(output: &Output) -> Option<String> {
+    let texts = [&output.stderr, &output.stdout].map(|text| String::from_utf8_lossy(text));
+    let lines: Vec<_> = texts
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(5)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+fn command(argv: &[String]) -> Command {
+    let (program, arguments) = argv
+        .split_first()
+        .map_or(("", argv), |(p, a)| (p.as_str(), a));
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+fn cannot_start(tracer: Tracer, argv: &[String], error: std::io::Error) -> TracerError {
+    let program = argv.first().cloned().unwrap_or_default();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        let remedy = remedy::install(tracer);
+        TracerError::NotInstalled { program, remedy }
+    } else {
+        TracerError::System(program.into(), error)
+    }
+}
+
+fn failed(argv: &[String], status: ExitStatus, said: Option<String>) -> TracerError {
+    // The lists of events would hide what is said.
+    TracerError::Failed {
+        command: argv.get(..2).unwrap_or(argv).join(" "),
+        status: status.to_string(),
+        said: said.map_or_else(String::new, |said| format!(": {said}")),
+    }
+}
+
+/// The directory that is made for a trace; it goes again if nothing comes to lie in it.
+struct Directory(Option<PathBuf>);
+
+impl Directory {
+    fn make(path: Option<PathBuf>) -> Result<Self, TracerError> {
+        let Some(path) = path.filter(|path| !path.exists()) else {
+            return Ok(Self(None));
+        };
+        let made = std::fs::create_dir_all(&path);
+        made.map_err(|error| TracerError::System(path.clone(), error))?;
+        Ok(Self(Some(path)))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // One that holds something stays.
+            let _ = std::fs::remove_dir(path);
+        }
+    }
+}
+
+/// Records by a tracer that is one command, which runs what is to be recorded.
+fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven, TracerError> {
+    let _directory = Directory::make(plan.directory())?;
+    let mut command = command(argv);
+    if plan.wanted.command.is_empty() {
+        // There what the tracer says stands in the way; of a command it is the command's.
+        command.stdout(Stdio::null());
+    }
+    let begun = Instant::now();
+    let child = command.spawn();
+    let child = child.map_err(|error| cannot_start(plan.tracer, argv, error))?;
+    let status = attend(child, argv, interrupted)?;
+    let signals = interrupted.load(Ordering::Relaxed);
+    if signals > 1 {
+        return Err(TracerError::Interrupted(match plan.tracer {
+            Tracer::TraceCmd => {
+                "the kernel may still be tracing: `trace-cmd reset` ends it for everybody"
+            }
+            _ => "the trace is not whole",
+        }));
+    }
+    let trace = plan.trace();
+    let written = std::fs::metadata(&trace).is_ok_and(|file| file.len() > 0);
+    // perf ends as its command ended, and after a signal by that signal.
+    let timed_out = plan.wanted.duration.is_some() && status.code() == Some(TIMED_OUT);
+    let well = status.success() || timed_out || signals > 0;
+    let of_command = plan.tracer == Tracer::Perf && !plan.wanted.command.is_empty();
+    if !written {
+        // Nobody has use for an empty file.
+        let _ = std::fs::remove_file(&trace);
+    }
+    if !written || !(well || of_command) {
+        return Err(failed(argv, status, None));
+    }
+    Ok(Driven {
+        trace,
+        elapsed: begun.elapsed(),
+        ended: (!well).then(|| format!("perf, or the command, ended with {status}")),
+    })
+}
+
+/// Waits for a tracer's end. After an interruption it is asked to end as Ctrl-C does, and then what
+/// it runs: trace-cmd waits for that. Of a terminal's Ctrl-C all of them know before.
+fn attend(
+    mut child: Child,
+    argv: &[String],
+    interrupted: &AtomicUsize,
+) -> Result<ExitStatus, TracerError> {
+    let pid = Pid::from_child(&child);
+    let (mut asked, mut asked_all, mut forced) = (None, false, false);
+    loop {
+        let ended = child.try_wait();
+        let program = argv.first().cloned().unwrap_or_default();
+        let ended = ended.map_err(|error| TracerError::System(program.into(), error))?;
+        if let Some(status) = ended {
+            return Ok(status);
+        }
+        let signals = interrupted.load(Ordering::Relaxed);
+        match asked {
+            None if signals > 0 => {
+                asked = Some(Instant::now());
+                signal(pid, Signal::INT);
+            }
+            Some(since) if !asked_all && since.elapsed() > PATIENCE => {
+                asked_all = true;
+                children(pid).for_each(|child| signal(child, Signal::INT));
+            }
+            _ => {}
+        }
+        if signals > 1 && !forced {
+            forced = true;
+            signal(pid, Signal::TERM);
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// The processes that a process made.
+fn children(pid: Pid) -> impl Iterator<Item = Pid> {
+    let of = pid.as_raw_nonzero();
+    let text = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children"));
+    let pids: Vec<_> = text
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .collect();
+    pids.into_iter()
+}
+
+fn signal(pid: Pid, signal: Signal) {
+    // It may have ended in between.
+    let _ = kill_process(pid, signal);
+}
+
+#[cfg(test)]
+mod tests;
