@@ -108,6 +108,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if !succeeds(Command::new("trace-cmd").args(["list", "-c"])) {
         println!("ci: SKIPPED: trace-cmd is not installed; what compares with it does nothing");
     }
+    if !succeeds(Command::new("perf").arg("--version")) {
+        println!("ci: SKIPPED: perf is not installed; what compares with it does nothing");
+    }
     let start = Instant::now();
     for step in all {
         if !args.steps.is_empty() && args.steps.iter().all(|name| name != step.name) {

@@ -10,7 +10,7 @@ use clap::Parser;
 use std::fs;
 use std::process::{Command, ExitCode};
 
-const TARGETS: [&str; 4] = ["metadata", "packets", "pipeline", "tracedat"];
+const TARGETS: [&str; 5] = ["metadata", "packets", "perfdata", "pipeline", "tracedat"];
 /// A hostile trace may not make the process larger than this, in MiB.
 const MEMORY_MAX: &str = "512";
 /// Nor keep it longer than this at one input, in seconds.
@@ -20,7 +20,7 @@ const INPUT_BYTES_MAX: &str = "8192";
 /// Fuzz everything that reads traces; needs `cargo install cargo-fuzz --locked`
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Only these targets: metadata, packets, pipeline, tracedat
+    /// Only these targets: metadata, packets, perfdata, pipeline, tracedat
     #[arg(value_parser = TARGETS)]
     targets: Vec<String>,
     /// How long to fuzz each target

@@ -1,8 +1,9 @@
 //! `cargo xtask recorder`: what `virtflow record` wrote beside what LTTng wrote of the same time.
 //!
-//! Both recordings come from one run of the test bed with the scenario in `xtask/recorder/scenario`
-//! (docs/recording.md says how). They must give the same budgets, name the same culprits, count the
+//! Both recordings come from one run of the test bed, an emulated KVM host (docs/recording.md). They must give the same budgets, name the same culprits, count the
 //! same exits, and have the same page table at every entry.
+
+mod testbed;
 
 use crate::repo;
 use anyhow::{Context, Result, bail};
@@ -28,28 +29,55 @@ const END_NS: i64 = 200_000_000;
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// LTTng's trace
-    lttng: PathBuf,
+    #[arg(required_unless_present = "testbed", requires = "ours")]
+    lttng: Option<PathBuf>,
     /// Ours
-    ours: PathBuf,
+    ours: Option<PathBuf>,
+    /// Make both in this copy of the test bed, which is built where it is not yet (6 GB; as root)
+    #[arg(long, value_name = "DIR", conflicts_with = "lttng")]
+    testbed: Option<PathBuf>,
+    /// The test bed's scenarios: a one VM, b two that share a processor, c a nested VM, d a network
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d")]
+    scenario: Vec<String>,
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "the comparison")]
+#[expect(clippy::print_stdout, reason = "which scenario it is")]
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let mut bad = 0;
+    if let (Some(lttng), Some(ours)) = (&args.lttng, &args.ours) {
+        bad = compare_traces(lttng, ours)?;
+    }
+    if let Some(bed) = &args.testbed {
+        for (scenario, lttng, ours) in testbed::record(bed, &args.scenario)? {
+            println!("SCENARIO {scenario}");
+            bad += compare_traces(&lttng, &ours)?;
+        }
+    }
+    Ok(if bad == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// How many differences are too large.
+#[expect(clippy::print_stdout, reason = "the comparison")]
+fn compare_traces(lttng: &Path, ours: &Path) -> Result<usize> {
     let virtflow = repo::release_binary("virtflow")?;
-    let (first, second) = (info(&virtflow, &args.lttng)?, info(&virtflow, &args.ours)?);
+    let (first, second) = (info(&virtflow, lttng)?, info(&virtflow, ours)?);
     let begin = first.0.max(second.0) + SETTLE_NS;
     let end = first.1.min(second.1) - END_NS;
     if begin >= end {
         bail!("both recordings have no time in common");
     }
     println!("both recorded {:.3} s", (end - begin) as f64 / 1e9);
-    let reports = [&args.lttng, &args.ours].map(|trace| report(&virtflow, trace, begin, end));
-    let [lttng, ours] = reports;
-    let (lttng, ours) = (vcpus(&lttng?)?, vcpus(&ours?)?);
+    let reports = [lttng, ours].map(|trace| report(&virtflow, trace, begin, end));
+    let [theirs, own] = reports;
+    let (theirs, own) = (vcpus(&theirs?)?, vcpus(&own?)?);
     let mut bad = 0;
-    for (tid, theirs) in &lttng {
-        let Some(own) = ours.get(tid) else {
+    for (tid, theirs) in &theirs {
+        let Some(own) = own.get(tid) else {
             println!("vCPU thread {tid}: not in ours");
             bad += 1;
             continue;
@@ -68,17 +96,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         bad += usize::from(theirs.exits.abs_diff(own.exits) > EDGE_MAX);
         println!("  exits: {} and {}", theirs.exits, own.exits);
     }
-    let entries = [&args.lttng, &args.ours].map(|trace| entries(&virtflow, trace));
+    let entries = [lttng, ours].map(|trace| entries(&virtflow, trace));
     let [theirs, own] = entries;
     let (same, differ, alone) = compare(&theirs?, &own?);
     println!("page tables at entries: {same} the same, {differ} differ, {alone} only in ours");
     bad += usize::from(differ > 0 || same == 0);
     println!("{}", if bad == 0 { "PASS" } else { "FAIL" });
-    Ok(if bad == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(bad)
 }
 
 fn json(virtflow: &Path, arguments: &[&str], trace: &Path) -> Result<Value> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use virtflow_base::{CpuId, Timestamp};
 use virtflow_ctf::{FieldError, Item, OwnedEvent, Scope, Value};
-use virtflow_tracedat::OwnedRecord;
+use virtflow_tracefs::{Described, OwnedRecord};
 
 /// An event of any class of any trace.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct AnyEvent {
 #[derive(Clone)]
 enum Of {
     Ctf(Arc<virtflow_ctf::Trace>, OwnedEvent),
-    TraceDat(Arc<virtflow_tracedat::Trace>, OwnedRecord),
+    Raw(Arc<Described>, OwnedRecord),
 }
 
 impl fmt::Debug for AnyEvent {
@@ -41,14 +41,14 @@ impl AnyEvent {
         }
     }
 
-    pub(crate) const fn of_trace_dat(
-        trace: Arc<virtflow_tracedat::Trace>,
+    pub(crate) const fn of_raw(
+        described: Arc<Described>,
         number: usize,
         record: OwnedRecord,
     ) -> Self {
         Self {
             number,
-            of: Of::TraceDat(trace, record),
+            of: Of::Raw(described, record),
         }
     }
 
@@ -56,7 +56,7 @@ impl AnyEvent {
     pub const fn time(&self) -> Timestamp {
         match &self.of {
             Of::Ctf(_, event) => event.time(),
-            Of::TraceDat(_, record) => record.time(),
+            Of::Raw(_, record) => record.time(),
         }
     }
 
@@ -64,7 +64,10 @@ impl AnyEvent {
     pub fn name(&self) -> &str {
         match &self.of {
             Of::Ctf(trace, event) => event.class(trace).map_or("", |class| class.name()),
-            Of::TraceDat(trace, record) => record.format(trace).map_or("", |f| f.name()),
+            Of::Raw(described, record) => {
+                let format = record.format(&described.formats);
+                format.map_or("", |format| format.name())
+            }
         }
     }
 
@@ -72,7 +75,7 @@ impl AnyEvent {
     pub const fn cpu(&self) -> Option<CpuId> {
         match &self.of {
             Of::Ctf(_, event) => event.cpu(),
-            Of::TraceDat(_, record) => Some(record.cpu()),
+            Of::Raw(_, record) => Some(record.cpu()),
         }
     }
 
@@ -85,7 +88,7 @@ impl AnyEvent {
     pub const fn stream(&self) -> usize {
         match &self.of {
             Of::Ctf(_, event) => event.stream(),
-            Of::TraceDat(_, record) => record.stream(),
+            Of::Raw(_, record) => record.stream(),
         }
     }
 
@@ -100,7 +103,7 @@ impl AnyEvent {
     ) -> Result<(), FieldError> {
         match &self.of {
             Of::Ctf(trace, event) => event.visit(trace, scopes, take),
-            Of::TraceDat(trace, record) => items(trace, record, scopes, take),
+            Of::Raw(described, record) => items(described, record, scopes, take),
         }
     }
 
@@ -111,8 +114,8 @@ impl AnyEvent {
     pub fn value(&self, scope: Scope) -> Result<Option<Value>, FieldError> {
         match &self.of {
             Of::Ctf(trace, event) => event.value(trace, scope),
-            Of::TraceDat(trace, record) => {
-                Value::of_items(|take| items(trace, record, &[scope], take))
+            Of::Raw(described, record) => {
+                Value::of_items(|take| items(described, record, &[scope], take))
             }
         }
     }

@@ -18,10 +18,13 @@ pub enum OpenError {
     /// A file of trace-cmd that cannot be read.
     #[error(transparent)]
     TraceDat(#[from] virtflow_tracedat::Error),
+    /// A file of perf that cannot be read.
+    #[error(transparent)]
+    PerfData(#[from] virtflow_perfdata::Error),
     /// A file that is no trace.
     #[error(
-        "no trace at {}: it is neither a file of trace-cmd (trace.dat) nor the `metadata` of a CTF \
-         trace; of LTTng give the directory that `lttng create` printed", path.display()
+        "no trace at {}: it is neither a file of trace-cmd (trace.dat) or perf (perf.data) nor the \
+         `metadata` of a CTF trace; of LTTng give the directory that `lttng create` printed", path.display()
     )]
     NoTrace {
         /// The file.

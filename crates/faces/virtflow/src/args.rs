@@ -10,7 +10,7 @@ Exit codes: 0 all well; 2 wrong usage; 3 the input cannot be read; 4 with --stri
 missing: lost events, broken input, an early stop.
 
 TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk, a directory that
-holds several traces, or a store that `virtflow analyze` wrote; or a file of trace-cmd (trace.dat).
+holds several traces, or a store that `virtflow analyze` wrote; or a file of trace-cmd (trace.dat) or perf (perf.data).
 
 Analyses are kept below $XDG_CACHE_HOME/virtflow (~/.cache/virtflow), up to 20 GiB or
 VIRTFLOW_CACHE_LIMIT bytes; VIRTFLOW_CACHE names another directory.";

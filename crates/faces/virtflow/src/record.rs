@@ -15,7 +15,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Keep, Next, Options, Plan, Summary, record};
+use virtflow_record::{Keep, Next, Options, Plan, Summary, named_vms, record};
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -98,14 +98,45 @@ fn keep(args: &RecordArgs, directory: &std::path::Path) -> Keep {
     }
 }
 
-/// The processes of VMs.
+/// The processes of VMs, by number or name.
 fn processes(vms: &[String]) -> anyhow::Result<Vec<i32>> {
+    let there = if vms.is_empty() {
+        Vec::new()
+    } else {
+        named_vms()
+    };
     let pids = vms.iter().map(|vm| {
+        let is_it = |(_, name): &&(i32, Option<String>)| name.as_ref() == Some(vm);
+        let mut named = there.iter().filter(is_it).map(|(pid, _)| *pid);
+        match (named.next(), named.next()) {
+            (Some(pid), None) => return Ok(pid),
+            (Some(first), Some(second)) => {
+                let what = format!("--vm {vm}: several are called so: name {first} or {second}");
+                return Err(UsageError(what).into());
+            }
+            _ => {}
+        }
         let pid = vm.parse::<i32>().ok();
-        let there = pid.filter(|pid| PathBuf::from(format!("/proc/{pid}")).exists());
-        there.ok_or_else(|| UsageError(format!("--vm {vm}: there is no such process")).into())
+        let pid = pid.filter(|pid| PathBuf::from(format!("/proc/{pid}")).exists());
+        pid.ok_or_else(|| {
+            let names: Vec<String> = there.iter().map(as_told).collect();
+            let names = if names.is_empty() {
+                "no VM runs here".to_owned()
+            } else {
+                format!("here are {}", names.join(", "))
+            };
+            UsageError(format!(
+                "--vm {vm}: there is no such VM or process; {names}"
+            ))
+            .into()
+        })
     });
     pids.collect()
+}
+
+fn as_told((pid, name): &(i32, Option<String>)) -> String {
+    name.as_ref()
+        .map_or_else(|| pid.to_string(), |name| format!("{name} ({pid})"))
 }
 
 /// What signals ask for.

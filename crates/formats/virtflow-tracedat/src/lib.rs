@@ -21,7 +21,7 @@
 //!     type Out = u64;
 //!
 //!     fn extract(&mut self, event: &EventView<'_>) -> Option<u64> {
-//!         event.fields().u64(0)
+//!         event.fields.u64(0)
 //!     }
 //! }
 //!
@@ -79,7 +79,6 @@ mod read;
 mod survey;
 #[cfg(test)]
 mod tests;
-mod threads;
 mod trace;
 mod v6;
 mod v7;
@@ -90,9 +89,9 @@ pub use clock::Clock;
 pub use error::Error;
 pub use head::is_trace_dat;
 pub use options::{Guest, HostTimes, Lost, Options};
-pub use read::{Bound, Counts, EventView, Extract, OwnedRecord, StreamReader, Wanted};
-pub use threads::Threads;
+pub use read::{Counts, StreamReader};
 pub use trace::Trace;
 pub use virtflow_tracefs::{
-    ByteOrder, Elements, EventFormat, Field, FieldKind, FieldValue, RecordView, Slot,
+    Bound, ByteOrder, Described, EventFormat, EventView, Extract, OwnedRecord, Slot, Threads,
+    Wanted,
 };

@@ -1,11 +1,10 @@
 //! The options of a file: what its writer noted beside the events.
 
-use virtflow_tracefs::ByteOrder;
+use virtflow_tracefs::{ByteOrder, Threads};
 
 use crate::clock;
 use crate::cursor::Cursor;
 use crate::error::Error;
-use crate::threads::Threads;
 
 /// The numbers of options (trace-cmd.dat.v7(5)).
 pub(crate) mod id {

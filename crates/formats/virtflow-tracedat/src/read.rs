@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use virtflow_base::{
-    CpuId, Fill, Place, Problem, ProblemKind, Problems, RecordSource, Stamped, Timestamp,
+    Fill, Place, Problem, ProblemKind, Problems, RecordSource, Stamped, Timestamp,
 };
-use virtflow_tracefs::{EventFormat, RecordView, Slot};
+use virtflow_tracefs::{Bound, EventView, Extract, RecordView};
 
 use crate::buffer::Stream;
 use crate::clock::Clock;
@@ -14,142 +14,6 @@ use crate::trace::Trace;
 
 /// Blocks read by one call of `fill` that finds nothing.
 const BLOCKS_MAX: u32 = 8;
-
-/// The wanted fields of an event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Comes back with each event ([`EventView::tag`]).
-    pub tag: u32,
-    /// The fields; an event gives them by their place in here. `None` for one that it lacks.
-    pub slots: Vec<Option<Slot>>,
-}
-
-/// The bound fields of all events of a trace.
-#[derive(Debug)]
-pub struct Bound {
-    /// By the number of the description.
-    classes: Vec<Option<Wanted>>,
-}
-
-impl Bound {
-    pub(crate) fn new(
-        formats: &[EventFormat],
-        choose: impl FnMut(&EventFormat) -> Option<Wanted>,
-    ) -> Self {
-        Self {
-            classes: formats.iter().map(choose).collect(),
-        }
-    }
-
-    #[inline]
-    fn get(&self, class: usize) -> Option<&Wanted> {
-        self.classes.get(class)?.as_ref()
-    }
-}
-
-/// An event that is still in the reader's block; [`EventView::to_owned`] keeps it.
-#[derive(Debug)]
-pub struct EventView<'a> {
-    fields: RecordView<'a>,
-    tag: u32,
-    class: usize,
-    stream: usize,
-    cpu: CpuId,
-    time: Timestamp,
-}
-
-impl<'a> EventView<'a> {
-    /// Its fields, by the slots it was bound with.
-    #[inline]
-    pub const fn fields(&self) -> &RecordView<'a> {
-        &self.fields
-    }
-
-    /// What [`Wanted::tag`] it was bound with.
-    #[inline]
-    pub const fn tag(&self) -> u32 {
-        self.tag
-    }
-
-    /// Its description, as a number in [`Trace::formats`].
-    pub const fn class(&self) -> usize {
-        self.class
-    }
-
-    /// Its stream, as a number in [`Trace::streams`].
-    pub const fn stream(&self) -> usize {
-        self.stream
-    }
-
-    /// The processor it happened on.
-    #[inline]
-    pub const fn cpu(&self) -> CpuId {
-        self.cpu
-    }
-
-    /// When it happened.
-    #[inline]
-    pub const fn time(&self) -> Timestamp {
-        self.time
-    }
-
-    /// A copy that outlives the block.
-    pub fn to_owned(&self) -> OwnedRecord {
-        OwnedRecord {
-            time: self.time,
-            class: u32::try_from(self.class).unwrap_or(u32::MAX),
-            stream: u32::try_from(self.stream).unwrap_or(u32::MAX),
-            cpu: self.cpu,
-            bytes: self.fields.record().into(),
-        }
-    }
-}
-
-/// An event's own bytes, to be decoded later with the trace it came from.
-#[derive(Clone, Debug)]
-pub struct OwnedRecord {
-    time: Timestamp,
-    class: u32,
-    stream: u32,
-    cpu: CpuId,
-    bytes: Box<[u8]>,
-}
-
-impl OwnedRecord {
-    /// When it happened.
-    pub const fn time(&self) -> Timestamp {
-        self.time
-    }
-
-    /// The processor it happened on.
-    pub const fn cpu(&self) -> CpuId {
-        self.cpu
-    }
-
-    /// Its stream, as a number in [`Trace::streams`].
-    pub const fn stream(&self) -> usize {
-        self.stream as usize
-    }
-
-    /// Its bytes.
-    pub const fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Its description; `None` for another trace than its own.
-    pub fn format<'t>(&self, trace: &'t Trace) -> Option<&'t EventFormat> {
-        trace.formats().get(self.class as usize)
-    }
-}
-
-/// Makes records of events.
-pub trait Extract: Send {
-    /// What it makes.
-    type Out: Send;
-
-    /// The record of a bound event; `None` leaves it out.
-    fn extract(&mut self, event: &EventView<'_>) -> Option<Self::Out>;
-}
 
 /// What of reading a stream outlives a call.
 struct State {
@@ -286,7 +150,7 @@ impl State {
                 }
             },
         };
-        let formats = trace.all_formats();
+        let formats = &trace.described().formats;
         loop {
             let (start, end) = match records.next(page, layout.order) {
                 Next::Record { start, end } => (start, end),
@@ -395,6 +259,7 @@ impl<E: Extract> RecordSource for StreamReader<E> {
                     stream: *number,
                     cpu: stream.cpu,
                     time,
+                    process: None,
                 };
                 if let Some(record) = extract.extract(&view) {
                     batch.push(Stamped { time, record });

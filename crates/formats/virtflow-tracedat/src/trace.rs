@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use virtflow_base::{
     CpuId, Loss, LossKind, Place, Problem, ProblemKind, Problems, Span, StreamCoverage, Timestamp,
 };
-use virtflow_tracefs::{ByteOrder, EventFormat, Formats, HeaderPage};
+use virtflow_tracefs::{
+    Bound, ByteOrder, Described, EventFormat, Extract, Formats, HeaderPage, Threads, Wanted,
+};
 
 use crate::buffer::{Buffer, Stream};
 use crate::clock::Clock;
@@ -19,9 +21,8 @@ use crate::head::{Version, head};
 use crate::options::{Options, Reading};
 use crate::packed::{PLAIN_MAX, Packing};
 use crate::page::Layout;
-use crate::read::{Bound, Counts, Extract, StreamReader, Wanted};
+use crate::read::{Counts, StreamReader};
 use crate::survey::{Survey, survey};
-use crate::threads::Threads;
 use crate::{v6, v7};
 
 /// The smallest page that is read.
@@ -57,8 +58,7 @@ pub(crate) struct Raw {
 pub struct Trace {
     pub(crate) input: Input,
     version: u32,
-    order: ByteOrder,
-    formats: Formats,
+    described: Arc<Described>,
     options: Options,
     threads: Threads,
     buffers: Vec<Buffer>,
@@ -119,14 +119,16 @@ impl Trace {
             &mut problems,
         );
         cover(&mut streams, surveys);
-        let formats = parts.formats;
+        let described = Described {
+            formats: parts.formats,
+            order: head.order,
+        };
         Ok(Self {
             version: match head.version {
                 Version::Six => 6,
                 Version::Seven => 7,
             },
-            order: head.order,
-            formats,
+            described: Arc::new(described),
             options,
             threads,
             buffers,
@@ -147,17 +149,18 @@ impl Trace {
     }
 
     /// Which byte of its numbers comes first.
-    pub const fn order(&self) -> ByteOrder {
-        self.order
+    pub fn order(&self) -> ByteOrder {
+        self.described.order
     }
 
     /// The descriptions of the events it may hold.
     pub fn formats(&self) -> &[EventFormat] {
-        self.formats.all()
+        self.described.formats.all()
     }
 
-    pub(crate) const fn all_formats(&self) -> &Formats {
-        &self.formats
+    /// The same, for whoever keeps records longer than the trace.
+    pub const fn described(&self) -> &Arc<Described> {
+        &self.described
     }
 
     /// What its writer noted beside the events.

@@ -47,7 +47,16 @@ impl Formats {
     /// The place in [`Self::all`] of the description of `record`.
     #[inline]
     pub fn of(&self, record: &[u8], order: ByteOrder) -> Option<usize> {
-        let id = self.id_of(record, order)?;
+        self.place_of(self.id_of(record, order)?)
+    }
+
+    /// The description with this number.
+    pub fn of_id(&self, id: u64) -> Option<&EventFormat> {
+        self.formats.get(self.place_of(id)?)
+    }
+
+    #[inline]
+    fn place_of(&self, id: u64) -> Option<usize> {
         let place = *self.by_id.get(usize::try_from(id).ok()?)?;
         (place != NONE).then_some(place as usize)
     }

@@ -5,7 +5,9 @@
 //! samples hold the same records, so whoever reads files of trace-cmd or of perf needs this:
 //! [`EventFormat::parse`] reads a description, [`Formats`] finds one by the number a record begins
 //! with, a [`Slot`] is a field found once, and a [`RecordView`] reads slots out of records without
-//! allocating. [`HeaderPage`] is the description of the ring buffer's pages.
+//! allocating. [`HeaderPage`] is the description of the ring buffer's pages, [`Threads`] what files
+//! tell of threads. What readers of such files give is an [`EventView`] of each event that is
+//! [`Wanted`].
 //!
 //! ```
 //! use virtflow_tracefs::{ByteOrder, EventFormat, RecordView, Slot};
@@ -30,16 +32,20 @@
 //! is a description without a name, a number or its `common_type`. Nothing is read beyond a
 //! record: a field that does not fit has no value.
 
+mod event;
 mod format;
 mod formats;
 mod order;
 mod page;
+mod threads;
 mod value;
 mod view;
 
+pub use event::{Bound, Described, EventView, Extract, OwnedRecord, Wanted};
 pub use format::{EventFormat, Field, FieldKind, FormatError, FormatErrorKind};
 pub use formats::Formats;
 pub use order::ByteOrder;
 pub use page::HeaderPage;
+pub use threads::Threads;
 pub use value::{Elements, FieldValue};
 pub use view::{RecordView, Slot};

@@ -27,7 +27,7 @@ mod order;
 mod trace;
 mod watch;
 
-pub use dump::{Part, availability};
+pub use dump::{Part, availability, named_vms};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
 pub use load::{Cost, Missing, Plan};

@@ -14,6 +14,8 @@ pub fn all() -> Vec<Seed> {
     let mut seeds = metadata();
     seeds.extend(packets());
     seeds.extend(pipeline());
+    let perfdata = crate::perfdata::seeds().into_iter();
+    seeds.extend(perfdata.map(|(name, bytes)| ("perfdata", name, bytes)));
     let tracedat = crate::tracedat::seeds().into_iter();
     seeds.extend(tracedat.map(|(name, bytes)| ("tracedat", name, bytes)));
     seeds

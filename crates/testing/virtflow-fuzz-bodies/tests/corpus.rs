@@ -52,6 +52,11 @@ fn pipeline() {
 }
 
 #[test]
+fn perfdata() {
+    replay("perfdata");
+}
+
+#[test]
 fn tracedat() {
     replay("tracedat");
 }

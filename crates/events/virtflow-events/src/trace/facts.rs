@@ -1,11 +1,12 @@
-//! What a file of trace-cmd tells of threads beside its events: names, and processes where it
+//! What a file of trace-cmd or perf tells of threads beside its events: names, and processes where it
 //! tells them or QEMU's way of naming its threads does.
 
 use crate::kernel::{KernelEvent, KernelRecord};
 use crate::text::Comm;
 use std::collections::BTreeMap;
 use virtflow_base::{CpuId, Fill, Problems, RecordSource, Stamped, Tid, Timestamp};
-use virtflow_tracedat::{Guest, Threads};
+use virtflow_tracedat::Guest;
+use virtflow_tracefs::Threads;
 
 /// Gives facts, all at the moment at which the trace begins.
 pub(super) struct Facts {

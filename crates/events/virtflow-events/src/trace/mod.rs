@@ -1,4 +1,4 @@
-//! A trace of either format: what [`Recording`](crate::Recording) is made of.
+//! A trace of any format: what [`Recording`](crate::Recording) is made of.
 //!
 //! Formats differ up to here and no further. What goes through here for each event is one call of
 //! the format's own reader, which was bound before: a reader is chosen once per stream, and a
@@ -6,17 +6,19 @@
 
 mod ctf;
 mod facts;
+mod perfdata;
+mod raw;
 mod tracedat;
 
 use crate::any::AnyEvent;
-use crate::bind::KernelExtract;
 use crate::kernel::KernelRecord;
 use crate::open::{OpenError, TraceInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
+use virtflow_tracefs::EventFormat;
 
-pub(crate) use tracedat::{items, slot};
+pub(crate) use raw::{items, slot};
 
 /// Which kernel events are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +33,13 @@ pub(crate) enum Which {
 pub(crate) enum Place {
     Ctf(PathBuf),
     TraceDat(PathBuf),
+    PerfData(PathBuf),
 }
 
 impl Place {
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Ctf(path) | Self::TraceDat(path) => path,
+            Self::Ctf(path) | Self::TraceDat(path) | Self::PerfData(path) => path,
         }
     }
 
@@ -46,17 +49,33 @@ impl Place {
             Self::TraceDat(path) => {
                 Trace::TraceDat(Arc::new(virtflow_tracedat::Trace::open(path)?))
             }
+            Self::PerfData(path) => {
+                Trace::PerfData(Arc::new(virtflow_perfdata::Trace::open(path)?))
+            }
         })
     }
 }
 
-/// The traces at or below `path`: a file of trace-cmd, told by its first bytes; those that lie in
-/// a directory; and the CTF traces anywhere below it.
-pub(crate) fn traces_at(path: &Path) -> Result<Vec<Place>, OpenError> {
-    let is_file = path.is_file();
-    if is_file && virtflow_tracedat::is_trace_dat(path) {
-        return Ok(vec![Place::TraceDat(path.to_owned())]);
+/// The file's trace, if it is one that is told by its first bytes.
+fn of_file(path: &Path) -> Option<Place> {
+    if !path.is_file() {
+        None
+    } else if virtflow_tracedat::is_trace_dat(path) {
+        Some(Place::TraceDat(path.to_owned()))
+    } else if virtflow_perfdata::is_perf_data(path) {
+        Some(Place::PerfData(path.to_owned()))
+    } else {
+        None
     }
+}
+
+/// The traces at or below `path`: a file of trace-cmd or perf, told by its first bytes; those that
+/// lie in a directory; and the CTF traces anywhere below it.
+pub(crate) fn traces_at(path: &Path) -> Result<Vec<Place>, OpenError> {
+    if let Some(place) = of_file(path) {
+        return Ok(vec![place]);
+    }
+    let is_file = path.is_file();
     let files = if is_file { Vec::new() } else { files_in(path) };
     match virtflow_ctf::discover(path) {
         Ok(directories) => {
@@ -71,23 +90,26 @@ pub(crate) fn traces_at(path: &Path) -> Result<Vec<Place>, OpenError> {
     }
 }
 
-/// The files of trace-cmd in a directory, by name.
+/// The files of trace-cmd and perf in a directory, by name.
 fn files_in(directory: &Path) -> Vec<Place> {
     // What cannot be listed is told by whoever looks for CTF traces.
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file() && virtflow_tracedat::is_trace_dat(path))
-        .collect();
-    files.sort();
-    files.into_iter().map(Place::TraceDat).collect()
+    let found = entries.filter_map(|entry| of_file(&entry.path()));
+    let mut files: Vec<_> = found.collect();
+    files.sort_by(|a, b| a.path().cmp(b.path()));
+    files
 }
 
 /// An open trace.
 #[derive(Debug)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "trace.dat is what such a file is called"
+)]
 pub(crate) enum Trace {
     Ctf(Arc<virtflow_ctf::Trace>),
     TraceDat(Arc<virtflow_tracedat::Trace>),
+    PerfData(Arc<virtflow_perfdata::Trace>),
 }
 
 impl Trace {
@@ -96,6 +118,7 @@ impl Trace {
         match self {
             Self::Ctf(trace) => ctf::machine(trace),
             Self::TraceDat(trace) => tracedat::machine(trace),
+            Self::PerfData(trace) => perfdata::machine(trace),
         }
     }
 
@@ -104,6 +127,7 @@ impl Trace {
         match self {
             Self::Ctf(trace) => ctf::info(trace, machine),
             Self::TraceDat(trace) => tracedat::info(trace, machine),
+            Self::PerfData(trace) => perfdata::info(trace, machine),
         }
     }
 
@@ -112,6 +136,7 @@ impl Trace {
         match self {
             Self::Ctf(trace) => trace.problems(),
             Self::TraceDat(trace) => trace.problems(),
+            Self::PerfData(trace) => trace.problems(),
         }
     }
 
@@ -126,6 +151,7 @@ impl Trace {
                 let streams = trace.streams().iter();
                 streams.map(|s| s.coverage().clone()).collect()
             }
+            Self::PerfData(trace) => perfdata::coverage(trace),
         }
     }
 
@@ -136,10 +162,8 @@ impl Trace {
                 let classes = trace.event_classes().iter();
                 classes.map(virtflow_ctf::EventClass::name).collect()
             }
-            Self::TraceDat(trace) => {
-                let formats = trace.formats().iter();
-                formats.map(virtflow_tracedat::EventFormat::name).collect()
-            }
+            Self::TraceDat(trace) => names(trace.formats()),
+            Self::PerfData(trace) => names(trace.formats()),
         }
     }
 
@@ -151,6 +175,10 @@ impl Trace {
                 (counts.by_class, counts.problems)
             }
             Self::TraceDat(trace) => tracedat::count(trace, threads),
+            Self::PerfData(trace) => {
+                let counts = trace.count();
+                (counts.by_class, counts.problems)
+            }
         };
         (self.names().into_iter().zip(counts).collect(), problems)
     }
@@ -166,10 +194,14 @@ impl Trace {
                 let readers = ctf::kernel_readers(trace, which, wanted);
                 readers.map(|r| KernelReader(Kernel::Ctf(r))).collect()
             }
-            Self::TraceDat(trace) => tracedat::kernel_readers(trace, which, wanted)
-                .into_iter()
-                .map(KernelReader)
-                .collect(),
+            Self::TraceDat(trace) => {
+                let readers = tracedat::kernel_readers(trace, which, wanted);
+                readers.into_iter().map(KernelReader).collect()
+            }
+            Self::PerfData(trace) => {
+                let readers = perfdata::kernel_readers(trace, which, wanted);
+                readers.into_iter().map(KernelReader).collect()
+            }
         }
     }
 
@@ -190,8 +222,17 @@ impl Trace {
                 let readers = tracedat::any_readers(trace, number, choose, from);
                 readers.map(|r| AnyReader(Any::TraceDat(r))).collect()
             }
+            Self::PerfData(trace) => {
+                let reader = perfdata::any_reader(trace, number, choose, from);
+                vec![AnyReader(Any::PerfData(reader))]
+            }
         }
     }
+}
+
+/// The names of the events that are described.
+fn names(formats: &[EventFormat]) -> Vec<&str> {
+    formats.iter().map(EventFormat::name).collect()
 }
 
 /// Hands each call on to the reader that there is.
@@ -231,22 +272,24 @@ macro_rules! hands_on {
 pub struct KernelReader(Kernel);
 
 enum Kernel {
-    Ctf(virtflow_ctf::StreamReader<KernelExtract>),
-    TraceDat(virtflow_tracedat::StreamReader<tracedat::KernelExtract>),
+    Ctf(virtflow_ctf::StreamReader<crate::bind::KernelExtract>),
+    TraceDat(virtflow_tracedat::StreamReader<raw::KernelExtract>),
+    PerfData(virtflow_perfdata::Reader<raw::KernelExtract>),
     Facts(facts::Facts),
 }
 
-hands_on! { KernelReader, Kernel, KernelRecord, Ctf TraceDat Facts }
+hands_on! { KernelReader, Kernel, KernelRecord, Ctf TraceDat PerfData Facts }
 
 /// Reads any events of one stream.
 pub struct AnyReader(Any);
 
 enum Any {
     Ctf(virtflow_ctf::StreamReader<ctf::AnyExtract>),
-    TraceDat(virtflow_tracedat::StreamReader<tracedat::AnyExtract>),
+    TraceDat(virtflow_tracedat::StreamReader<raw::AnyExtract>),
+    PerfData(virtflow_perfdata::Reader<raw::AnyExtract>),
 }
 
-hands_on! { AnyReader, Any, AnyEvent, Ctf TraceDat }
+hands_on! { AnyReader, Any, AnyEvent, Ctf TraceDat PerfData }
 
 #[cfg(test)]
 mod tests {
@@ -258,22 +301,25 @@ mod tests {
         std::fs::create_dir_all(dir.join("kernel")).unwrap();
         std::fs::write(dir.join("b"), b"\x17\x08\x44tracing7\0").unwrap();
         std::fs::write(dir.join("a.txt"), b"text").unwrap();
+        std::fs::write(dir.join("c"), b"PERFILE2").unwrap();
         let found = |path: &Path| match traces_at(path) {
             Ok(places) => {
                 let kinds = places.iter().map(|place| match place {
                     Place::Ctf(_) => 'c',
                     Place::TraceDat(_) => 't',
+                    Place::PerfData(_) => 'p',
                 });
                 kinds.collect()
             }
             Err(error) => error.to_string(),
         };
         assert_eq!(found(&dir.join("b")), "t");
-        assert_eq!(found(&dir), "t");
+        assert_eq!(found(&dir.join("c")), "p");
+        assert_eq!(found(&dir), "tp");
         assert!(found(&dir.join("a.txt")).contains("neither a file of trace-cmd"));
         assert!(found(&dir.join("kernel")).contains("no CTF trace"));
         std::fs::write(dir.join("kernel/metadata"), "").unwrap();
-        assert_eq!(found(&dir), "ct");
+        assert_eq!(found(&dir), "ctp");
         assert_eq!(found(&dir.join("kernel/metadata")), "c");
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -4,10 +4,11 @@ mod broken;
 mod whole;
 
 use crate::writer::{Entry, FileWriter, Pack, Pages, Shape};
-use crate::{ByteOrder, EventView, Extract, FieldValue, OwnedRecord, Trace, Wanted};
+use crate::{ByteOrder, EventView, Extract, OwnedRecord, Trace, Wanted};
 use std::io::Write;
 use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Timestamp};
+use virtflow_tracefs::FieldValue;
 
 const TICK: &str = "name: tick\nID: 7\nformat:\n\
     \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\
@@ -102,7 +103,7 @@ fn read_from(trace: &Arc<Trace>, from: Timestamp) -> (Vec<(usize, i64, i128)>, P
         problems.merge(reader.take_problems());
         for stamped in batch {
             let record = stamped.record;
-            let format = record.format(trace).unwrap();
+            let format = record.format(&trace.described().formats).unwrap();
             let field = format.field("number");
             let value = field.and_then(|field| field.value(record.bytes(), trace.order()));
             let Some(FieldValue::Int { value, .. }) = value else {

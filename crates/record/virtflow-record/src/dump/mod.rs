@@ -27,6 +27,7 @@ mod vms;
 
 pub use availability::{Part, availability};
 pub(crate) use out::CLASSES;
+pub use threads::named_vms;
 
 use crate::order::Order;
 use crate::trace::now;

@@ -209,11 +209,12 @@ fn namespaces(out: &mut Out<'_>, pid: i32, path: &Path, status: &Status) {
 
 /// A process's command line, and which VMM it seems to be.
 fn command(out: &mut Out<'_>, pid: i32, path: &Path) -> (Vec<String>, Option<Vmm>) {
-    let bytes = proc::read(&path.join("cmdline"), COMMAND_BYTES_MAX).unwrap_or_default();
-    let argv = arguments(&bytes);
-    let program = proc::program(path);
-    let of = |name: &String| Vmm::of_program(name);
-    let vmm = program.as_ref().and_then(of).or_else(|| of(argv.first()?));
+    let Command {
+        bytes,
+        argv,
+        program,
+        vmm,
+    } = read_command(path);
     let told_max = if vmm.is_some() {
         VMM_COMMAND_TOLD_MAX
     } else {
@@ -230,6 +231,38 @@ fn command(out: &mut Out<'_>, pid: i32, path: &Path) -> (Vec<String>, Option<Vmm
         });
     }
     (argv, vmm)
+}
+
+/// The command line of a process.
+struct Command {
+    bytes: Vec<u8>,
+    argv: Vec<String>,
+    program: Option<String>,
+    vmm: Option<Vmm>,
+}
+
+fn read_command(path: &Path) -> Command {
+    let bytes = proc::read(&path.join("cmdline"), COMMAND_BYTES_MAX).unwrap_or_default();
+    let argv = arguments(&bytes);
+    let program = proc::program(path);
+    let of = |name: &String| Vmm::of_program(name);
+    let vmm = program.as_ref().and_then(of).or_else(|| of(argv.first()?));
+    Command {
+        bytes,
+        argv,
+        program,
+        vmm,
+    }
+}
+
+/// The processes that are VMMs by their programs, with what their command lines call the VM.
+pub fn named_vms() -> Vec<(i32, Option<String>)> {
+    let named = numbers(Path::new("/proc")).into_iter().filter_map(|pid| {
+        let path = Path::new("/proc").join(pid.to_string());
+        let command = read_command(&path);
+        Some((pid, command.vmm?.facts(&command.argv).name))
+    });
+    named.collect()
 }
 
 /// The arguments; of a line that was read in part, those that are whole.

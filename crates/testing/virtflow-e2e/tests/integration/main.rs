@@ -4,6 +4,7 @@
 
 mod containers;
 mod dumps;
+mod perf;
 mod record;
 mod serve;
 mod store;
@@ -73,10 +74,21 @@ fn a_golden_file_can_be_wrong() {
     );
 }
 
+/// How many events `virtflow info` says that all streams of a trace lost.
+fn events_lost(path: &str) -> u64 {
+    let command = format!("virtflow info {path} --format json");
+    let (_, said) = run(&command, &programs().unwrap()).unwrap();
+    let info: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let streams = info["machines"][0]["streams"].as_array().unwrap();
+    let lost = streams.iter().map(|s| s["events_lost"].as_u64().unwrap());
+    lost.sum()
+}
+
 #[test]
 fn no_line_of_a_report_is_wider_than_80_columns() {
     let programs = programs().unwrap();
-    for fixture in FIXTURES.into_iter().chain(["trace-cmd/single-vm.dat"]) {
+    let files = ["trace-cmd/single-vm.dat", "perf/single-vm.data"];
+    for fixture in FIXTURES.into_iter().chain(files) {
         let (code, report) =
             run(&format!("virtflow report fixtures/{fixture}"), &programs).unwrap();
         assert_eq!(code, 0, "{report}");

@@ -300,7 +300,7 @@ fn a_state_dump_at_both_ends() {
     );
     let mut firecracker = vmm(&place, "firecracker", &["--id", "fc-1"]);
     let (of_qemu, of_firecracker) = (qemu.id(), firecracker.id());
-    let said = recorded(&place);
+    let said = recorded(&place, &[], "sleep 0.2");
     for child in [&mut qemu, &mut firecracker] {
         child.kill().unwrap();
         child.wait().unwrap();
@@ -395,4 +395,21 @@ fn a_dry_run_says_what_the_dump_would_tell() {
     }
     let text = place.said(&["record", "--dry-run"]);
     assert!(text.contains("WHAT THE STATE DUMP WOULD TELL"), "{text}");
+}
+
+/// A VM is named as its VMM's command line has it; what is not there is refused with what is.
+#[test]
+fn one_vm_by_its_name() {
+    let place = Place::new();
+    let mut web = vmm(&place, "qemu-system-x86_64", &["-name", "guest=db-7"]);
+    let run = |name: &str| place.run(&["record", "--dry-run", "--vm", name]);
+    let there = run("db-7");
+    let why = String::from_utf8_lossy(&there.stderr).into_owned();
+    assert!(there.status.success() || why.contains("BTF"), "{why}");
+    let other = run("db-8");
+    let why = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert_eq!(other.status.code(), Some(2), "{why}");
+    assert!(why.contains(&format!("db-7 ({})", web.id())), "{why}");
+    web.kill().unwrap();
+    web.wait().unwrap();
 }

@@ -1,5 +1,6 @@
 //! Files of trace-cmd: what virtflow reads of them is what `trace-cmd report` reads.
 
+use crate::events_lost;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 use virtflow_e2e::{programs, root, run};
@@ -137,7 +138,6 @@ fn events_are_those_that_trace_cmd_reports_field_for_field() {
 
 #[test]
 fn losses_are_those_that_trace_cmd_reports() {
-    let programs = programs().unwrap();
     let Some(report) = report("lossy", &[]) else {
         eprintln!("{SKIPPED}");
         return;
@@ -148,13 +148,7 @@ fn losses_are_those_that_trace_cmd_reports() {
         rest.strip_suffix(" EVENTS DROPPED]")?.parse::<u64>().ok()
     });
     let dropped: u64 = dropped.sum();
-    let command = format!("virtflow info {} --format json", path("lossy"));
-    let info: Value = serde_json::from_str(&run(&command, &programs).unwrap().1).unwrap();
-    let streams = info["machines"][0]["streams"].as_array().unwrap().clone();
-    let lost: u64 = streams
-        .iter()
-        .map(|s| s["events_lost"].as_u64().unwrap())
-        .sum();
+    let lost = events_lost(&path("lossy"));
     assert!(lost > 0);
     assert_eq!(lost, dropped);
 }

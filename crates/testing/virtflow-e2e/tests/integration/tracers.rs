@@ -248,6 +248,12 @@ fn perf_is_driven() {
         .unwrap();
     let header = String::from_utf8_lossy(&header.stdout).into_owned();
     assert!(header.contains("clockid"), "{header}");
+    let info = events(&place, &file);
+    assert_eq!(said["events"], info["events_total"]);
+    assert_eq!(
+        count(&info, "sched_switch"),
+        of("sched:sched_switch") as u64
+    );
     // A command that fails is told, and the trace is there.
     let file = place.at("failed.data");
     let failed = [

@@ -1,11 +1,11 @@
-//! What the file tells of threads besides their events.
+//! What a file tells of threads besides their events.
 
 use std::collections::BTreeMap;
 
 /// The most threads that are kept.
 const THREADS_MAX: usize = 1 << 17;
 
-/// Names and processes of threads, as the kernel had them when the recording ended.
+/// Names and processes of threads, as the kernel had them when the recording ended or began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Threads {
     names: BTreeMap<i32, Box<[u8]>>,
@@ -13,30 +13,44 @@ pub struct Threads {
 }
 
 impl Threads {
+    /// Takes the name of a thread; of too many the last are left out.
+    pub fn name_one(&mut self, tid: i32, name: &[u8]) {
+        if self.names.len() < THREADS_MAX || self.names.contains_key(&tid) {
+            // The kernel's own names have 15 bytes.
+            self.names
+                .insert(tid, name.iter().copied().take(64).collect());
+        }
+    }
+
+    /// Takes the process that a thread is part of.
+    pub fn group_one(&mut self, tid: i32, process: i32) {
+        if self.processes.len() < THREADS_MAX || self.processes.contains_key(&tid) {
+            self.processes.insert(tid, process);
+        }
+    }
+
     /// Takes the kernel's `saved_cmdlines`: lines of a number and a name.
-    pub(crate) fn name_all(&mut self, text: &[u8]) {
+    pub fn name_all(&mut self, text: &[u8]) {
         for line in text.split(|byte| *byte == b'\n') {
             let Some((tid, name)) = numbered(line) else {
                 continue;
             };
             // `<...>` stands for a thread that the kernel had no name of.
-            if self.names.len() < THREADS_MAX && !matches!(name, b"" | b"<...>") {
-                // The kernel's own names have 15 bytes.
-                self.names
-                    .insert(tid, name.iter().copied().take(64).collect());
+            if !matches!(name, b"" | b"<...>") {
+                self.name_one(tid, name);
             }
         }
     }
 
     /// Takes the kernel's `saved_tgids`: lines of the number of a thread and of its process.
-    pub(crate) fn group_all(&mut self, text: &[u8]) {
+    pub fn group_all(&mut self, text: &[u8]) {
         for line in text.split(|byte| *byte == b'\n') {
             let found = numbered(line).and_then(|(tid, rest)| {
                 let rest = std::str::from_utf8(rest).ok()?;
                 Some((tid, rest.trim().parse::<i32>().ok()?))
             });
-            if let Some((tid, process)) = found.filter(|_| self.processes.len() < THREADS_MAX) {
-                self.processes.insert(tid, process);
+            if let Some((tid, process)) = found {
+                self.group_one(tid, process);
             }
         }
     }
