@@ -11,6 +11,7 @@ mod facts;
 mod filter;
 mod glob;
 mod info;
+mod live;
 mod needed;
 mod pipeline;
 mod report;
@@ -34,6 +35,10 @@ pub use facts::Facts;
 pub use filter::{Filter, FilterError, search};
 pub use glob::Glob;
 pub use info::{EventReport, INFO_VERSION, Info, MachineInfo, info};
+pub use live::{
+    ExitCount, Incoming, Live, LiveOptions, LiveTotal, Row as LiveRow, RowKind, Shares, StatePart,
+    TOP_VERSION, TakenBy, TopHeader, TopLine, TotalKind, TotalOf, Totals, View, WindowLine, replay,
+};
 pub use needed::{Analysis, Missing, Possible};
 pub use pipeline::{Outcome, Progress, analyze, bounds, machines, threads};
 pub use report::{
@@ -46,12 +51,13 @@ pub use rows::{CounterRow, EdgeRow, IntervalRow, ROWS_VERSION, Row, Rows};
 pub use source::{ClockReport, ProblemReport, ProblemsReport, SourceReport};
 pub use spread::{Precision, Spread, Total};
 pub use sums::{Doing, Sums};
+pub use virtflow_base::CpuId;
 pub use virtflow_events::{
     AnyEvent, Base, Counted, EventCount, FieldError, Item, OpenError, Recording, Scope, TraceInfo,
     Value,
 };
 pub use virtflow_graph::{Branch, Sum};
 pub use virtflow_model::{
-    Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, exits,
+    Cause, Confidence, Counter, Counts, EdgeKind, Evidence, Kind, Options, State, Yet, exits,
 };
 pub use vms::{DiskInfo, NetInfo, VcpuInfo, VmInfo};

@@ -33,7 +33,8 @@ impl Progress {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn stopped(&self) -> bool {
+    /// Whether that was asked.
+    pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 }
@@ -118,26 +119,50 @@ pub fn threads() -> usize {
 }
 
 /// Decoding threads where this one has work of its own all the time.
-fn threads_beside() -> usize {
+pub(crate) fn threads_beside() -> usize {
     threads().saturating_sub(1).max(1)
+}
+
+/// What takes the events of a recording.
+pub(crate) trait Feed {
+    /// The first event is at `t`.
+    fn begin(&mut self, t: Timestamp);
+    /// A fact that holds from the beginning.
+    fn know(&mut self, record: &KernelRecord);
+    /// The next event.
+    fn event(&mut self, t: Timestamp, record: &KernelRecord);
+}
+
+impl<S: Sink> Feed for Model<S> {
+    fn begin(&mut self, t: Timestamp) {
+        Self::begin(self, t);
+    }
+
+    fn know(&mut self, record: &KernelRecord) {
+        Self::know(self, record);
+    }
+
+    fn event(&mut self, t: Timestamp, record: &KernelRecord) {
+        Self::event(self, t, record);
+    }
 }
 
 /// The beginning of a recording, held back until the tracer's state dump has told which threads
 /// make up which process.
-struct Prologue {
+pub(crate) struct Prologue {
     held: Vec<Stamped<KernelRecord>>,
     holding: bool,
 }
 
 impl Prologue {
-    const fn new(dumped: bool) -> Self {
+    pub(crate) const fn new(dumped: bool) -> Self {
         Self {
             held: Vec::new(),
             holding: dumped,
         }
     }
 
-    fn take<S: Sink>(&mut self, run: &[Stamped<KernelRecord>], model: &mut Model<S>) {
+    pub(crate) fn take(&mut self, run: &[Stamped<KernelRecord>], model: &mut impl Feed) {
         if !self.holding {
             for event in run {
                 model.event(event.time, &event.record);
@@ -153,7 +178,7 @@ impl Prologue {
         }
     }
 
-    fn end<S: Sink>(&mut self, model: &mut Model<S>) {
+    pub(crate) fn end(&mut self, model: &mut impl Feed) {
         self.holding = false;
         if let Some(first) = self.held.first() {
             model.begin(first.time);

@@ -8,6 +8,7 @@ mod any;
 mod bind;
 mod clocks;
 mod kernel;
+mod live;
 mod merge;
 mod open;
 mod shapes;
@@ -21,6 +22,7 @@ pub use kernel::{
     ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
     NetPacket,
 };
+pub use live::{LiveError, LiveRecords};
 pub use merge::Merge;
 pub use open::{ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo};
 pub use text::{Comm, Text};

@@ -29,6 +29,7 @@ impl Cli {
     pub(crate) const fn strict(&self) -> bool {
         match &self.command {
             Command::Record(a) => a.strict,
+            Command::Top(a) => a.strict,
             Command::Report(a) => a.input.strict,
             Command::Info(a) => a.strict,
             Command::Events(a) => a.strict,
@@ -52,6 +53,8 @@ impl Cli {
 pub(crate) enum Command {
     /// Record a trace of this host, by BPF programs in its kernel or by LTTng, trace-cmd or perf
     Record(RecordArgs),
+    /// Watch VMs, vCPUs, nested VMs and guest processes as they run
+    Top(TopArgs),
     /// Say where the time of every VM, vCPU, nested VM and guest process went
     Report(ReportArgs),
     /// Show traces on a page in the browser
@@ -133,6 +136,18 @@ pub(crate) enum Profile {
     Vm,
     /// Threads only
     Minimal,
+}
+
+impl Profile {
+    /// The tracepoints that belong to it.
+    pub(crate) fn groups(self) -> Vec<virtflow_record::Group> {
+        use virtflow_record::Group::{Block, Irq, Kvm, Net, Sched};
+        match self {
+            Self::Full => virtflow_record::Options::default().groups,
+            Self::Vm => vec![Sched, Irq, Block, Net, Kvm],
+            Self::Minimal => vec![Sched],
+        }
+    }
 }
 
 /// Who records.
@@ -222,6 +237,109 @@ fn parse_size(text: &str) -> Result<u64, String> {
     let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
     size.filter(|size| *size > 0)
         .ok_or_else(|| "a size is a number of bytes, or with K, M or G: 64K, 4M, 2G".to_owned())
+}
+
+/// By what rows are sorted, most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortKey {
+    /// Guest code, or on a processor
+    Run,
+    /// A hypervisor worked for it
+    Kvm,
+    /// The VMM's own code
+    Vmm,
+    /// Halted, or with nothing to run
+    Idle,
+    /// Waited
+    Wait,
+    /// Wanted to run, and somebody else had the processor
+    Nocpu,
+    /// Unknown or not decided yet
+    Unknown,
+    /// Exits
+    Exits,
+    /// By name
+    Name,
+}
+
+/// What `top` writes in batch mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TopFormat {
+    /// For people
+    Text,
+    /// For programs: JSON lines (docs/schema/top-1.json); implies --batch
+    Jsonl,
+}
+
+/// `virtflow top`.
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// What to record
+    #[arg(long, value_enum, default_value_t = Profile::Full)]
+    pub(crate) profile: Profile,
+    /// Room for events that were not taken yet, for each processor: 64K, 4M
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
+    pub(crate) buffer: u64,
+    /// The most memory that the last 30 s take, which the key r writes as a trace
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
+    pub(crate) memory: u64,
+    /// How long a window is
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub(crate) delay: std::time::Duration,
+    /// Write window after window to standard output instead of showing a screen
+    #[arg(short, long)]
+    pub(crate) batch: bool,
+    /// End after so many windows
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) windows: Option<u64>,
+    /// What batch mode writes
+    #[arg(long, value_enum, default_value_t = TopFormat::Text)]
+    pub(crate) format: TopFormat,
+    /// By what to sort, most first
+    #[arg(long, value_enum, value_name = "COLUMN", default_value_t = SortKey::Run)]
+    pub(crate) sort: SortKey,
+    /// Only rows that have this in their name or key, and those around them
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) filter: String,
+    /// Only the VMs whose label or key contains this, or whose VMM has this pid
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vm: Option<String>,
+    /// In batch mode, how many rows of each list to show
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) top: usize,
+    /// Give sums since the beginning to Prometheus at http://ADDRESS:PORT/metrics; a port alone is
+    /// that of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Show a trace as if it happened now, instead of this host
+    #[arg(long, value_name = "TRACE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// Of a trace of several machines, which one [default: the first]
+    #[arg(long, value_name = "NAME", requires = "replay")]
+    pub(crate) machine: Option<String>,
+    /// How fast a trace is shown on the screen: 2 is twice as fast as it happened
+    #[arg(long, value_name = "N", default_value_t = 1.0, requires = "replay", value_parser = parse_speed)]
+    pub(crate) speed: f64,
+    /// Exit with 4 when events were lost
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// An address and port, or a port of this machine alone.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    match port {
+        Ok(port) => Ok(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text
+            .parse()
+            .map_err(|_| format!("{text:?} is no ADDRESS:PORT, as 127.0.0.1:9753")),
+    }
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse::<f64>().ok();
+    let speed = speed.filter(|speed| (0.001..=1e6).contains(speed));
+    speed.ok_or_else(|| format!("{text:?} is no speed, as 2 or 0.5"))
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {

@@ -18,6 +18,7 @@ mod report;
 mod rows;
 mod serve;
 mod table;
+mod top;
 mod traces;
 
 use args::{Cli, Command};
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<Finish> {
     match &cli.command {
         Command::Record(args) => record::run(args),
+        Command::Top(args) => top::run(args),
         Command::Report(args) => report::run(args),
         Command::Analyze(args) => analyze::run(args),
         Command::Render(args) => render::run(args),

@@ -4,7 +4,7 @@ mod flight;
 mod said;
 mod with;
 
-use crate::args::{Profile, RecordArgs, UsageError};
+use crate::args::{RecordArgs, UsageError};
 use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
@@ -15,7 +15,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Group, Keep, Next, Options, Plan, Summary, named_vms, record};
+use virtflow_record::{Keep, Next, Options, Plan, Summary, named_vms, record};
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -26,20 +26,9 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     if let Some(tracers) = with::tracers(args)? {
         return with::run(args, &tracers);
     }
-    let groups = match args.profile {
-        Profile::Full => Options::default().groups,
-        Profile::Vm => vec![
-            Group::Sched,
-            Group::Irq,
-            Group::Block,
-            Group::Net,
-            Group::Kvm,
-        ],
-        Profile::Minimal => vec![Group::Sched],
-    };
     let vms = processes(&args.vm)?;
     let plan = Plan::new(Options {
-        groups,
+        groups: args.profile.groups(),
         ring_bytes: args
             .buffer
             .map_or(BUFFER, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),

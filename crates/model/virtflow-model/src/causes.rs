@@ -50,7 +50,7 @@ impl Timers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
     halted: bool,
-    wake: Option<Wake>,
+    pub(crate) wake: Option<Wake>,
     accepted: Option<u8>,
     injected: Option<u8>,
     kicked: bool,

@@ -117,25 +117,7 @@ impl Lane {
         if t <= self.since {
             return;
         }
-        let Status {
-            state,
-            level,
-            cause,
-            confidence,
-            evidence,
-            by,
-        } = self.status;
-        let interval = Interval {
-            entity: self.entity,
-            span: Span::new(self.since, t),
-            state: state.code(),
-            level,
-            cause: cause.code(),
-            confidence: confidence.code(),
-            evidence: evidence.code(),
-            vcpu: self.vcpu,
-            by,
-        };
+        let interval = self.as_interval(Span::new(self.since, t));
         self.since = t;
         if self.holding {
             self.held.push(interval);
@@ -149,6 +131,29 @@ impl Lane {
             }
         } else {
             sink.interval(&interval);
+        }
+    }
+
+    /// The present state as an interval.
+    pub(crate) const fn as_interval(&self, span: Span) -> Interval {
+        let Status {
+            state,
+            level,
+            cause,
+            confidence,
+            evidence,
+            by,
+        } = self.status;
+        Interval {
+            entity: self.entity,
+            span,
+            state: state.code(),
+            level,
+            cause: cause.code(),
+            confidence: confidence.code(),
+            evidence: evidence.code(),
+            vcpu: self.vcpu,
+            by,
         }
     }
 
@@ -174,6 +179,11 @@ impl Lane {
 
     pub(crate) const fn is_holding(&self) -> bool {
         self.holding
+    }
+
+    /// What waits.
+    pub(crate) fn held_intervals(&self) -> &[Interval] {
+        &self.held
     }
 
     /// How many intervals wait.

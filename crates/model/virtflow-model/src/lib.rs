@@ -11,8 +11,10 @@ pub mod exits;
 mod guest;
 mod host;
 mod lane;
+mod live;
 mod model;
 mod nested;
+mod pool;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -24,6 +26,7 @@ mod waits;
 
 pub use collect::Collected;
 pub use host::segments::{Queued, Segments, Woke};
+pub use live::{Living, Yet};
 pub use model::{Counts, Model, Options};
 pub use unread::reads;
 pub use vocab::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};

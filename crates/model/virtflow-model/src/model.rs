@@ -6,6 +6,7 @@ use crate::guest::{Guest, GuestCpu, Process};
 use crate::host::counters::Devices;
 use crate::host::segments::Segments;
 use crate::host::{Container, Cpu, CpuIx, Current, HOST_NAMESPACE, Thread, ThreadIx};
+use crate::pool::Pool;
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vm_names::VmNames;
 use crate::vocab::{Cause, Evidence};
@@ -53,7 +54,7 @@ pub struct Counts {
 
 /// A change of what the streams cover.
 #[derive(Clone, Copy, Debug)]
-enum Bound {
+pub(crate) enum Bound {
     Begins,
     LossBegins,
     LossEnds,
@@ -84,23 +85,23 @@ pub struct Model<S: Sink> {
     pub(crate) nested_traced: bool,
     /// Whether a probe tells of each entry whose it is.
     pub(crate) entry_probed: bool,
-    entities: u32,
+    pub(crate) entities: u32,
     pub(crate) cpus: Vec<Cpu>,
     cpu_by_id: Vec<Option<CpuIx>>,
-    pub(crate) threads: Vec<Thread>,
+    pub(crate) threads: Pool<Thread>,
     pub(crate) thread_by_tid: FxHashMap<Tid, ThreadIx>,
     /// Containers by the number of their pid namespace, and the host's own number.
     pub(crate) containers: FxHashMap<u32, Container>,
     pub(crate) host_namespace: u32,
-    pub(crate) vms: Vec<Vm>,
+    pub(crate) vms: Pool<Vm>,
     pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
     /// What VMMs call their VMs, by process.
     pub(crate) vm_names: VmNames,
-    pub(crate) vcpus: Vec<Vcpu>,
-    pub(crate) guests: Vec<Guest>,
-    pub(crate) gcpus: Vec<GuestCpu>,
-    pub(crate) processes: Vec<Process>,
-    pub(crate) gthreads: Vec<GuestThread>,
+    pub(crate) vcpus: Pool<Vcpu>,
+    pub(crate) guests: Pool<Guest>,
+    pub(crate) gcpus: Pool<GuestCpu>,
+    pub(crate) processes: Pool<Process>,
+    pub(crate) gthreads: Pool<GuestThread>,
     pub(crate) timers: Timers,
     bounds: VecDeque<(Timestamp, CpuId, Bound)>,
 }
@@ -147,18 +148,18 @@ impl<S: Sink> Model<S> {
             entities: 0,
             cpus: Vec::new(),
             cpu_by_id: Vec::new(),
-            threads: Vec::new(),
+            threads: Pool::default(),
             thread_by_tid: FxHashMap::default(),
             containers: FxHashMap::default(),
             host_namespace: HOST_NAMESPACE,
-            vms: Vec::new(),
+            vms: Pool::default(),
             vm_by_pid: FxHashMap::default(),
             vm_names: VmNames::default(),
-            vcpus: Vec::new(),
-            guests: Vec::new(),
-            gcpus: Vec::new(),
-            processes: Vec::new(),
-            gthreads: Vec::new(),
+            vcpus: Pool::default(),
+            guests: Pool::default(),
+            gcpus: Pool::default(),
+            processes: Pool::default(),
+            gthreads: Pool::default(),
             timers: Timers::default(),
             bounds: bounds.into(),
         }
@@ -195,13 +196,7 @@ impl<S: Sink> Model<S> {
         self.begin(time);
         self.counts.events += 1;
         let t = time.max(self.now);
-        while let Some(&(at, cpu, bound)) = self.bounds.front() {
-            if at > t {
-                break;
-            }
-            self.bounds.pop_front();
-            self.cross(at, cpu, bound);
-        }
+        self.cross_until(t);
         self.now = t;
         let Some(c) = self.cpu(record.cpu) else {
             self.counts.impossible_cpus += 1;
@@ -329,6 +324,23 @@ impl<S: Sink> Model<S> {
             }
             _ => self.kvm(t, c, event),
         }
+    }
+
+    /// Applies what changes up to `t` of what the streams cover.
+    pub(crate) fn cross_until(&mut self, t: Timestamp) {
+        while let Some(&(at, cpu, bound)) = self.bounds.front() {
+            if at > t {
+                break;
+            }
+            self.bounds.pop_front();
+            self.cross(at, cpu, bound);
+        }
+    }
+
+    /// What the stream of `cpu` covers changes at `at`.
+    pub(crate) fn bound(&mut self, at: Timestamp, cpu: CpuId, bound: Bound) {
+        let place = self.bounds.partition_point(|known| known.0 <= at);
+        self.bounds.insert(place, (at, cpu, bound));
     }
 
     /// Applies a change of what the streams cover.

@@ -63,7 +63,7 @@ pub(crate) struct NestedVcpu {
     pub(crate) vm: Entity,
     pub(crate) entity: Entity,
     pub(crate) hypervisor_cr3: Option<u64>,
-    block: Block,
+    pub(crate) block: Block,
     level: u8,
     /// In which nested vCPU its hypervisor runs; `None` in the guest itself.
     parent: Option<NestedIx>,
@@ -75,11 +75,15 @@ pub(crate) struct NestedVcpu {
     child: Option<NestedIx>,
     /// The host's vCPU that ran it last.
     pub(crate) on: VcpuIx,
-    guest: GuestIx,
+    pub(crate) guest: GuestIx,
     pub(crate) gcpu: GcpuIx,
 }
 
 impl NestedVcpu {
+    pub(crate) const fn lane(&self) -> Option<&Lane> {
+        self.lane.as_ref()
+    }
+
     pub(crate) fn status(&self) -> Option<Status> {
         self.lane.as_ref().map(Lane::status)
     }

@@ -519,11 +519,10 @@ impl<S: Sink> Model<S> {
         entity.tid = Some(self.threads[x.0].tid.0);
         entity.pid = Some(pid.0);
         self.sink.entity(&entity);
-        let v = VcpuIx(self.vcpus.len());
         let key = entity.key.clone();
         let gcpu = self.new_guest_cpu(t, self.vms[vm.0].guest, &key, number);
         let lane = self.backfilled_lane(entity.id, x, t);
-        self.vcpus.push(Vcpu {
+        let v = VcpuIx(self.vcpus.insert(Vcpu {
             vm,
             number,
             thread: x,
@@ -548,7 +547,7 @@ impl<S: Sink> Model<S> {
             doorbell: None,
             rang: None,
             probed: false,
-        });
+        }));
         self.vms[vm.0].vcpus.push(v);
         self.threads[x.0].vcpu = Some(v);
         Some(v)
@@ -597,16 +596,15 @@ impl<S: Sink> Model<S> {
         entity.label = self.vm_label(pid, &comm);
         entity.pid = Some(pid.0);
         self.sink.entity(&entity);
-        let vm = VmIx(self.vms.len());
         let guest = self.new_guest(&entity, 1);
-        self.vms.push(Vm {
+        let vm = VmIx(self.vms.insert(Vm {
             entity,
             vcpus: Vec::new(),
             guest,
             vectors: Vectors::default(),
             nested: Vec::new(),
             nested_by_block: FxHashMap::default(),
-        });
+        }));
         self.vm_by_pid.insert(pid, vm);
         if let Some(x) = leader.filter(|x| self.threads[x.0].pid.is_none()) {
             self.set_pid(x, pid);

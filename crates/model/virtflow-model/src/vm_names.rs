@@ -48,7 +48,8 @@ impl<S: Sink> Model<S> {
             let comm = comm.as_bytes();
             return with_pid(if comm.is_empty() { b"vm" } else { comm });
         };
-        let mut others = self.vms.iter().filter(|vm| vm.entity.pid != Some(pid.0));
+        let vms = self.vms.places().map(|at| &self.vms[at]);
+        let mut others = vms.filter(|vm| vm.entity.pid != Some(pid.0));
         if others.any(|vm| vm.entity.label == name.as_bytes()) {
             return with_pid(name.as_bytes());
         }

@@ -57,6 +57,22 @@ pub(crate) enum Vendor {
     Other,
 }
 
+impl When {
+    /// Which byte of the fields must say what on processors of a kind, if any; `None` where the
+    /// event is not made there.
+    pub(crate) fn on(self, vendor: Vendor) -> Option<Option<(usize, u8)>> {
+        let vendor = match vendor {
+            Vendor::Amd => Vendor::Amd,
+            Vendor::Intel | Vendor::Other => Vendor::Intel,
+        };
+        match self {
+            Self::Always => Some(None),
+            Self::On(on) => (on == vendor).then_some(None),
+            Self::Known(on, at, known) => (on == vendor).then_some(Some((at, known))),
+        }
+    }
+}
+
 /// All registers of the guest that an event has are known.
 const KNOWN_ALL: u8 = 1;
 /// Only the page table is.
@@ -329,20 +345,11 @@ pub(crate) type Shapes = Vec<Vec<Shape>>;
 
 /// The event classes of a trace on such processors, and what a record of each kind becomes.
 pub(crate) fn classes(vendor: Vendor) -> (Vec<EventClass>, Shapes) {
-    let vendor = match vendor {
-        Vendor::Amd => Vendor::Amd,
-        Vendor::Intel | Vendor::Other => Vendor::Intel,
-    };
     let mut classes = Vec::new();
     let shapes = tracepoints()
         .map(|tracepoint| {
             let of = tracepoint.classes.iter().filter_map(|class| {
-                let known = match class.when {
-                    When::Always => None,
-                    When::On(on) if on == vendor => None,
-                    When::Known(on, at, known) if on == vendor => Some((at, known)),
-                    When::On(_) | When::Known(..) => return None,
-                };
+                let known = class.when.on(vendor)?;
                 let id = classes.len() as u32;
                 classes.push(EventClass::new(id, class.name, fields(class.fields)));
                 Some(Shape {

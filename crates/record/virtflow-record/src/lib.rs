@@ -9,6 +9,7 @@
 //! | `order` | records in the order in which they happened |
 //! | `trace` | records written as a trace |
 //! | `flight` | records of the last while, kept until somebody wants them as a trace |
+//! | `live` | records as they happen, for whoever asks |
 //! | `watch` | whether a thread waits for a processor too long |
 //! | `dump` | what was there when the recording began, and when it ended, from `/proc` |
 //!
@@ -20,6 +21,7 @@ mod dump;
 mod events;
 mod flight;
 mod kernel;
+mod live;
 mod load;
 mod order;
 mod trace;
@@ -27,6 +29,7 @@ mod watch;
 
 pub use dump::{Part, availability, named_vms};
 pub use events::Group;
+pub use live::{Description, Live, Polled};
 pub use load::{Cost, Missing, Plan};
 pub use watch::Delay;
 

@@ -83,7 +83,7 @@ fn nanos(clock: ClockId) -> i64 {
 
 /// Nanoseconds from the Unix epoch to the zero of the monotonic clock: of several readings the one
 /// between the two closest ones of the latter.
-fn clock_offset() -> i64 {
+pub(crate) fn clock_offset() -> i64 {
     let reads = (0..CLOCK_READS).map(|_| {
         let before = nanos(ClockId::Monotonic);
         let real = nanos(ClockId::Realtime);

@@ -13,13 +13,16 @@ mod names;
 mod takers;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::{assert_valid, shipped};
 mod vm;
 mod waits;
 mod words;
 
 pub use exits::ExitReport;
 pub use guest::{GuestReport, GuestThreadReport, ProcessReport};
-pub(crate) use names::works_for;
+pub(crate) use names::{label, works_for};
+pub(crate) use words::{word_of_cause, word_of_confidence, word_of_state};
 
 pub use host::{ContainerReport, CpuReport, HostReport, ThreadReport};
 pub use lane::{Budget, StateTime};

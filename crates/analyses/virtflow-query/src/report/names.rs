@@ -121,7 +121,7 @@ impl<'a> Names<'a> {
 }
 
 /// What to call an entity: its label; host threads with their number.
-pub(super) fn label(entity: &Entity) -> String {
+pub(crate) fn label(entity: &Entity) -> String {
     let name = text(&entity.label);
     match (Kind::from_code(entity.kind), entity.tid) {
         (Some(Kind::Thread), Some(tid)) if name.is_empty() => format!("thread {tid}"),

@@ -263,7 +263,7 @@ fn vms_are_chosen_by_label_key_or_pid() {
 }
 
 /// Compares a schema with the shipped one; `VIRTFLOW_BLESS=1` writes it.
-fn shipped(name: &str, schema: &schemars::Schema) -> serde_json::Value {
+pub(crate) fn shipped(name: &str, schema: &schemars::Schema) -> serde_json::Value {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../docs/schema")
         .join(name);
@@ -281,7 +281,7 @@ fn shipped(name: &str, schema: &schemars::Schema) -> serde_json::Value {
     serde_json::from_str(&there).unwrap()
 }
 
-fn assert_valid(schema: &serde_json::Value, value: &impl Serialize) {
+pub(crate) fn assert_valid(schema: &serde_json::Value, value: &impl Serialize) {
     let value = serde_json::to_value(value).unwrap();
     let validator = jsonschema::validator_for(schema).unwrap();
     let wrong: Vec<_> = validator

@@ -2,15 +2,15 @@
 
 use virtflow_model::{Cause, Confidence, State};
 
-pub(super) fn word_of_state<S: serde::Serializer>(state: &State, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn word_of_state<S: serde::Serializer>(state: &State, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(state.as_str())
 }
 
-pub(super) fn word_of_cause<S: serde::Serializer>(cause: &Cause, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn word_of_cause<S: serde::Serializer>(cause: &Cause, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(cause.as_str())
 }
 
-pub(super) fn word_of_confidence<S: serde::Serializer>(
+pub(crate) fn word_of_confidence<S: serde::Serializer>(
     c: &Confidence,
     s: S,
 ) -> Result<S::Ok, S::Error> {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
 use virtflow_tracefs::EventFormat;
 
-pub(crate) use raw::items;
+pub(crate) use raw::{items, slot};
 
 /// Which kernel events are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

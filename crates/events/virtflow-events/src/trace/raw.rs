@@ -96,7 +96,7 @@ fn own<'f>(format: &'f EventFormat, name: &str) -> Option<&'f Field> {
 }
 
 /// The first of a slot's alternatives that the event has; `None` where it must have one.
-fn slot(format: &EventFormat, field: &str) -> Option<Option<Slot>> {
+pub(crate) fn slot(format: &EventFormat, field: &str) -> Option<Option<Slot>> {
     let (optional, names) = match field.strip_prefix('?') {
         Some(names) => (true, names),
         None => (false, field),

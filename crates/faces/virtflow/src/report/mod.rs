@@ -5,7 +5,7 @@ mod guest;
 mod host;
 pub(crate) mod trace;
 mod vm;
-mod words;
+pub(crate) mod words;
 
 use crate::args::{Format, ReportArgs, UsageError};
 use crate::page::Page;

@@ -296,6 +296,17 @@ impl Ident {
         self.run.last_mut()
     }
 
+    /// The threads that are told of.
+    pub(super) fn threads(&self) -> impl Iterator<Item = GthreadIx> {
+        let run = self.run.iter().map(|segment| segment.thread);
+        run.chain([self.thread]).flatten()
+    }
+
+    /// When the segment at a place of the run begins.
+    pub(super) fn begins(&self, at: usize) -> Option<Timestamp> {
+        self.run.get(at).map(|segment| segment.entry)
+    }
+
     /// Whether the run can be decided now.
     fn ready(&self, entering: bool) -> bool {
         let Some(last) = self.run.last() else {

@@ -9,6 +9,7 @@ pub(crate) mod ident;
 mod occupant;
 pub(crate) mod stacks;
 mod stay;
+mod sweep;
 pub(crate) mod tables;
 
 use self::ident::{Ident, Segment};
@@ -67,6 +68,8 @@ pub(crate) struct Guest {
     pub(crate) packet: Option<Source>,
     /// Whether a disk's doorbell was ever seen to be rung.
     pub(crate) calls_disks: bool,
+    /// The generation of page tables that are not known: more than any that was forgotten had.
+    forgotten: u32,
     /// Processes that left with a request under way.
     pub(crate) device_waiters: Vec<ProcIx>,
 }
@@ -151,7 +154,7 @@ pub(crate) struct Process {
 impl<S: Sink> Model<S> {
     /// The guest of a VM, or of a nested VM.
     pub(crate) fn new_guest(&mut self, entity: &Entity, level: u8) -> GuestIx {
-        self.guests.push(Guest {
+        GuestIx(self.guests.insert(Guest {
             entity: entity.id,
             key: entity.key.clone(),
             pid: entity.pid,
@@ -165,9 +168,9 @@ impl<S: Sink> Model<S> {
             sent: None,
             packet: None,
             calls_disks: false,
+            forgotten: 0,
             device_waiters: Vec::new(),
-        });
-        GuestIx(self.guests.len() - 1)
+        }))
     }
 
     /// A processor of `guest`, with its `kernel` and `idle` lanes; `key` is its own entity's.
@@ -193,7 +196,7 @@ impl<S: Sink> Model<S> {
         };
         let kernel = lane("kernel");
         let idle = lane("idle");
-        self.gcpus.push(GuestCpu {
+        let g = GcpuIx(self.gcpus.insert(GuestCpu {
             guest,
             number,
             kernel,
@@ -211,8 +214,7 @@ impl<S: Sink> Model<S> {
             thread: None,
             thread_on: None,
             processes: [Vec::new(), Vec::new()],
-        });
-        let g = GcpuIx(self.gcpus.len() - 1);
+        }));
         self.guests[guest.0].gcpus.push(g);
         g
     }

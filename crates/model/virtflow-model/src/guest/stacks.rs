@@ -102,6 +102,13 @@ impl Stacks {
         stack.heads = stack.heads.saturating_add(u32::from(in_head));
         Some(*stack)
     }
+
+    /// Where there is no room for further ones, begins anew.
+    pub(super) fn forget_if_full(&mut self) {
+        if self.by_number.len() >= STACKS_MAX {
+            self.by_number.clear();
+        }
+    }
 }
 
 /// Whether the programs on a page table have thread pointers.
@@ -117,10 +124,10 @@ pub(crate) enum Pointer {
 #[derive(Debug)]
 pub(crate) struct GuestThread {
     entity: EntityId,
-    process: ProcIx,
-    lane: Option<Lane>,
+    pub(super) process: ProcIx,
+    pub(super) lane: Option<Lane>,
     /// The processor it has.
-    on: Option<GcpuIx>,
+    pub(super) on: Option<GcpuIx>,
 }
 
 impl<S: Sink> Model<S> {
@@ -206,13 +213,12 @@ impl<S: Sink> Model<S> {
         entity.pid = self.guests[guest.0].pid;
         entity.cr3 = Some(self.processes[p.0].cr3);
         self.sink.entity(&entity);
-        let thread = GthreadIx(self.gthreads.len());
-        self.gthreads.push(GuestThread {
+        let thread = GthreadIx(self.gthreads.insert(GuestThread {
             entity: entity.id,
             process: p,
             lane: None,
             on: None,
-        });
+        }));
         self.processes[p.0].threads.insert(number, thread);
         Some(thread)
     }
@@ -278,7 +284,7 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn finish_threads(&mut self, end: Timestamp) {
-        for thread in &mut self.gthreads {
+        for thread in self.gthreads.iter_mut() {
             if let Some(mut lane) = thread.lane.take() {
                 lane.amend(not_ended);
                 lane.finish(end, &mut self.sink);

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use virtflow_base::{Sink, Timestamp};
 
 /// A CR3 not seen for this long is taken for another process's when it comes back (nanoseconds).
-const GENERATION_AGE: i64 = 60_000_000_000;
+pub(super) const GENERATION_AGE: i64 = 60_000_000_000;
 /// Kernel exits, and stays, without a user exit after which a page table is the kernel's own.
 const KERNEL_TABLE_EXITS: u32 = 64;
 const KERNEL_TABLE_STAYS: u32 = 8;
@@ -179,7 +179,10 @@ impl<S: Sink> Model<S> {
             Some((known, p)) if known == cr3 => p,
             _ => match of.processes.get(&cr3) {
                 Some(&p) => p,
-                None => return self.new_process(t, guest, cr3, 0),
+                None => {
+                    let generation = of.forgotten;
+                    return self.new_process(t, guest, cr3, generation);
+                }
             },
         };
         of.recent = Some((cr3, p));
@@ -210,8 +213,7 @@ impl<S: Sink> Model<S> {
         entity.pid = pid;
         entity.cr3 = (!shadowed).then_some(cr3);
         self.sink.entity(&entity);
-        let p = ProcIx(self.processes.len());
-        self.processes.push(Process {
+        let p = ProcIx(self.processes.insert(Process {
             entity: entity.id,
             key,
             cr3,
@@ -225,7 +227,7 @@ impl<S: Sink> Model<S> {
             },
             gaps: VecDeque::new(),
             waits: LaneWaits::default(),
-        });
+        }));
         let of = &mut self.guests[guest.0];
         of.processes.insert(cr3, p);
         of.recent = Some((cr3, p));

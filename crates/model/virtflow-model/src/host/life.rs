@@ -75,7 +75,7 @@ impl<S: Sink> Model<S> {
     }
 
     /// Ends a thread's life.
-    pub(super) fn end_thread(&mut self, t: Timestamp, x: ThreadIx) {
+    pub(crate) fn end_thread(&mut self, t: Timestamp, x: ThreadIx) {
         self.vcpu_ended(t, x);
         self.wait_on(x, None);
         let thread = &mut self.threads[x.0];

@@ -6,6 +6,7 @@ mod irq;
 mod life;
 mod sched;
 pub(crate) mod segments;
+mod sweep;
 
 use crate::lane::{Lane, Status};
 use crate::model::Model;
@@ -236,8 +237,7 @@ impl<S: Sink> Model<S> {
         entity.label = comm.as_bytes().to_vec();
         self.sink.entity(&entity);
         let status = Status::unknown(Cause::NoEvidence, Evidence::None);
-        let x = ThreadIx(self.threads.len());
-        self.threads.push(Thread {
+        let x = ThreadIx(self.threads.insert(Thread {
             tid,
             pid: None,
             comm: *comm,
@@ -259,7 +259,7 @@ impl<S: Sink> Model<S> {
             line: None,
             msi: None,
             entered: None,
-        });
+        }));
         self.thread_by_tid.insert(tid, x);
         if self.vm_by_pid.contains_key(&tid) {
             self.set_pid(x, tid);
@@ -370,7 +370,7 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn finish_host(&mut self, end: Timestamp) {
         self.finish_lines(end);
-        for thread in &mut self.threads {
+        for thread in self.threads.iter_mut() {
             let Some(mut lane) = thread.lane.take() else {
                 continue;
             };

@@ -120,6 +120,26 @@ impl WaitCpu {
         self.current
     }
 
+    /// Every process that something is noted of.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = ProcIx> {
+        let before = match self.before {
+            Before::Process(p, _) => Some(p),
+            Before::Nothing | Before::Halt => None,
+        };
+        let timers = self.tail.iter().filter_map(|(_, event)| match event {
+            Event::OwnTimer(whose) => *whose,
+            Event::Injected(_) | Event::ArmedTimer => None,
+        });
+        let set = self.set.iter().map(|(_, p)| *p);
+        let noted = timers.chain(set).chain(self.requests.iter().copied());
+        noted.chain(self.current).chain(before)
+    }
+
+    /// `p` is over: nobody answers it.
+    pub(crate) fn answers_no_more(&mut self, p: ProcIx) {
+        self.requests.retain(|&other| other != p);
+    }
+
     /// What `p` was thought to do here since it came was not its doing.
     pub(crate) fn ended(&mut self, p: ProcIx) {
         if self.current == Some(p) {

@@ -8,6 +8,7 @@ mod perf;
 mod record;
 mod serve;
 mod store;
+mod top;
 mod trace_cmd;
 mod tracers;
 
