@@ -22,8 +22,8 @@ const EDGE_MAX: u64 = 2;
 const SAME_NS: i64 = 2_000_000;
 /// Until then a halt may have begun before the later recording.
 const SETTLE_NS: i64 = 1_500_000_000;
-/// After that one may have ended before what the other still saw.
-const END_NS: i64 = 200_000_000;
+/// After that a halt may end only when one of them has ended.
+const END_NS: i64 = 1_500_000_000;
 
 /// Compare a recording of `virtflow record` with LTTng's of the same time
 #[derive(Debug, Parser)]
