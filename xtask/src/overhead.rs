@@ -96,8 +96,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             println!("{}", row(name, with, of));
         }
     }
-    let share = own_share(&virtflow, scratch.path())?;
-    println!("the recorder's own share of the switches of 5 s without load: {share:.2} %");
+    println!("the recorder's own share of all recorded switches");
+    for (name, test) in TESTS {
+        let plain = || rate(scratch.path(), test, args.seconds);
+        let (own, all) = own_switches(&virtflow, scratch.path(), plain)?;
+        let share = f64::from(own) / f64::from(all.max(1)) * 100.0;
+        println!("{name:<9} {own:>6} of {all:>8} {share:>8.2} %");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -235,26 +240,31 @@ fn stop(child: Child) -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("what the recorder said")
 }
 
-/// How many of all switches are the recorder's own, in percent.
-fn own_share(virtflow: &Path, dir: &Path) -> Result<f64> {
-    let trace: PathBuf = dir.join("idle");
+/// How many switches are the recorder's own, and how many there are while something runs.
+fn own_switches(
+    virtflow: &Path,
+    dir: &Path,
+    what: impl FnOnce() -> Result<f64>,
+) -> Result<(u32, u32)> {
+    let trace: PathBuf = dir.join("own");
     let recorder = start(virtflow, &trace, "virtflow")?;
     let pid = recorder.id();
-    std::thread::sleep(Duration::from_secs(5));
+    what()?;
     stop(recorder)?;
     let output = Command::new(virtflow)
         .args(["events", "--filter", "sched_switch", "--format", "jsonl"])
         .arg(&trace)
         .output()?;
+    std::fs::remove_dir_all(&trace)?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let (mut all, mut own) = (0_u32, 0_u32);
+    let (mut all, mut own) = (0, 0);
     for line in text.lines() {
         let event: Value = serde_json::from_str(line)?;
         let is = |name: &str| event["fields"][name].as_u64() == Some(u64::from(pid));
         all += 1;
         own += u32::from(is("prev_tid") || is("next_tid"));
     }
-    Ok(f64::from(own) / f64::from(all.max(1)) * 100.0)
+    Ok((own, all))
 }
 
 #[cfg(test)]
