@@ -204,6 +204,27 @@ fn a_flight_recorder() {
     }
 }
 
+/// A flight recorder writes by itself when a thread waits too long for a processor: of thirty that
+/// share one, each does.
+#[test]
+fn a_wait_that_is_too_long() {
+    let place = Place::new();
+    let crowd = "for i in $(seq 30); do \
+        timeout 2 taskset -c 0 sh -c 'while :; do :; done' & done; wait";
+    let more = ["--flight-recorder", "1s", "--on-delay", "30ms"];
+    let Some(said) = recorded(&place, &more, crowd) else {
+        return;
+    };
+    let snapshots = said["snapshots"].as_array().unwrap();
+    // They do not overlap, whatever waits meanwhile.
+    assert!((1..=3).contains(&snapshots.len()), "{said}");
+    let trace = snapshots[0]["directory"].as_str().unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&place.said(&["report", trace, "--format", "json"])).unwrap();
+    let threads = report["machines"][0]["host"]["threads"].as_array().unwrap();
+    assert!(threads.len() > 20, "{}", threads.len());
+}
+
 /// No more than two capabilities are needed, and of what is missing it says so.
 #[test]
 fn two_capabilities() {
