@@ -321,8 +321,11 @@ fn a_state_dump_at_both_ends() {
     );
     let mut firecracker = vmm(&place, "firecracker", &["--id", "fc-1"]);
     let (of_qemu, of_firecracker) = (qemu.id(), firecracker.id());
+    // Something happens also while the second dump is made.
+    let busy = ["-c", "while :; do /bin/true; done"];
+    let mut busy = Command::new("sh").args(busy).spawn().unwrap();
     let said = recorded(&place, &[], "sleep 0.2");
-    for child in [&mut qemu, &mut firecracker] {
+    for child in [&mut qemu, &mut firecracker, &mut busy] {
         child.kill().unwrap();
         child.wait().unwrap();
     }
