@@ -26,6 +26,8 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     if let Some(tracers) = with::tracers(args)? {
         return with::run(args, &tracers);
     }
+    // Before anything that takes a while: who asks early is not turned away.
+    let asked = Asked::new()?;
     let vms = processes(&args.vm)?;
     let plan = Plan::new(Options {
         groups: args.profile.groups(),
@@ -40,7 +42,6 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     }
     let directory = new_directory(args)?;
     let keep = keep(args, &directory);
-    let asked = Asked::new()?;
     let mut snapshots = Snapshots::new(args, directory.clone(), vms);
     let mut command = Meanwhile::new(&args.command);
     let begun = Instant::now();
