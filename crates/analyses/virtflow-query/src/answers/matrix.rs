@@ -26,7 +26,7 @@ pub struct Taken {
 }
 
 /// Whether in this state somebody wants a processor that another one has.
-pub(super) const fn is_taken(state: State) -> bool {
+pub(crate) const fn is_taken(state: State) -> bool {
     matches!(
         state,
         State::Preempted

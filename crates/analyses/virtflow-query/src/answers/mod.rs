@@ -6,7 +6,7 @@ mod critical;
 mod events;
 mod exits;
 mod findings;
-mod matrix;
+pub(crate) mod matrix;
 mod waits;
 mod who;
 

@@ -6,6 +6,7 @@
 
 use super::row::StatePart;
 use super::totals::Total;
+use crate::answers::matrix::is_taken;
 use rustc_hash::FxHashMap;
 use virtflow_base::{Edge, Entity, EntityId, Exit, Interval, Sample, Sink, Span, Timestamp};
 use virtflow_model::{Cause, Confidence, Kind, State, Yet};
@@ -151,20 +152,6 @@ impl Sum {
     pub(super) fn exits(&self) -> impl Iterator<Item = ((u32, u32), u64)> + '_ {
         self.exits.iter().copied()
     }
-}
-
-/// Whether somebody else has the processor that is wanted.
-const fn is_taken(state: State) -> bool {
-    matches!(
-        state,
-        State::Preempted
-            | State::Runnable
-            | State::PreemptedOnHost
-            | State::ReadyInGuest
-            | State::PreemptedL0
-            | State::PreemptedL1
-            | State::PreemptedL2
-    )
 }
 
 /// What is known of an entity.
