@@ -75,6 +75,7 @@ fn steps(nextest: bool) -> Vec<Step> {
             Work::WithBabeltrace2(&["conformance", "fixtures", "--generated", "5000"]),
         ),
         step("bpf", Work::With(crate::bpf::CLANG, &["bpf", "--check"])),
+        step("kmod", Work::With("make", &["kmod"])),
         step("store-docs", Work::With("python3", &["store-docs"])),
         step("http", Work::With("python3", &["http"])),
         step("web", Work::With("npm", &["web", "--check"])),
@@ -184,10 +185,10 @@ mod tests {
     fn every_step_has_its_own_name() {
         for nextest in [true, false] {
             let mut names: Vec<_> = steps(nextest).iter().map(|step| step.name).collect();
-            assert_eq!(names.len(), 12);
+            assert_eq!(names.len(), 13);
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), 12);
+            assert_eq!(names.len(), 13);
         }
     }
 

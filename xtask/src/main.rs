@@ -8,6 +8,7 @@ mod conformance;
 mod fixtures;
 mod fuzz;
 mod http;
+mod kmod;
 mod overhead;
 mod python;
 mod recorder;
@@ -38,6 +39,7 @@ enum Command {
     Fixtures(fixtures::Args),
     Fuzz(fuzz::Args),
     Http(http::Args),
+    Kmod(kmod::Args),
     Overhead(overhead::Args),
     Recorder(recorder::Args),
     StoreDocs(store_docs::Args),
@@ -66,6 +68,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Fixtures(args) => fixtures::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Http(args) => http::run(args),
+        Command::Kmod(args) => kmod::run(args),
         Command::Overhead(args) => overhead::run(args),
         Command::Recorder(args) => recorder::run(args),
         Command::StoreDocs(args) => store_docs::run(args),

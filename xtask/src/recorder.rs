@@ -39,6 +39,10 @@ pub(crate) struct Args {
     /// The test bed's scenarios: a one VM, b two that share a processor, c a nested VM, d a network
     #[arg(long, value_delimiter = ',', default_value = "a,b,c,d")]
     scenario: Vec<String>,
+    /// Take the guest's registers from our kernel module, made to read the VMCB there, and not from
+    /// what BPF programs read themselves
+    #[arg(long, requires = "testbed")]
+    module: bool,
 }
 
 /// Runs the command.
@@ -49,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         bad = compare_traces(lttng, ours)?;
     }
     if let Some(bed) = &args.testbed {
-        for (scenario, lttng, ours) in testbed::record(bed, &args.scenario)? {
+        for (scenario, lttng, ours) in testbed::record(bed, &args.scenario, args.module)? {
             println!("SCENARIO {scenario}");
             bad += compare_traces(&lttng, &ours)?;
         }
@@ -101,8 +105,20 @@ fn compare_traces(lttng: &Path, ours: &Path) -> Result<usize> {
     let (same, differ, alone) = compare(&theirs?, &own?);
     println!("page tables at entries: {same} the same, {differ} differ, {alone} only in ours");
     bad += usize::from(differ > 0 || same == 0);
+    if !is_whole(&virtflow, ours)? {
+        println!("events were lost, or something is wrong in our trace: virtflow info says what");
+        bad += 1;
+    }
     println!("{}", if bad == 0 { "PASS" } else { "FAIL" });
     Ok(bad)
+}
+
+/// Whether nothing is wrong in a trace, and nothing is missing.
+fn is_whole(virtflow: &Path, trace: &Path) -> Result<bool> {
+    let mut info = Command::new(virtflow);
+    let info = info.args(["info", "--strict"]).arg(trace);
+    let quiet = info.stdin(Stdio::null()).stdout(Stdio::null());
+    Ok(quiet.status().context("cannot run virtflow")?.success())
 }
 
 fn json(virtflow: &Path, arguments: &[&str], trace: &Path) -> Result<Value> {

@@ -1,18 +1,30 @@
 //! The test bed's scenarios, recorded by both at once.
 
-use crate::repo;
+use crate::{kmod, repo};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What goes before a scenario.
 const BESIDE: &str = include_str!("../../recorder/beside");
+/// Lets our kernel module read a VMCB: the test bed's processors are AMD's.
+const VMCB: &str = include_str!("../../recorder/vmcb.h");
+/// Builds the module, in the test bed's root directory.
+const BUILD: &str = r#"
+    kvm=$(ls -d /usr/src/linux-headers-*-common)/arch/x86/kvm &&
+    make -C /build/kmod HEADERS="$(ls -d /lib/modules/*/build)" \
+        VIRTFLOW_CFLAGS="-I$kvm -DVIRTFLOW_VMCS='\"vmcb.h\"'"
+"#;
 /// The most seconds that a run may take.
 const SECONDS_MAX: &str = "limit=1200";
 
 /// LTTng's trace and ours of each scenario. What the test bed has not built yet is built first.
 #[expect(clippy::print_stdout, reason = "what takes minutes")]
-pub(super) fn record(bed: &Path, scenarios: &[String]) -> Result<Vec<(String, PathBuf, PathBuf)>> {
+pub(super) fn record(
+    bed: &Path,
+    scenarios: &[String],
+    by_module: bool,
+) -> Result<Vec<(String, PathBuf, PathBuf)>> {
     for (step, made) in [
         ("01-rootfs.sh", "rootfs/bin"),
         ("02-modules.sh", "probe"),
@@ -33,6 +45,12 @@ pub(super) fn record(bed: &Path, scenarios: &[String]) -> Result<Vec<(String, Pa
     if !stripped.success() {
         bail!("strip: {stripped}");
     }
+    let module = bed.join("host/virtflow_vmx.ko");
+    let _ = std::fs::remove_file(&module);
+    if by_module {
+        println!("test bed: kmod");
+        build_module(bed, &module)?;
+    }
     let directory = bed.join("host/scn");
     for scenario in scenarios {
         let path = directory.join(scenario);
@@ -48,6 +66,25 @@ pub(super) fn record(bed: &Path, scenarios: &[String]) -> Result<Vec<(String, Pa
         Ok((scenario.clone(), traces.join("trace"), traces.join("ours")))
     });
     runs.collect()
+}
+
+/// Has the module built for the test bed's kernel.
+fn build_module(bed: &Path, to: &Path) -> Result<()> {
+    let root = bed.join("rootfs");
+    let sources = root.join("build/kmod");
+    std::fs::create_dir_all(&sources).with_context(|| sources.display().to_string())?;
+    kmod::copy(&sources)?;
+    std::fs::write(sources.join("vmcb.h"), VMCB)?;
+    let output = Command::new("chroot")
+        .arg(&root)
+        .args(["sh", "-c", BUILD])
+        .output()
+        .context("chroot")?;
+    if !output.status.success() {
+        bail!("kmod: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    std::fs::copy(sources.join("virtflow_vmx.ko"), to)?;
+    Ok(())
 }
 
 /// What a scenario that both record is called.

@@ -54,7 +54,8 @@ fn is_of_a_machine(complaint: &str) -> bool {
 /// What others or the kernel wrote is left as it is.
 fn is_foreign(path: &str) -> bool {
     let fixture = path.starts_with("fixtures/") && !path.ends_with(".md");
-    fixture || path.starts_with("fuzz/corpus/") || path.starts_with("LICENSE")
+    let name = path.rsplit('/').next().unwrap_or(path);
+    fixture || path.starts_with("fuzz/corpus/") || name.starts_with("LICENSE")
 }
 
 fn one(path: &str, text: &str) -> Complaints {
@@ -151,6 +152,7 @@ mod tests {
         let files = [
             "fixtures/x/truth/a.csv",
             "LICENSE-MIT",
+            "kmod/LICENSE-GPL-2.0",
             "fuzz/corpus/a",
             "src/a.rs",
         ]

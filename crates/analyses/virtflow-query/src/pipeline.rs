@@ -56,6 +56,14 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
+/// Whether a probe just after each entry names the vCPU, by the names of what is recorded.
+pub(crate) fn is_entry_probed(described: &[&str]) -> bool {
+    let mut kinds = described
+        .iter()
+        .filter_map(|name| virtflow_events::kind(name));
+    kinds.any(|kind| kind == "vcpu_enter_guest")
+}
+
 /// Runs the model over the events of one machine.
 pub fn analyze<S: Sink>(
     recording: &Recording,
@@ -68,7 +76,7 @@ pub fn analyze<S: Sink>(
     let coverage = recording.coverage(machine);
     let mut options = options.clone();
     let described = recording.described(machine);
-    options.entry_probed = described.contains(&"vcpu_enter_guest");
+    options.entry_probed = is_entry_probed(&described);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
     let mut model = Model::new(&coverage, options, sink);

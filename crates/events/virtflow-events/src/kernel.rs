@@ -4,6 +4,7 @@
 //! kernels or tracers do not record is an `Option`, and `None` means exactly that.
 
 use crate::text::{Comm, Text};
+use std::num::NonZeroU64;
 use virtflow_base::{CpuId, Tid};
 
 /// One event of a host's kernel, without its time.
@@ -409,14 +410,17 @@ pub enum KernelEvent {
     KvmNestedIntrExit {
         rip: u64,
     },
-    /// The test bed's tracepoint, right after the entry.
+    /// Right after the entry: the test bed's tracepoint, the recorder's event, and that of the module
+    /// `virtflow_vmx`.
     VcpuEnterGuest {
         vcpu: u32,
         cr3: u64,
         rip: u64,
         guest_mode: bool,
-        l1_cr3: u64,
-        vmcb12: u64,
+        /// The page table of the guest's hypervisor while a nested guest is entered.
+        l1_cr3: Option<NonZeroU64>,
+        /// Where in its memory the nested guest's control block (`vmcb12`, `vmcs12`) is.
+        block: Option<NonZeroU64>,
         vm_pid: Tid,
         stack: GuestStack,
     },
@@ -427,7 +431,7 @@ pub enum KernelEvent {
         rip: Option<u64>,
         stack: GuestStack,
     },
-    /// The test bed's tracepoint, right after the exit.
+    /// Likewise right after the exit.
     VcpuExitGuest {
         vcpu: u32,
         cr3: u64,

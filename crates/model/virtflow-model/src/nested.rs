@@ -424,8 +424,8 @@ impl<S: Sink> Model<S> {
         t: Timestamp,
         v: VcpuIx,
         guest_mode: bool,
-        block: u64,
-        l1_cr3: u64,
+        block: Option<u64>,
+        l1_cr3: Option<u64>,
     ) {
         let current = self.vcpus[v.0].nested.current();
         // It tells of what has been since the entry.
@@ -436,11 +436,14 @@ impl<S: Sink> Model<S> {
         };
         if guest_mode {
             let vm = self.vcpus[v.0].vm;
-            let block = Block::At(block);
+            // Then the nested tracepoints alone say which nested guest it is.
+            let Some(block) = block.map(Block::At) else {
+                return;
+            };
             if current.is_some_and(|n| self.vms[vm.0].nested[n.0].block == block) {
                 return;
             }
-            let Some(n) = self.nested_vcpu(t, v, block, Some(l1_cr3)) else {
+            let Some(n) = self.nested_vcpu(t, v, block, l1_cr3) else {
                 return;
             };
             self.nested_load(t, v, n);

@@ -4,240 +4,13 @@
 // its time, processor and arguments, as the trace will have them, into the processor's ring.
 //
 // Raw tracepoints, so that it makes no difference whether KVM is a module. No kernel header and no
-// version is needed: where fields are and which argument is which is told in the constants below,
-// which the loader finds in the kernel's own type information (BTF). An offset of NONE is a field
-// that this kernel has not.
+// version is needed: where fields are and which argument is which is told in constants
+// (record.h), which the loader finds in the kernel's own type information (BTF). An offset of NONE is
+// a field that this kernel has not.
 //
 // The records' layout is that of the events in `src/events.rs`, in the same order.
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef int s32;
-typedef unsigned long long u64;
-typedef long long s64;
-
-#define SEC(name) __attribute__((section(name), used))
-#define INLINE static inline __attribute__((always_inline))
-#define PACKED __attribute__((packed, aligned(4)))
-#define NONE 0xffffffffu
-
-// Numbers of helpers: include/uapi/linux/bpf.h, __BPF_FUNC_MAPPER.
-static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
-static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
-static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
-static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
-static s64 (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
-static s64 (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
-static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
-static void (*bpf_ringbuf_submit)(void *record, u64 flags) = (void *)132;
-
-// A reader that is woken for each record is most of what it then records: it looks by itself.
-#define NO_WAKEUP 1
-
-// A ring for each processor: none waits for another one's lock.
-struct ring {
-    int (*type)[27]; // BPF_MAP_TYPE_RINGBUF
-    int (*max_entries)[1 << 16];
-};
-
-struct {
-    int (*type)[12]; // BPF_MAP_TYPE_ARRAY_OF_MAPS
-    u32 *key;
-    int (*value_size)[4];
-    int (*max_entries)[1];
-    struct ring *values[];
-} rings SEC(".maps");
-
-// By processor: records for which there was no room.
-struct {
-    int (*type)[6]; // BPF_MAP_TYPE_PERCPU_ARRAY
-    u32 *key;
-    u64 *value;
-    int (*max_entries)[1];
-} lost SEC(".maps");
-
-// The processes whose KVM events are recorded, where not all are.
-struct {
-    int (*type)[1]; // BPF_MAP_TYPE_HASH
-    s32 *key;
-    u8 *value;
-    int (*max_entries)[1];
-} vms SEC(".maps");
-const volatile u32 only_some_vms = 0;
-
-// Where fields are.
-const volatile u32 task_pid = NONE, task_tgid = NONE, task_comm = NONE, task_prio = NONE;
-const volatile u32 task_cpu = NONE;
-const volatile u32 task_state = NONE, task_exit_state = NONE;
-const volatile u32 task_thread_pid = NONE, pid_level = NONE, pid_numbers = NONE, upid_ns = NONE;
-const volatile u32 upid_size = NONE, upid_nr = NONE, ns_inum = NONE;
-const volatile u32 hrtimer_function = NONE;
-const volatile u32 request_sector = NONE, request_bytes = NONE, request_disk = NONE;
-const volatile u32 request_queue = NONE, queue_disk = NONE, request_flags = NONE;
-const volatile u32 disk_major = NONE, disk_first_minor = NONE, request_part = NONE, part_dev = NONE;
-const volatile u32 irqaction_name = NONE, skb_len = NONE, skb_dev = NONE, net_device_name = NONE;
-const volatile u32 vcpu_id = NONE, vcpu_kvm = NONE, kvm_userspace_pid = NONE;
-const volatile u32 lapic_vcpu = NONE, svm_vmcb = NONE, svm_vmcb01 = NONE, svm_vmcb12 = NONE;
-const volatile u32 vmcb_cr3 = NONE, vmcb_rip = NONE, vmcb_rsp = NONE, vmcb_fs_base = NONE, vmcb_cpl = NONE;
-const volatile u32 vmcb_exit_code = NONE, vmcb_info1 = NONE, vmcb_info2 = NONE, vmcb_int_info = NONE;
-// Intel's. At the tracepoints KVM has not read most of the VMCS, and the programs cannot: they take
-// what KVM keeps, and only where its own bits say that it is that of this stay in the guest.
-const volatile u32 vmx_exit_reason = NONE, vmx_loaded = NONE, vmx_own = NONE;
-const volatile u32 vcpu_kept = NONE, vcpu_cr3 = NONE, cr3_bit = NONE;
-// Which argument is which, from 0.
-const volatile u32 switch_prev = NONE, switch_state = NONE, entry_vcpu = NONE, exit_vcpu = NONE;
-const volatile u32 issue_request = NONE;
-
-struct context {
-    u64 args[12];
-};
-
-struct head {
-    u64 time;
-    u16 kind;
-    u16 cpu;
-    s32 tid;
-    s32 pid;
-} PACKED;
-
-INLINE void loses(void)
-{
-    u32 zero = 0;
-    u64 *count = bpf_map_lookup_elem(&lost, &zero);
-    if (count)
-        *count += 1;
-}
-
-// Whether what runs is no VM of those whose KVM events are wanted.
-INLINE int is_unwanted(void)
-{
-    s32 process;
-    if (!only_some_vms)
-        return 0;
-    process = bpf_get_current_pid_tgid() >> 32;
-    return !bpf_map_lookup_elem(&vms, &process);
-}
-
-INLINE void begin(struct head *head, u16 kind, u32 cpu, u64 time)
-{
-    u64 who = bpf_get_current_pid_tgid();
-    head->time = time;
-    head->kind = kind;
-    head->cpu = cpu;
-    head->tid = (u32)who;
-    head->pid = who >> 32;
-}
-
-// Whether only the vCPU's own thread passes the tracepoint.
-#define OF_VCPU(number)                                                   \
-    ((number >= 26 && number <= 29) || (number >= 34 && number <= 38) || \
-     (number >= 40 && number <= 49))
-
-// Takes room for a record of one kind, or counts its loss and leaves.
-#define ROOM(record, number)                                            \
-    if (OF_VCPU(number) && is_unwanted())                           \
-        return 0;                                               \
-    u64 now = bpf_ktime_get_ns();                                   \
-    u32 cpu = bpf_get_smp_processor_id();                           \
-    void *ring = bpf_map_lookup_elem(&rings, &cpu);                 \
-    struct record *r = 0;                                           \
-    if (ring)                                                       \
-        r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);           \
-    if (!r) {                                                       \
-        loses();                                                \
-        return 0;                                               \
-    }                                                               \
-    begin(&r->head, number, cpu, now)
-
-#define DONE()                            \
-    bpf_ringbuf_submit(r, NO_WAKEUP); \
-    return 0
-
-INLINE u64 word(const void *from, u32 at)
-{
-    u64 value = 0;
-    if (at != NONE)
-        bpf_probe_read_kernel(&value, 8, (const char *)from + at);
-    return value;
-}
-
-INLINE u32 half(const void *from, u32 at)
-{
-    u32 value = 0;
-    if (at != NONE)
-        bpf_probe_read_kernel(&value, 4, (const char *)from + at);
-    return value;
-}
-
-INLINE u8 byte(const void *from, u32 at)
-{
-    u8 value = 0;
-    if (at != NONE)
-        bpf_probe_read_kernel(&value, 1, (const char *)from + at);
-    return value;
-}
-
-INLINE void *pointer(const void *from, u32 at)
-{
-    return (void *)word(from, at);
-}
-
-// The verifier takes no sum for the address of an argument: written out, so that the compiler makes
-// none.
-#define ARG(number) asm volatile("%0 = *(u64 *)(%1 + 8 * " #number ")" : "=r"(value) : "r"(c))
-
-INLINE u64 arg(struct context *c, u32 number)
-{
-    u64 value = 0;
-    if (number == 0)
-        ARG(0);
-    else if (number == 1)
-        ARG(1);
-    else if (number == 2)
-        ARG(2);
-    else if (number == 3)
-        ARG(3);
-    return value;
-}
-
-INLINE void comm(char *to, const void *task)
-{
-    if (task_comm == NONE || bpf_probe_read_kernel(to, 16, (const char *)task + task_comm))
-        *to = 0;
-}
-
-// The number of the innermost pid namespace of a thread (kernel/pid.c task_active_pid_ns); 0 where it
-// cannot be found.
-INLINE u32 namespace(const void *task)
-{
-    void *pid;
-    u32 level;
-    if (task_thread_pid == NONE || pid_level == NONE || upid_ns == NONE || ns_inum == NONE)
-        return 0;
-    pid = pointer(task, task_thread_pid);
-    if (!pid)
-        return 0;
-    level = half(pid, pid_level);
-    pid = pointer((char *)pid + pid_numbers + (u64)level * upid_size, upid_ns);
-    return pid ? half(pid, ns_inum) : 0;
-}
-
-// What include/trace/events/sched.h __trace_sched_switch_state makes of a state.
-INLINE s64 traced_state(u32 preempted, u32 state, u32 exit_state)
-{
-    if (preempted)
-        return 0x100; // TASK_REPORT_MAX
-    if (state == 0x402) // TASK_IDLE
-        return 0x80; // TASK_REPORT_IDLE
-    if (state & 0x1000) // TASK_RTLOCK_WAIT
-        state = 2;
-    state = (state | exit_state) & 0x7f; // TASK_REPORT
-    for (int bit = 6; bit >= 0; bit--)
-        if (state & (1 << bit))
-            return 1 << bit;
-    return 0;
-}
+#include "record.h"
 
 struct sched_switch {
     struct head head;
@@ -579,7 +352,8 @@ int record_26(struct context *c)
     r->pad[0] = r->pad[1] = 0;
     if (!vmcb) {
         r->guest_mode = nests_vmx(vcpu);
-        if (vcpu_kept != NONE && cr3_bit < 32 && half(vcpu, vcpu_kept) >> cr3_bit & 1) {
+        if (!has_module && vcpu_kept != NONE && cr3_bit < 32 &&
+            half(vcpu, vcpu_kept) >> cr3_bit & 1) {
             r->cr3 = word(vcpu, vcpu_cr3);
             r->known = KNOWN_CR3;
         }
@@ -919,6 +693,195 @@ struct packet {
 PACKET(net_dev_queue, 50)
 PACKET(netif_receive_skb, 51)
 PACKET(netif_rx, 52)
+
+// What our module (kmod/virtflow_vmx.c) has read of the VMCS, just after the entry or the exit. All of
+// it is known, or nothing is written.
+#define MODULE_KNOWS_ALL 31
+
+struct entered {
+    struct head head;
+    u32 vcpu_id;
+    u64 cr3;
+    u64 rip;
+    u64 vmcs12;
+    s32 vm_pid;
+    u8 guest_mode;
+    u8 pad[3];
+    u64 rsp;
+    u64 fs_base;
+} PACKED;
+
+SEC("raw_tp/virtflow_vcpu_enter")
+int record_53(struct context *c)
+{
+    void *vcpu = (void *)c->args[0];
+    if ((u32)c->args[6] != MODULE_KNOWS_ALL)
+        return 0;
+    ROOM(entered, 53);
+    r->vcpu_id = half(vcpu, vcpu_id);
+    r->cr3 = c->args[1];
+    r->rip = c->args[2];
+    r->vm_pid = half(pointer(vcpu, vcpu_kvm), kvm_userspace_pid);
+    r->guest_mode = svm_vmcb != NONE ? nests(vcpu, vmcb_of(vcpu)) : nests_vmx(vcpu);
+    r->vmcs12 = !r->guest_mode ? 0 : svm_vmcb != NONE ? word(vcpu, svm_vmcb12) : word(vcpu, vmx_vmcs12);
+    r->pad[0] = r->pad[1] = r->pad[2] = 0;
+    r->rsp = c->args[3];
+    r->fs_base = c->args[4];
+    DONE();
+}
+
+struct left {
+    struct head head;
+    u32 vcpu_id;
+    u64 cr3;
+    u64 rsp;
+    u64 fs_base;
+    u64 rip;
+    u8 cpl;
+    u8 guest_mode;
+    u8 pad[2];
+} PACKED;
+
+SEC("raw_tp/virtflow_vcpu_exit")
+int record_54(struct context *c)
+{
+    void *vcpu = (void *)c->args[0];
+    if ((u32)c->args[6] != MODULE_KNOWS_ALL)
+        return 0;
+    ROOM(left, 54);
+    r->vcpu_id = half(vcpu, vcpu_id);
+    r->cr3 = c->args[1];
+    r->rsp = c->args[3];
+    r->fs_base = c->args[4];
+    r->rip = c->args[2];
+    r->cpl = c->args[5];
+    r->guest_mode = svm_vmcb != NONE ? nests(vcpu, vmcb_of(vcpu)) : nests_vmx(vcpu);
+    r->pad[0] = r->pad[1] = 0;
+    DONE();
+}
+
+struct irte {
+    struct head head;
+    u32 host_irq;
+    u32 vcpu_id;
+    u32 gsi;
+    u32 gvec;
+    u32 set;
+} PACKED;
+
+SEC("raw_tp/kvm_pi_irte_update")
+int record_55(struct context *c)
+{
+    ROOM(irte, 55);
+    r->host_irq = c->args[0];
+    r->vcpu_id = irte_vcpu != NONE ? half((void *)c->args[1], vcpu_id) : (u32)c->args[1];
+    r->gsi = c->args[2];
+    r->gvec = c->args[3];
+    // Before Linux 6.17 the address of the vCPU's descriptor comes before.
+    r->set = (u8)arg(c, irte_set);
+    DONE();
+}
+
+TWO(cpu_idle, 56, 0, 1)
+
+// Since Linux 6.0 the vCPU comes first.
+SEC("raw_tp/kvm_page_fault")
+int record_57(struct context *c)
+{
+    u64 first = c->args[0], second = c->args[1];
+    if (fault_vcpu == 0) {
+        first = second;
+        second = c->args[2];
+    }
+    ROOM(words, 57);
+    r->first = first;
+    r->second = second;
+    DONE();
+}
+
+struct poll {
+    struct head head;
+    u32 vcpu_id;
+    u32 next;
+    u32 previous;
+    u32 grow;
+} PACKED;
+
+SEC("raw_tp/kvm_halt_poll_ns")
+int record_58(struct context *c)
+{
+    ROOM(poll, 58);
+    r->vcpu_id = c->args[1];
+    r->next = c->args[2];
+    r->previous = c->args[3];
+    r->grow = (u8)c->args[0];
+    DONE();
+}
+
+#define WORDS(name, number)                                    \
+    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    {                                                      \
+        ROOM(words, number);                           \
+        r->first = c->args[0];                         \
+        r->second = c->args[1];                        \
+        DONE();                                        \
+    }
+
+WORDS(kvm_async_pf_not_present, 59)
+WORDS(kvm_try_async_get_page, 60)
+WORDS(kvm_async_pf_ready, 61)
+WORDS(kvm_async_pf_completed, 62)
+
+struct five {
+    struct head head;
+    u32 all[5];
+} PACKED;
+
+SEC("raw_tp/kvm_avic_incomplete_ipi")
+int record_63(struct context *c)
+{
+    ROOM(five, 63);
+    r->all[0] = c->args[0];
+    r->all[1] = c->args[1];
+    r->all[2] = c->args[2];
+    r->all[3] = c->args[3];
+    r->all[4] = c->args[4];
+    DONE();
+}
+
+TWO(kvm_avic_ga_log, 64, 0, 1)
+TWO(kvm_avic_doorbell, 65, 0, 1)
+
+SEC("raw_tp/kvm_avic_kick_vcpu_slowpath")
+int record_66(struct context *c)
+{
+    ROOM(three, 66);
+    r->first = c->args[0];
+    r->second = c->args[1];
+    r->third = c->args[2];
+    DONE();
+}
+
+struct access {
+    struct head head;
+    u32 vcpu;
+    u32 offset;
+    u32 vec;
+    u32 ft;
+    u32 rw;
+} PACKED;
+
+SEC("raw_tp/kvm_avic_unaccelerated_access")
+int record_67(struct context *c)
+{
+    ROOM(access, 67);
+    r->vcpu = c->args[0];
+    r->offset = c->args[1];
+    r->vec = c->args[4];
+    r->ft = (u8)c->args[2];
+    r->rw = (u8)c->args[3];
+    DONE();
+}
 
 // Helpers for tracing want it.
 char _license[] SEC("license") = "GPL";

@@ -17,10 +17,13 @@ pub enum Group {
     Block,
     /// Packets.
     Net,
-    /// Frequencies.
+    /// Frequencies and idle states.
     Power,
     /// KVM.
     Kvm,
+    /// KVM's page faults, polling, and interrupts that the hardware delivers: of no use to the
+    /// analyses, but to whoever reads the events.
+    KvmDetail,
 }
 
 /// An event that is written for a record.
@@ -42,8 +45,17 @@ pub(crate) enum When {
     Always,
     /// Those of processors of this kind.
     On(Vendor),
-    /// Those of processors of this kind in which the byte at a place says how much is known.
+    /// Those of processors of this kind in which the byte at a place says how much is known; not
+    /// where our module tells it.
     Known(Vendor, usize, u8),
+}
+
+/// Who can tell what the guest's registers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tells {
+    pub(crate) vendor: Vendor,
+    /// Our own module (`kmod/`) is loaded, and tells it.
+    pub(crate) module: bool,
 }
 
 /// Whose virtualization the processors have.
@@ -58,17 +70,19 @@ pub(crate) enum Vendor {
 }
 
 impl When {
-    /// Which byte of the fields must say what on processors of a kind, if any; `None` where the
-    /// event is not made there.
-    pub(crate) fn on(self, vendor: Vendor) -> Option<Option<(usize, u8)>> {
-        let vendor = match vendor {
+    /// Which byte of the fields must say what on such a machine, if any; `None` where the event is
+    /// not made there.
+    pub(crate) fn on(self, machine: Tells) -> Option<Option<(usize, u8)>> {
+        let vendor = match machine.vendor {
             Vendor::Amd => Vendor::Amd,
             Vendor::Intel | Vendor::Other => Vendor::Intel,
         };
         match self {
             Self::Always => Some(None),
             Self::On(on) => (on == vendor).then_some(None),
-            Self::Known(on, at, known) => (on == vendor).then_some(Some((at, known))),
+            Self::Known(on, at, known) => {
+                (on == vendor && !machine.module).then_some(Some((at, known)))
+            }
         }
     }
 }
@@ -82,9 +96,21 @@ const KNOWN_CR3: u8 = 2;
 pub(crate) struct Tracepoint {
     /// As the kernel calls it.
     pub(crate) name: &'static str,
+    /// As it did before, with the same arguments.
+    pub(crate) older: Option<&'static str>,
     pub(crate) group: Group,
     pub(crate) classes: &'static [Class],
+    /// It is one of our own module's.
+    pub(crate) of_module: bool,
 }
+
+const PLAIN: Tracepoint = Tracepoint {
+    name: "",
+    older: None,
+    group: Group::Kvm,
+    classes: &[],
+    of_module: false,
+};
 
 const fn class(name: &'static str, fields: &'static str) -> Class {
     Class {
@@ -101,6 +127,7 @@ macro_rules! tracepoints {
             name: $tracepoint,
             group: Group::$group,
             classes: &[class($name, $fields)],
+            ..PLAIN
         }),*]
     };
 }
@@ -162,6 +189,7 @@ const ENTRY_AND_EXIT: &[Tracepoint] = &[
                 when: When::Known(Vendor::Amd, 41, KNOWN_ALL),
             },
         ],
+        ..PLAIN
     },
     Tracepoint {
         name: "kvm_exit",
@@ -186,6 +214,7 @@ const ENTRY_AND_EXIT: &[Tracepoint] = &[
                 when: When::Known(Vendor::Amd, 66, KNOWN_ALL),
             },
         ],
+        ..PLAIN
     },
 ];
 
@@ -258,13 +287,15 @@ const OF_KVM: &[Tracepoint] = &[
             "u64:nr u64:a0 u64:a1 u64:a2 u64:a3",
         )],
     ),
-    kvm(
-        "kvm_nested_vmenter",
-        &[class(
+    Tracepoint {
+        name: "kvm_nested_vmenter",
+        older: Some("kvm_nested_vmrun"),
+        classes: &[class(
             "kvm_x86_nested_vmrun",
             "u64:rip u64:vmcb u64:nested_rip u32:int_ctl u32:event_inj",
         )],
-    ),
+        ..PLAIN
+    },
     kvm(
         "kvm_nested_vmexit_inject",
         &[class(
@@ -296,11 +327,58 @@ const OF_NET: &[Tracepoint] = tracepoints! {
     Net "netif_rx" "net_if_rx" "x64:skbaddr u32:len text:name";
 };
 
+/// What our module (`kmod/`) has read of the VMCS just after the entry and after the exit.
+const OF_MODULE: &[Tracepoint] = &[
+    of_module(
+        "virtflow_vcpu_enter",
+        &[Class {
+            name: "vcpu_enter_guest",
+            fields: "u32:vcpu_id x64:cr3 x64:rip x64:vmcs12 i32:vm_pid u8:guest_mode x64:rsp x64:fs_base",
+            parts: &[(0, 33), (36, 52)],
+            when: When::Always,
+        }],
+    ),
+    of_module(
+        "virtflow_vcpu_exit",
+        &[Class {
+            name: "vcpu_exit_guest",
+            fields: "u32:vcpu_id x64:cr3 x64:rsp x64:fs_base x64:rip u8:cpl u8:guest_mode",
+            parts: &[(0, 38)],
+            when: When::Always,
+        }],
+    ),
+];
+
+const MORE: &[Tracepoint] = tracepoints! {
+    Kvm "kvm_pi_irte_update" "kvm_x86_pi_irte_update" "u32:host_irq u32:vcpu_id u32:gsi u32:gvec u32:set";
+    Power "cpu_idle" "power_cpu_idle" "u32:state u32:cpu_id";
+    KvmDetail "kvm_page_fault" "kvm_x86_page_fault" "x64:fault_address x64:error_code";
+    KvmDetail "kvm_halt_poll_ns" "kvm_halt_poll_ns" "u32:vcpu_id u32:new u32:old u32:grow";
+    KvmDetail "kvm_async_pf_not_present" "kvm_async_pf_not_present" "x64:token x64:gva";
+    KvmDetail "kvm_try_async_get_page" "kvm_try_async_get_page" "x64:gva x64:gfn";
+    KvmDetail "kvm_async_pf_ready" "kvm_async_pf_ready" "x64:token x64:gva";
+    KvmDetail "kvm_async_pf_completed" "kvm_async_pf_completed" "x64:address x64:gva";
+    KvmDetail "kvm_avic_incomplete_ipi" "kvm_x86_avic_incomplete_ipi" "u32:vcpu x32:icrh x32:icrl u32:id u32:index";
+    KvmDetail "kvm_avic_ga_log" "kvm_x86_avic_ga_log" "u32:vmid u32:vcpuid";
+    KvmDetail "kvm_avic_doorbell" "kvm_x86_avic_doorbell" "u32:vcpuid u32:apicid";
+    KvmDetail "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
+    KvmDetail "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
+};
+
 const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
     Tracepoint {
         name,
-        group: Group::Kvm,
         classes,
+        ..PLAIN
+    }
+}
+
+const fn of_module(name: &'static str, classes: &'static [Class]) -> Tracepoint {
+    Tracepoint {
+        name,
+        classes,
+        of_module: true,
+        ..PLAIN
     }
 }
 
@@ -311,6 +389,8 @@ pub(crate) fn tracepoints() -> impl Iterator<Item = &'static Tracepoint> {
         .chain(ENTRY_AND_EXIT)
         .chain(OF_KVM)
         .chain(OF_NET)
+        .chain(OF_MODULE)
+        .chain(MORE)
 }
 
 /// An event that a record becomes.
@@ -343,13 +423,13 @@ impl Shape {
 /// What a record of each kind becomes.
 pub(crate) type Shapes = Vec<Vec<Shape>>;
 
-/// The event classes of a trace on such processors, and what a record of each kind becomes.
-pub(crate) fn classes(vendor: Vendor) -> (Vec<EventClass>, Shapes) {
+/// The event classes of a trace of such a machine, and what a record of each kind becomes.
+pub(crate) fn classes(machine: Tells) -> (Vec<EventClass>, Shapes) {
     let mut classes = Vec::new();
     let shapes = tracepoints()
         .map(|tracepoint| {
             let of = tracepoint.classes.iter().filter_map(|class| {
-                let known = class.when.on(vendor)?;
+                let known = class.when.on(machine)?;
                 let id = classes.len() as u32;
                 classes.push(EventClass::new(id, class.name, fields(class.fields)));
                 Some(Shape {
@@ -425,15 +505,19 @@ mod tests {
             assert!(made || source.contains(&written), "{kind} {name}");
         }
         let programs = source.matches("raw_tp/").count();
-        assert!(programs > 20 && tracepoints().count() == 53);
+        assert!(programs > 20 && tracepoints().count() == 68);
     }
 
     /// On either kind of processor an entry and an exit are told by KVM's own events, with fields
     /// that are known there.
     #[test]
     fn what_an_entry_and_an_exit_become() {
-        let names = |vendor, name: &str, known: usize, much: u8| -> Vec<String> {
-            let (classes, shapes) = classes(vendor);
+        let of = |vendor| Tells {
+            vendor,
+            module: false,
+        };
+        let names_of = |machine, name: &str, known: usize, much: u8| -> Vec<String> {
+            let (classes, shapes) = classes(machine);
             let kind = tracepoints().position(|of| of.name == name).unwrap();
             let mut fields = vec![0; 68];
             fields[known] = much;
@@ -441,6 +525,7 @@ mod tests {
             of.map(|shape| classes[shape.id as usize].name.clone())
                 .collect()
         };
+        let names = |vendor, name: &str, known, much| names_of(of(vendor), name, known, much);
         let entry = |vendor, much| names(vendor, "kvm_entry", 41, much);
         assert_eq!(
             entry(Vendor::Amd, KNOWN_ALL),
@@ -457,7 +542,21 @@ mod tests {
             ["kvm_x86_exit", "vcpu_exit_guest"]
         );
         assert_eq!(exit(Vendor::Intel, 0), ["kvm_x86_exit"]);
-        let (classes, _) = classes(Vendor::Intel);
+        // Where our module is, it alone tells the registers.
+        for vendor in [Vendor::Amd, Vendor::Intel] {
+            let machine = Tells {
+                vendor,
+                module: true,
+            };
+            for much in [0, KNOWN_ALL, KNOWN_CR3] {
+                let names = |name, known| names_of(machine, name, known, much);
+                assert_eq!(names("kvm_entry", 41), ["kvm_x86_entry"]);
+                assert_eq!(names("kvm_exit", 66), ["kvm_x86_exit"]);
+                assert_eq!(names("virtflow_vcpu_enter", 41), ["vcpu_enter_guest"]);
+                assert_eq!(names("virtflow_vcpu_exit", 41), ["vcpu_exit_guest"]);
+            }
+        }
+        let (classes, _) = classes(of(Vendor::Intel));
         let exit = classes.iter().find(|class| class.name == "kvm_x86_exit");
         assert_eq!(exit.unwrap().fields.len(), 3);
     }
@@ -468,6 +567,9 @@ mod tests {
             if !class.parts.is_empty() {
                 let parts: usize = class.parts.iter().map(|(from, to)| to - from).sum();
                 assert_eq!(parts, bytes(class.fields), "{}", class.name);
+            } else {
+                // A record has no bytes that are not an event's but where its parts are told.
+                assert_eq!(bytes(class.fields) % 4, 0, "{}", class.name);
             }
         }
     }

@@ -3,11 +3,13 @@
 
 use crate::RecordError;
 use crate::btf::{Btf, Type};
-use crate::events::Vendor;
+use crate::events::{Tells, Vendor};
 use std::path::Path;
 
 /// Where the kernel keeps it.
 const BTF: &str = "/sys/kernel/btf";
+/// Where it says that our own module (`kmod/`) is loaded.
+const MODULE: &str = "/sys/module/virtflow_vmx";
 /// No such field in this kernel: the programs know it by this.
 pub(crate) const NONE: u32 = u32::MAX;
 /// How deep unnamed structures are looked into.
@@ -17,7 +19,7 @@ const DEPTH_MAX: usize = 8;
 pub(crate) struct Types {
     /// Each with those of the kernel.
     all: Vec<Btf>,
-    vendor: Vendor,
+    machine: Tells,
 }
 
 /// Whose virtualization this machine's processors have: by their flags in /proc/cpuinfo.
@@ -48,10 +50,11 @@ impl Types {
         });
         let mut all: Vec<Btf> = modules.collect();
         all.push(base);
-        Ok(Self {
-            all,
+        let machine = Tells {
             vendor: vendor(),
-        })
+            module: Path::new(MODULE).exists(),
+        };
+        Ok(Self { all, machine })
     }
 
     /// The offset in bytes of `path` (`pid`, `arch.cr3`) in a structure.
@@ -65,9 +68,9 @@ impl Types {
         self.all.iter().find_map(|btf| btf.number(of))
     }
 
-    /// Whose virtualization the processors have.
-    pub(crate) const fn vendor(&self) -> Vendor {
-        self.vendor
+    /// Who can tell what a guest's registers are.
+    pub(crate) const fn machine(&self) -> Tells {
+        self.machine
     }
 
     /// The size of a structure.
@@ -116,7 +119,7 @@ impl Types {
     pub(crate) fn constants(&self) -> Vec<(&'static str, u32)> {
         let mut all = self.of_all();
         // A kernel may have both in it.
-        all.extend(match self.vendor {
+        all.extend(match self.machine.vendor {
             Vendor::Amd => self.of_amd(),
             Vendor::Intel => self.of_intel(),
             Vendor::Other => Vec::new(),
@@ -171,6 +174,9 @@ impl Types {
             argument("entry_vcpu", "kvm_entry", "kvm_vcpu"),
             argument("exit_vcpu", "kvm_exit", "kvm_vcpu"),
             argument("issue_request", "block_rq_issue", "request"),
+            argument("fault_vcpu", "kvm_page_fault", "kvm_vcpu"),
+            argument("irte_vcpu", "kvm_pi_irte_update", "kvm_vcpu"),
+            argument("irte_set", "kvm_pi_irte_update", "bool"),
         ]
     }
 
@@ -207,6 +213,7 @@ impl Types {
             ("vmx_exit_reason", first(&reasons)),
             field("vmx_loaded", "vcpu_vmx", "loaded_vmcs"),
             field("vmx_own", "vcpu_vmx", "vmcs01"),
+            field("vmx_vmcs12", "vcpu_vmx", "nested.current_vmptr"),
             field("vcpu_kept", "kvm_vcpu", "arch.regs_avail"),
             field("vcpu_cr3", "kvm_vcpu", "arch.cr3"),
             ("cr3_bit", self.number("VCPU_EXREG_CR3").unwrap_or(NONE)),

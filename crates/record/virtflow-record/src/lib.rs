@@ -90,9 +90,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        use Group::{Block, Irq, Kvm, Net, Power, Sched};
+        use Group::{Block, Irq, Kvm, KvmDetail, Net, Power, Sched};
         Self {
-            groups: vec![Sched, Irq, Block, Net, Power, Kvm],
+            groups: vec![Sched, Irq, Block, Net, Power, Kvm, KvmDetail],
             ring_bytes: 1 << 22,
             vms: Vec::new(),
             measure: false,

@@ -250,10 +250,10 @@ fn descriptions(plan: &Plan) -> Vec<Description> {
     let kinds: Vec<u16> = plan.kinds().collect();
     let points = (0..).zip(tracepoints());
     let recorded = points.filter(|(kind, _)| kinds.contains(kind));
-    let vendor = plan.vendor();
+    let machine = plan.tells();
     let classes = recorded.flat_map(|(kind, point)| {
         point.classes.iter().filter_map(move |class| {
-            let only_if = class.when.on(vendor)?;
+            let only_if = class.when.on(machine)?;
             Some(Description {
                 text: description(kind, class.name, class.fields, class.parts),
                 only_if: only_if.map(|(at, is)| (HEAD_BYTES + at, is)),

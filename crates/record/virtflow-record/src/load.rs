@@ -1,6 +1,6 @@
 //! The programs in the kernel, and the rings that they write to.
 
-use crate::events::{Group, Tracepoint, Vendor, tracepoints};
+use crate::events::{Group, Tells, Tracepoint, Vendor, tracepoints};
 use crate::kernel::{NONE, Types};
 use crate::{Options, RecordError, trace};
 use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
@@ -37,7 +37,7 @@ pub struct Plan {
     kinds: Vec<Kind>,
     constants: Vec<(&'static str, u32)>,
     missing: Vec<Missing>,
-    vendor: Vendor,
+    machine: Tells,
 }
 
 impl Plan {
@@ -50,11 +50,21 @@ impl Plan {
         let wanted = |point: &&Tracepoint| {
             options.groups.contains(&point.group) || point.group == Group::Sched
         };
+        let machine = types.machine();
         let mut kinds = Vec::new();
         let mut missing = Vec::new();
         for (kind, point) in (0..).zip(tracepoints()).filter(|(_, point)| wanted(point)) {
-            if types.has(point.name) {
-                kinds.push((kind, point.name, point.group == Group::Sched));
+            // The types of a module that was built without the kernel's are not told.
+            let there = if point.of_module {
+                machine.module.then_some(point.name)
+            } else {
+                let mut names = std::iter::once(point.name).chain(point.older);
+                names.find(|name| types.has(name))
+            };
+            if let Some(name) = there {
+                kinds.push((kind, name, point.group == Group::Sched));
+            } else if point.of_module {
+                // Said by `guest_registers`.
             } else if point.group == Group::Sched {
                 return Err(RecordError::Needed(point.name));
             } else {
@@ -68,7 +78,7 @@ impl Plan {
             kinds,
             constants,
             missing,
-            vendor: types.vendor(),
+            machine,
         };
         for needed in ["task_pid", "task_comm", "task_cpu", "switch_prev"] {
             if plan.missing.contains(&Missing::Field(needed)) {
@@ -87,17 +97,22 @@ impl Plan {
         self.kinds.iter().map(|(kind, ..)| *kind)
     }
 
-    pub(crate) const fn vendor(&self) -> Vendor {
-        self.vendor
+    pub(crate) const fn tells(&self) -> Tells {
+        self.machine
     }
 
     /// What is recorded of a guest's registers when it is entered and left.
     pub const fn guest_registers(&self) -> &'static str {
-        match self.vendor {
+        if self.machine.module {
+            return "CR3, RIP, RSP, FS base at each entry and exit, CPL at the exit (by the module \
+                    virtflow_vmx)";
+        }
+        match self.machine.vendor {
             Vendor::Amd => "CR3, RIP, RSP, FS base at each entry and exit, CPL at the exit (SVM)",
             Vendor::Intel => {
                 "CR3 at the entries where KVM itself knows it (VMX); which guest process runs is \
-                 mostly unknown"
+                 mostly unknown. The module virtflow_vmx, of kmod in virtflow's sources, reads all of \
+                 them: load it before recording"
             }
             Vendor::Other => "none: the processors say neither svm nor vmx",
         }
@@ -118,6 +133,8 @@ impl Plan {
         }
         let only_some = u32::from(!vms.is_empty());
         loader.override_global("only_some_vms", &only_some, true);
+        let has_module = u32::from(self.machine.module);
+        loader.override_global("has_module", &has_module, true);
         loader.map_max_entries("rings", cpus);
         loader.map_max_entries("vms", u32::try_from(vms.len().max(1)).unwrap_or(u32::MAX));
         let mut programs = loader.load(OBJECT).map_err(refused)?;
@@ -156,11 +173,19 @@ impl Plan {
     }
 }
 
-/// Ways to find a request's disk, of which kernels have one or another.
-const DISK: &[&[&str]] = &[
-    &["request_part", "part_dev"],
-    &["request_disk"],
-    &["request_queue", "queue_disk"],
+/// What kernels have one way or another. An empty way: what kernels without the others need.
+const WAYS: &[&[&[&str]]] = &[
+    // To a request's disk.
+    &[
+        &["request_part", "part_dev"],
+        &["request_disk"],
+        &["request_queue", "queue_disk"],
+    ],
+    // To the state of who is switched away from.
+    &[&["switch_state"], &["task_state"]],
+    // To the vCPU: by a pointer, or by its number or the thread.
+    &[&["fault_vcpu"], &[]],
+    &[&["irte_vcpu"], &[]],
 ];
 
 /// The fields that are not there and that nothing else stands for.
@@ -171,10 +196,14 @@ fn absent(constants: &[(&'static str, u32)]) -> impl Iterator<Item = &'static st
         .map(|(name, _)| *name)
         .collect();
     let is_there = |way: &[&str]| way.iter().all(|field| !missing.contains(field));
-    let has_disk = DISK.iter().any(|way| is_there(way));
+    let replaced: Vec<_> = WAYS
+        .iter()
+        .filter(|ways| ways.iter().any(|way| is_there(way)))
+        .flat_map(|ways| ways.iter().copied().flatten())
+        .collect();
     missing
         .into_iter()
-        .filter(move |name| !has_disk || !DISK.iter().flat_map(|way| *way).any(|of| of == name))
+        .filter(move |name| !replaced.contains(&name))
 }
 
 /// Where the programs look for the ring of a processor.
@@ -356,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_way_to_the_disk_is_enough() {
+    fn one_way_is_enough() {
         let with = |there: &[&str]| -> Vec<&str> {
             let all = [
                 "task_pid",
@@ -365,13 +394,23 @@ mod tests {
                 "request_disk",
                 "request_queue",
                 "queue_disk",
+                "switch_state",
+                "task_state",
+                "irte_vcpu",
             ];
             let constants = all.map(|name| (name, if there.contains(&name) { 8 } else { NONE }));
             absent(&constants).collect()
         };
-        assert_eq!(with(&["task_pid", "request_disk"]), Vec::<&str>::new());
-        assert_eq!(with(&["request_queue", "queue_disk"]), ["task_pid"]);
+        assert_eq!(
+            with(&["task_pid", "request_disk", "task_state"]),
+            Vec::<&str>::new()
+        );
+        assert_eq!(
+            with(&["request_queue", "queue_disk"]),
+            ["task_pid", "switch_state", "task_state"]
+        );
         // Half a way is none.
-        assert_eq!(with(&["task_pid", "part_dev", "queue_disk"]).len(), 3);
+        let half = with(&["task_pid", "part_dev", "queue_disk", "switch_state"]);
+        assert_eq!(half.len(), 3);
     }
 }

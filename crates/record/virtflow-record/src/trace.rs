@@ -24,7 +24,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// Of what can occur.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let (mut all, mut shapes) = classes(plan.vendor());
+        let (mut all, mut shapes) = classes(plan.tells());
         let dump_classes = all.len() as u32;
         for (id, (name, of)) in (dump_classes..).zip(crate::dump::CLASSES) {
             all.push(EventClass::new(id, *name, fields(of)));

@@ -92,8 +92,8 @@ const PLAIN: Event = Event {
 ///
 /// LTTng's `kvm_mmio` is left out: its probe of 2.13 crashes the vCPU's thread at a read that is not
 /// satisfied (Linux 6.1). perf may not record `irq_work_exit`, as it makes such work itself
-/// (arch/x86/include/asm/trace/irq_vectors.h); the entry alone would never end. `vcpu_enter_guest` and `vcpu_exit_guest` are probes of one's own, for the
-/// guests' CR3.
+/// (arch/x86/include/asm/trace/irq_vectors.h); the entry alone would never end. The guests' CR3 is
+/// told by the module virtflow_vmx (`kmod/`), and to LTTng by probes of one's own.
 pub const EVENTS: &[Event] = events! {
     Sched ["sched:sched_switch"] ["sched_switch"] base;
     Sched ["sched:sched_waking" "sched:sched_wakeup"] ["sched_waking" "sched_wakeup"];
@@ -161,8 +161,8 @@ pub const EVENTS: &[Event] = events! {
     Kvm ["kvm:kvm_nested_vmenter" "kvm:kvm_nested_vmrun"] ["kvm_x86_nested_vmrun" "kvm_nested_vmrun"];
     Kvm ["kvm:kvm_nested_vmexit_inject"] ["kvm_x86_nested_vmexit_inject" "kvm_nested_vmexit_inject"];
     Kvm ["kvm:kvm_nested_intr_vmexit"] ["kvm_x86_nested_intr_vmexit" "kvm_nested_intr_vmexit"];
-    Cr3 [] ["vcpu_enter_guest" "addons_vcpu_enter_guest"];
-    Cr3 [] ["vcpu_exit_guest"];
+    Cr3 ["virtflow:virtflow_vcpu_enter"] ["vcpu_enter_guest" "addons_vcpu_enter_guest"];
+    Cr3 ["virtflow:virtflow_vcpu_exit"] ["vcpu_exit_guest"];
 };
 
 #[cfg(test)]

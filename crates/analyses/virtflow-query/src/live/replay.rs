@@ -38,7 +38,7 @@ pub fn replay(
     crate::clocks::align(recording);
     let coverage = recording.coverage(machine);
     let described = recording.described(machine);
-    options.entry_probed = described.contains(&"vcpu_enter_guest");
+    options.entry_probed = crate::pipeline::is_entry_probed(&described);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
     let mut live = Live::over(&coverage, options);

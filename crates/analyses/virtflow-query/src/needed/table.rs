@@ -111,15 +111,19 @@ pub(super) const NEEDS: &[Need] = &[
     ),
     need(
         "vcpu_enter_guest",
-        &["vcpu_enter_guest", "addons_vcpu_enter_guest"],
+        &[
+            "vcpu_enter_guest",
+            "virtflow_vcpu_enter",
+            "addons_vcpu_enter_guest",
+        ],
         "the guest's CR3: which guest process runs",
         "guest processes, kernel and idle time of guests",
     )
-    .note("a probe of its own, not part of the kernel; see the README on recording")
+    .note("not part of the kernel: `virtflow record`, or a probe of its own; see the README")
     .not_lttng(),
     need(
         "vcpu_exit_guest",
-        &["vcpu_exit_guest"],
+        &["vcpu_exit_guest", "virtflow_vcpu_exit"],
         "the guest's CR3 and privilege at the exit",
         "fewer guest processes are proved; user and kernel time are told by RIP alone",
     )

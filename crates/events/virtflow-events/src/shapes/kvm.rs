@@ -2,8 +2,12 @@
 
 use super::Shape;
 use crate::kernel::KernelEvent as K;
+use std::num::NonZeroU64;
 
 /// KVM for x86.
+/// All of the registers are known (VIRTFLOW_KNOWS_ALL of kmod/virtflow_vmx_trace.h).
+const MODULE_KNOWS_ALL: u32 = 31;
+
 pub(super) const KVM: &[Shape] = &[
     shape!(
         ["kvm_x86_entry", "kvm_entry"],
@@ -311,29 +315,33 @@ pub(super) const KVM: &[Shape] = &[
         |s| Some(K::KvmNestedIntrExit { rip: s.u64(0) })
     ),
     shape!(
-        ["vcpu_enter_guest"],
+        ["vcpu_enter_guest", "virtflow_vcpu_enter"],
         &[
             "vcpu_id",
             "cr3",
             "rip",
             "guest_mode",
-            "l1_cr3",
-            "vmcb12",
+            "?l1_cr3",
+            "?vmcb12|vmcs12",
             "vm_pid",
             "?rsp",
-            "?fs_base"
+            "?fs_base",
+            "?known"
         ],
         |s| {
-            Some(K::VcpuEnterGuest {
-                vcpu: s.u32(0),
-                cr3: s.u64(1),
-                rip: s.u64(2),
-                guest_mode: s.flag(3),
-                l1_cr3: s.u64(4),
-                vmcb12: s.u64(5),
-                vm_pid: s.tid(6),
-                stack: s.stack(7, 8),
-            })
+            let known = s.u32_opt(9);
+            known
+                .is_none_or(|known| known == MODULE_KNOWS_ALL)
+                .then(|| K::VcpuEnterGuest {
+                    vcpu: s.u32(0),
+                    cr3: s.u64(1),
+                    rip: s.u64(2),
+                    guest_mode: s.flag(3),
+                    l1_cr3: NonZeroU64::new(s.u64(4)),
+                    block: NonZeroU64::new(s.u64(5)),
+                    vm_pid: s.tid(6),
+                    stack: s.stack(7, 8),
+                })
         }
     ),
     shape!(
@@ -355,16 +363,27 @@ pub(super) const KVM: &[Shape] = &[
         }
     ),
     shape!(
-        ["vcpu_exit_guest"],
-        &["vcpu_id", "cr3", "cpl", "guest_mode", "?rsp", "?fs_base"],
+        ["vcpu_exit_guest", "virtflow_vcpu_exit"],
+        &[
+            "vcpu_id",
+            "cr3",
+            "cpl",
+            "guest_mode",
+            "?rsp",
+            "?fs_base",
+            "?known"
+        ],
         |s| {
-            Some(K::VcpuExitGuest {
-                vcpu: s.u32(0),
-                cr3: s.u64(1),
-                cpl: s.u8(2),
-                guest_mode: s.flag(3),
-                stack: s.stack(4, 5),
-            })
+            let known = s.u32_opt(6);
+            known
+                .is_none_or(|known| known == MODULE_KNOWS_ALL)
+                .then(|| K::VcpuExitGuest {
+                    vcpu: s.u32(0),
+                    cr3: s.u64(1),
+                    cpl: s.u8(2),
+                    guest_mode: s.flag(3),
+                    stack: s.stack(4, 5),
+                })
         }
     ),
 ];

@@ -49,10 +49,16 @@ impl<S: Sink> Model<S> {
                 rip,
                 guest_mode,
                 l1_cr3,
-                vmcb12,
+                block,
                 ..
             } => {
-                self.nested_probe(t, v, guest_mode, vmcb12, l1_cr3);
+                self.nested_probe(
+                    t,
+                    v,
+                    guest_mode,
+                    block.map(u64::from),
+                    l1_cr3.map(u64::from),
+                );
                 self.open_segment(v, cr3, Some(rip));
                 self.nested_cr3_seen(t, v, cr3, true);
             }

@@ -32,7 +32,7 @@ fn entered(cr3: u64, pid: Tid) -> K {
         rip,
         guest_mode: false,
         l1_cr3,
-        vmcb12: 0,
+        block: None,
         vm_pid: pid,
         stack,
     }

@@ -96,8 +96,8 @@ fn enter(cr3: u64) -> K {
         cr3,
         rip: u64::MAX,
         guest_mode: false,
-        l1_cr3: cr3,
-        vmcb12: 0,
+        l1_cr3: std::num::NonZeroU64::new(cr3),
+        block: None,
         vm_pid: QEMU,
         stack: GuestStack::NONE,
     }

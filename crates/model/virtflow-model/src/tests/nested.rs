@@ -125,8 +125,8 @@ fn what_a_nested_guest_asks_for_runs_at_level_three() {
         cr3,
         rip: u64::MAX,
         guest_mode: true,
-        l1_cr3: CR3_A,
-        vmcb12: 0x7000,
+        l1_cr3: std::num::NonZeroU64::new(CR3_A),
+        block: std::num::NonZeroU64::new(0x7000),
         vm_pid: QEMU,
         stack: GuestStack::NONE,
     };
