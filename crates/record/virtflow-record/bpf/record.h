@@ -24,6 +24,7 @@ static s64 (*bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (voi
 static s64 (*bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
 static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
 static void (*bpf_ringbuf_submit)(void *record, u64 flags) = (void *)132;
+static u64 (*bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
 
 // A reader that is woken for each record is most of what it then records: it looks by itself.
 #define NO_WAKEUP 1
@@ -49,6 +50,24 @@ struct {
     u64 *value;
     int (*max_entries)[1];
 } lost SEC(".maps");
+
+// By processor: what was lost of which no record has told yet, and from when to when.
+struct loss {
+    u64 count;
+    u64 first;
+    u64 last;
+};
+
+struct {
+    int (*type)[2]; // BPF_MAP_TYPE_ARRAY
+    u32 *key;
+    struct loss *value;
+    int (*max_entries)[1];
+} losses SEC(".maps");
+// After a loss nothing is written until a ring has no more than this to be read: losses are few and
+// long, not one between any two records.
+const volatile u64 room_again = 0;
+#define AVAILABLE 0 // BPF_RB_AVAIL_DATA
 
 // The processes whose KVM events are recorded, where not all are.
 struct {
@@ -96,12 +115,18 @@ struct head {
     s32 pid;
 } PACKED;
 
-INLINE void loses(void)
+INLINE void loses(struct loss *loss, u64 now)
 {
     u32 zero = 0;
     u64 *count = bpf_map_lookup_elem(&lost, &zero);
     if (count)
         *count += 1;
+    if (!loss)
+        return;
+    if (!loss->count)
+        loss->first = now;
+    loss->last = now;
+    loss->count += 1;
 }
 
 // Whether what runs is no VM of those whose KVM events are wanted.
@@ -124,6 +149,31 @@ INLINE void begin(struct head *head, u16 kind, u32 cpu, u64 time)
     head->pid = who >> 32;
 }
 
+// The kind of record that tells of a loss (`order.rs`), and what it tells.
+#define LOSS 0xffff
+struct told {
+    struct head head;
+    struct loss loss;
+} PACKED;
+
+// Tells of a loss when there is room again: whether there is.
+static __attribute__((noinline)) int tells(void *ring, struct loss *loss, u32 cpu)
+{
+    struct told *r;
+    if (bpf_ringbuf_query(ring, AVAILABLE) > room_again)
+        return 0;
+    r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);
+    if (!r)
+        return 0;
+    begin(&r->head, LOSS, cpu, loss->first);
+    r->loss.count = loss->count;
+    r->loss.first = loss->first;
+    r->loss.last = loss->last;
+    loss->count = 0;
+    bpf_ringbuf_submit(r, NO_WAKEUP);
+    return 1;
+}
+
 // Whether only the vCPU's own thread passes the tracepoint.
 #define OF_VCPU(number)                                                   \
     ((number >= 26 && number <= 29) || (number >= 34 && number <= 38) || \
@@ -137,11 +187,12 @@ INLINE void begin(struct head *head, u16 kind, u32 cpu, u64 time)
     u64 now = bpf_ktime_get_ns();                                   \
     u32 cpu = bpf_get_smp_processor_id();                           \
     void *ring = bpf_map_lookup_elem(&rings, &cpu);                 \
+    struct loss *loss = bpf_map_lookup_elem(&losses, &cpu);         \
     struct record *r = 0;                                           \
-    if (ring)                                                       \
+    if (ring && loss && (!loss->count || tells(ring, loss, cpu)))   \
         r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);           \
     if (!r) {                                                       \
-        loses();                                                \
+        loses(loss, now);                                       \
         return 0;                                               \
     }                                                               \
     begin(&r->head, number, cpu, now)

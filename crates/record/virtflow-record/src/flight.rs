@@ -1,6 +1,6 @@
 //! The flight recorder: what happened last, kept in memory until somebody wants it as a trace.
 
-use crate::order::{Order, Record};
+use crate::order::{Loss, Order, Record};
 use crate::trace::{Layout, Writer};
 use crate::{RecordError, Snapshot, dump};
 use std::collections::VecDeque;
@@ -15,38 +15,15 @@ const HEAD_BYTES: usize = 12;
 /// Records of one processor, one after another.
 #[derive(Debug)]
 struct Chunk {
-    /// When the last one happened.
+    /// When the last one happened, or a loss that one of them tells of ended.
     last: u64,
-    /// How many were lost before these, and how many up to their end, since the recording began.
-    lost_before: u64,
-    lost: u64,
-    /// Some of them may be what is missing here.
-    is_lossy: bool,
     bytes: Vec<u8>,
-}
-
-impl Chunk {
-    fn new(last: u64, lost: (u64, u64), is_lossy: bool, bytes: usize) -> Self {
-        Self {
-            last,
-            lost_before: lost.0,
-            lost: lost.1,
-            is_lossy,
-            bytes: Vec::with_capacity(bytes),
-        }
-    }
 }
 
 /// What is kept of one processor.
 #[derive(Debug, Default)]
 struct Cpu {
     chunks: VecDeque<Chunk>,
-    /// How many of its records were lost since the recording began.
-    lost: u64,
-    /// In how many visits the chunk with the last loss ends.
-    ends_in: u32,
-    /// The next record begins a chunk.
-    is_over: bool,
 }
 
 /// What happened last on all processors.
@@ -86,16 +63,17 @@ impl Flight {
         let room = cpu.chunks.back().map_or(0, |chunk| {
             chunk.bytes.capacity().saturating_sub(chunk.bytes.len())
         });
-        if room < whole || std::mem::take(&mut cpu.is_over) {
+        let last = until(record);
+        if room < whole {
             let bytes = CHUNK_BYTES.max(whole);
-            let lost = (cpu.lost, cpu.lost);
-            let is_lossy = cpu.ends_in > 0;
-            let chunk = Chunk::new(record.time, lost, is_lossy, bytes);
-            cpu.chunks.push_back(chunk);
+            cpu.chunks.push_back(Chunk {
+                last,
+                bytes: Vec::with_capacity(bytes),
+            });
             self.held += bytes;
         }
         if let Some(chunk) = cpu.chunks.back_mut() {
-            chunk.last = record.time;
+            chunk.last = last;
             chunk.bytes.extend_from_slice(&record.time.to_le_bytes());
             chunk.bytes.extend_from_slice(&record.kind.to_le_bytes());
             chunk.bytes.extend_from_slice(&length.to_le_bytes());
@@ -103,27 +81,8 @@ impl Flight {
         }
     }
 
-    /// Takes note of what was lost by processor since the recording began, before what comes next
-    /// is kept, which happened before `until`: as [`Writer::lost`] does.
-    pub(crate) fn lost(&mut self, totals: &[u64], until: u64) {
-        for (cpu, total) in self.cpus.iter_mut().zip(totals) {
-            if *total > cpu.lost {
-                let chunk = Chunk::new(until, (cpu.lost, *total), true, CHUNK_BYTES);
-                cpu.chunks.push_back(chunk);
-                cpu.is_over = false;
-                self.held += CHUNK_BYTES;
-                cpu.lost = *total;
-                cpu.ends_in = 2;
-            }
-        }
-    }
-
     /// All that happened before `now` is kept: forgets what is too old.
     pub(crate) fn settle(&mut self, now: u64) {
-        for cpu in &mut self.cpus {
-            cpu.is_over |= cpu.ends_in == 1;
-            cpu.ends_in = cpu.ends_in.saturating_sub(1);
-        }
         let old = now.saturating_sub(self.window);
         while let Some((cpu, last)) = self.oldest() {
             if last >= old && self.held <= self.memory {
@@ -148,12 +107,14 @@ impl Flight {
         firsts.min_by_key(|(_, last)| *last)
     }
 
-    /// What is kept and happened until `end`, as a trace in a new directory.
+    /// What is kept and happened until `end`, as a trace in a new directory; `untold` was lost and no
+    /// record tells of it.
     pub(crate) fn write(
         &self,
         directory: &Path,
         layout: &Layout,
         end: u64,
+        untold: &[(u32, Loss)],
     ) -> Result<Snapshot, RecordError> {
         let mut writer = Writer::create(directory, layout, self.begins)?;
         let mut told = Order::new(1, self.begins);
@@ -162,6 +123,11 @@ impl Flight {
         let mut lost = 0;
         for (number, cpu) in (0_u32..).zip(&self.cpus) {
             lost += self.write_cpu(number, cpu, &mut writer)?;
+        }
+        for (cpu, loss) in untold.iter().filter(|(_, loss)| loss.first < end) {
+            let last = loss.last.min(end);
+            writer.lose(*cpu, Loss { last, ..*loss })?;
+            lost += loss.count;
         }
         let (events, bytes) = writer.finish(end)?;
         Ok(Snapshot {
@@ -180,28 +146,20 @@ impl Flight {
         cpu: &Cpu,
         writer: &mut Writer<'_>,
     ) -> Result<u64, RecordError> {
-        let kept = cpu.chunks.iter().filter(|chunk| chunk.last >= self.begins);
-        let mut before = None;
         let mut lost = 0;
-        let mut was_lossy = false;
-        for chunk in kept {
-            let before = *before.get_or_insert(chunk.lost_before);
-            if chunk.lost - before > lost {
-                lost = chunk.lost - before;
-                writer.lost_on(number, lost)?;
-            }
-            for (at, record) in records(number, &chunk.bytes).enumerate() {
-                if at == 0 && was_lossy && !chunk.is_lossy {
-                    writer.whole_from(number, record.time)?;
-                }
-                if record.time >= self.begins {
-                    writer.write(&record)?;
-                }
-            }
-            was_lossy = chunk.is_lossy;
+        let kept = cpu.chunks.iter().filter(|chunk| chunk.last >= self.begins);
+        let kept = kept.flat_map(|chunk| records(number, &chunk.bytes));
+        for record in kept.filter(|record| until(record) >= self.begins) {
+            lost += record.loss().map_or(0, |loss| loss.count);
+            writer.write(&record)?;
         }
         Ok(lost)
     }
+}
+
+/// When what a record tells of ended.
+fn until(record: &Record<'_>) -> u64 {
+    record.loss().map_or(record.time, |loss| loss.last)
 }
 
 /// The records of a chunk.
@@ -300,28 +258,23 @@ mod tests {
         }
     }
 
+    /// A loss is kept as long as some of it is in the window.
     #[test]
-    fn a_loss_has_chunks_of_its_own() {
-        let mut flight = flight(1_000_000, 1 << 30);
+    fn a_loss_ends_when_the_last_of_it_was_lost() {
+        let mut flight = flight(100, 1 << 30);
         keep(&mut flight, 0, 10 * MS);
-        flight.settle(11 * MS);
-        flight.lost(&[3, 0], 11 * MS);
-        keep(&mut flight, 0, 12 * MS);
-        flight.settle(13 * MS);
-        keep(&mut flight, 0, 14 * MS);
-        flight.settle(15 * MS);
-        keep(&mut flight, 0, 16 * MS);
-        let chunks = flight.cpus[0].chunks.iter();
-        let said: Vec<_> = chunks
-            .map(|c| {
-                (
-                    c.lost_before,
-                    c.lost,
-                    c.is_lossy,
-                    records(0, &c.bytes).count(),
-                )
-            })
-            .collect();
-        assert_eq!(said, [(0, 0, false, 1), (0, 3, true, 2), (3, 3, false, 1)]);
+        let fields = [3, 20 * MS, 90 * MS].map(u64::to_le_bytes).concat();
+        flight.keep(&Record {
+            time: 20 * MS,
+            kind: u16::MAX,
+            cpu: 0,
+            tid: 0,
+            pid: 0,
+            fields: &fields,
+        });
+        flight.settle(180 * MS);
+        assert_eq!((flight.begins, flight.cpus[0].chunks.len()), (80 * MS, 1));
+        flight.settle(200 * MS);
+        assert_eq!((flight.begins, flight.cpus[0].chunks.len()), (100 * MS, 0));
     }
 }

@@ -214,17 +214,14 @@ impl<'l> Sink<'l> {
         summary.lost = lost.iter().sum();
         match self {
             Self::Trace(writer, bytes_max) => {
-                writer.lost(lost)?;
                 order.give(until, |record| writer.write(&record))?;
-                writer.settle(until)?;
                 summary.events = writer.events();
                 summary.bytes = writer.bytes();
                 summary.is_full = bytes_max.is_some_and(|max| summary.bytes >= max);
             }
             Self::Memory(flight, watch) => {
-                flight.lost(lost, until);
                 order.give(until, |record| {
-                    summary.events += 1;
+                    summary.events += u64::from(record.loss().is_none());
                     flight.keep(&record);
                     if let Some(watch) = watch {
                         watch.see(&record);
@@ -278,7 +275,7 @@ pub fn record(
             Next::Stop => break,
             Next::Snapshot(directory) => {
                 if let Sink::Memory(flight, _) = &sink {
-                    match flight.write(&directory, &layout, until) {
+                    match flight.write(&directory, &layout, until, &ring.untold()) {
                         Ok(written) => summary.snapshots.push(written),
                         // The next one may find room.
                         Err(error) => summary.unwritten.push(error.to_string()),
@@ -300,7 +297,10 @@ pub fn record(
     ring.detach();
     ring.drain(|record| order.take(record));
     sink.take(&mut order, end, &lost, &mut summary)?;
-    if let Sink::Trace(writer, _) = sink {
+    if let Sink::Trace(mut writer, _) = sink {
+        for (cpu, loss) in ring.untold() {
+            writer.lose(cpu, loss)?;
+        }
         (summary.events, summary.bytes) = writer.finish(end)?;
     }
     Ok(summary)

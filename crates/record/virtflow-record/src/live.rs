@@ -10,7 +10,7 @@ use crate::dump;
 use crate::events::{dump_kind, tracepoints};
 use crate::flight::Flight;
 use crate::load::Ring;
-use crate::order::{self, Order};
+use crate::order::{self, Order, Record};
 use crate::trace::{self, Layout};
 use crate::{Plan, RecordError, Snapshot};
 use std::convert::Infallible;
@@ -57,8 +57,7 @@ struct Last {
 }
 
 impl Last {
-    fn settle(&mut self, until: u64, lost: &[u64]) {
-        self.flight.lost(lost, until);
+    fn settle(&mut self, until: u64) {
         let flight = &mut self.flight;
         let given = self.order.give(until, |record| {
             flight.keep(&record);
@@ -125,7 +124,11 @@ impl Live {
     /// Where it cannot be written.
     pub fn snapshot(&self, directory: &Path) -> Result<Option<Snapshot>, RecordError> {
         let last = self.last.as_ref();
-        let written = last.map(|last| last.flight.write(directory, &last.layout, last.until));
+        let written = last.map(|last| {
+            let untold = self.ring.untold();
+            last.flight
+                .write(directory, &last.layout, last.until, &untold)
+        });
         written.transpose()
     }
 
@@ -164,7 +167,9 @@ impl Live {
                 if let Some(last) = last {
                     last.order.take(record);
                 }
-                meanwhile(record);
+                if !is_loss(record) {
+                    meanwhile(record);
+                }
             });
         };
         dump::dump(&mut told, dump::When::Start, &mut drain);
@@ -189,10 +194,12 @@ impl Live {
             if let Some(last) = last {
                 last.order.take(record);
             }
-            take(record);
+            if !is_loss(record) {
+                take(record);
+            }
         });
         if let Some(last) = last {
-            last.settle(until, &lost);
+            last.settle(until);
         }
         Polled {
             until,
@@ -201,6 +208,11 @@ impl Live {
             is_busy,
         }
     }
+}
+
+/// Whether it tells of a loss, which is told by how many records each processor lost.
+fn is_loss(record: &[u8]) -> bool {
+    Record::read(record).is_some_and(|record| record.loss().is_some())
 }
 
 /// A record with these fields; nothing where they are not what they should be. Texts of any length

@@ -2,8 +2,9 @@
 
 use crate::events::{Group, Tells, Tracepoint, Vendor, tracepoints};
 use crate::kernel::{NONE, Types};
+use crate::order::Loss;
 use crate::{Options, RecordError, trace};
-use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::RawTracePoint;
 use aya::sys::{Stats, enable_stats};
 use aya::{Ebpf, EbpfLoader};
@@ -17,6 +18,9 @@ static OBJECT: &[u8] =
 
 /// What the kernel puts before each record of a ring.
 const RECORD_HEAD_BYTES: usize = 8;
+
+/// After a loss nothing is recorded until no more than this part of a ring is full.
+const ROOM_AGAIN: u64 = 2;
 
 /// Something that this kernel does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,10 +140,13 @@ impl Plan {
         let has_module = u32::from(self.machine.module);
         loader.override_global("has_module", &has_module, true);
         loader.map_max_entries("rings", cpus);
-        loader.map_max_entries("vms", u32::try_from(vms.len().max(1)).unwrap_or(u32::MAX));
-        let mut programs = loader.load(OBJECT).map_err(refused)?;
+        loader.map_max_entries("losses", cpus);
         let bytes = self.options.ring_bytes;
         let bytes = bytes.clamp(1 << 16, 1 << 30).next_power_of_two();
+        let room_again = u64::from(bytes) / ROOM_AGAIN;
+        loader.override_global("room_again", &room_again, true);
+        loader.map_max_entries("vms", u32::try_from(vms.len().max(1)).unwrap_or(u32::MAX));
+        let mut programs = loader.load(OBJECT).map_err(refused)?;
         let records = rings(&mut programs, cpus, bytes)?;
         if let Some(Ok(mut wanted)) = programs.map_mut("vms").map(HashMap::<_, i32, u8>::try_from) {
             for vm in vms {
@@ -150,6 +157,10 @@ impl Plan {
             .take_map("lost")
             .and_then(|map| PerCpuArray::try_from(map).ok());
         let lost = lost.ok_or_else(|| RecordError::Load("no counts of what is lost".to_owned()))?;
+        let losses = programs
+            .take_map("losses")
+            .and_then(|map| Array::try_from(map).ok());
+        let losses = losses.ok_or_else(|| RecordError::Load("no losses".to_owned()))?;
         // Where the kernel does not measure, what it costs stays unknown.
         let stats = (self.options.measure).then(|| enable_stats(Stats::RunTime).ok());
         let mut refused = Vec::new();
@@ -166,6 +177,7 @@ impl Plan {
             records,
             bytes: bytes as usize,
             lost,
+            losses,
             refused,
             kinds: self.kinds,
             stats: stats.flatten(),
@@ -327,6 +339,7 @@ pub(crate) struct Ring {
     /// What is full of these at a visit shows that visits are too rare.
     bytes: usize,
     lost: PerCpuArray<MapData, u64>,
+    losses: Array<MapData, [u64; 3]>,
     /// Tracepoints at which the kernel lets no program run, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
     kinds: Vec<Kind>,
@@ -357,6 +370,15 @@ impl Ring {
         self.lost
             .get(&0, 0)
             .map_or_else(|_| Vec::new(), |counts| counts.to_vec())
+    }
+
+    /// What was lost of each processor that no record tells yet.
+    pub(crate) fn untold(&self) -> Vec<(u32, Loss)> {
+        let all = (0..self.losses.len()).filter_map(|cpu| {
+            let [count, first, last] = self.losses.get(&cpu, 0).ok()?;
+            (count > 0).then_some((cpu, Loss { count, first, last }))
+        });
+        all.collect()
     }
 
     /// What the programs cost so far, where the kernel measures it.

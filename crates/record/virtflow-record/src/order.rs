@@ -23,7 +23,36 @@ pub(crate) struct Record<'a> {
     pub(crate) fields: &'a [u8],
 }
 
+/// The kind of a record that tells of a loss; its time is that of the first record that was lost.
+const LOSS: u16 = u16::MAX;
+
+/// Records of one processor for which there was no room, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// How many.
+    pub(crate) count: u64,
+    /// When the first and the last of them happened.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
 impl<'a> Record<'a> {
+    /// What was lost before what comes next of this processor, if the record tells that.
+    pub(crate) fn loss(&self) -> Option<Loss> {
+        if self.kind != LOSS {
+            return None;
+        }
+        let number = |at: usize| {
+            let bytes = self.fields.get(8 * at..8 * at + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        Some(Loss {
+            count: number(0)?,
+            first: number(1)?,
+            last: number(2)?,
+        })
+    }
+
     /// A record out of the ring; nothing for one that is none.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (head, fields) = bytes.split_at_checked(HEAD_BYTES)?;

@@ -1,7 +1,7 @@
 //! Records, put in order and written as a trace.
 
 use crate::events::{Shape, Shapes, classes, fields};
-use crate::order::Record;
+use crate::order::{Loss, Record};
 use crate::{Plan, RecordError};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
@@ -46,8 +46,6 @@ struct Cpu {
     written: u64,
     /// How many records were lost so far.
     lost: u64,
-    /// In how many calls of [`Writer::settle`] the packet with the last loss ends.
-    ends_in: u32,
 }
 
 impl Cpu {
@@ -116,7 +114,6 @@ impl<'l> Writer<'l> {
                 stream,
                 written: began,
                 lost: 0,
-                ends_in: 0,
             })
         });
         Ok(Self {
@@ -129,6 +126,9 @@ impl<'l> Writer<'l> {
 
     /// Writes the events of a record. Those of a processor come in order.
     pub(crate) fn write(&mut self, record: &Record<'_>) -> Result<(), RecordError> {
+        if let Some(loss) = record.loss() {
+            return self.lose(record.cpu, loss);
+        }
         let Some(cpu) = self.cpus.get_mut(record.cpu as usize) else {
             return Ok(());
         };
@@ -144,48 +144,16 @@ impl<'l> Writer<'l> {
         Ok(())
     }
 
-    /// Says how many records of each processor were lost since the trace began. A packet of its own
-    /// says that some were: what is known of other times stays known.
-    pub(crate) fn lost(&mut self, totals: &[u64]) -> Result<(), RecordError> {
-        for (number, total) in (0..).zip(totals) {
-            if self.lost_on(number, *total)?
-                && let Some(cpu) = self.cpus.get_mut(number as usize)
-            {
-                // What is lost now happened before what is written next time.
-                cpu.ends_in = 2;
-            }
-        }
-        Ok(())
-    }
-
-    /// The same of one processor: whether some were lost since it was last said. The packet ends
-    /// with [`Writer::whole_from`].
-    pub(crate) fn lost_on(&mut self, cpu: u32, total: u64) -> Result<bool, RecordError> {
-        let cpu = self.cpus.get_mut(cpu as usize);
-        let Some(cpu) = cpu.filter(|cpu| cpu.lost < total) else {
-            return Ok(false);
+    /// Says what was lost of a processor. A packet of its own says so: what is known of other times
+    /// stays known.
+    pub(crate) fn lose(&mut self, cpu: u32, loss: Loss) -> Result<(), RecordError> {
+        let Some(cpu) = self.cpus.get_mut(cpu as usize) else {
+            return Ok(());
         };
-        cpu.next_packet(cpu.written)?;
-        cpu.stream.set_discarded(total);
-        cpu.lost = total;
-        Ok(true)
-    }
-
-    /// Says that nothing was lost of a processor from a time on.
-    pub(crate) fn whole_from(&mut self, cpu: u32, time: u64) -> Result<(), RecordError> {
-        let cpu = self.cpus.get_mut(cpu as usize);
-        cpu.map_or(Ok(()), |cpu| cpu.next_packet(time))
-    }
-
-    /// Says that all that happened before `until` is written, but for what was lost.
-    pub(crate) fn settle(&mut self, until: u64) -> Result<(), RecordError> {
-        for cpu in &mut self.cpus {
-            if cpu.ends_in == 1 {
-                cpu.next_packet(until)?;
-            }
-            cpu.ends_in = cpu.ends_in.saturating_sub(1);
-        }
-        Ok(())
+        cpu.next_packet(loss.first)?;
+        cpu.lost += loss.count;
+        cpu.stream.set_discarded(cpu.lost);
+        cpu.next_packet(loss.last)
     }
 
     /// Events so far.

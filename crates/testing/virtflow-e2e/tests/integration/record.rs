@@ -147,6 +147,41 @@ fn a_flood() {
     assert_eq!(strict.status.code(), Some(4));
 }
 
+/// What is lost while the recorder does not look is told where it was: from the first to the last
+/// record that found no room, and nothing is known of that time.
+#[test]
+fn a_loss_is_where_it_was() {
+    let place = Place::new();
+    let stopped = "sleep 0.2; kill -STOP $PPID; \
+        dd if=/dev/zero bs=1 count=50000 2>/dev/null | cat >/dev/null; \
+        sleep 0.4; kill -CONT $PPID; sleep 0.2";
+    let Some(said) = recorded(&place, &["--buffer", "64K"], stopped) else {
+        return;
+    };
+    assert!(said["lost"].as_u64().unwrap() > 0, "{said}");
+    let trace = place.at("trace");
+    let trace = trace.to_str().unwrap();
+    let info: serde_json::Value =
+        serde_json::from_str(&place.said(&["info", trace, "--format", "json"])).unwrap();
+    let streams = info["machines"][0]["streams"].as_array().unwrap();
+    let events = place.said(&["events", trace, "--format", "jsonl"]);
+    let mut longest = 0;
+    for stream in streams {
+        let losses = stream["losses"].as_array().unwrap();
+        for loss in losses {
+            let [begin, end] = ["begin_ns", "end_ns"].map(|at| loss[at].as_u64().unwrap());
+            longest = longest.max(end - begin);
+            let inside = events.lines().filter(|line| {
+                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                let time = event["time_ns"].as_u64().unwrap();
+                event["cpu"] == stream["cpu"] && begin < time && time < end
+            });
+            assert_eq!(inside.count(), 0, "{loss}");
+        }
+    }
+    assert!(longest > 250_000_000, "{longest}");
+}
+
 /// A flight recorder writes when it is asked, and only what happened last.
 #[test]
 fn a_flight_recorder() {
