@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all well; 2 wrong usage; 3 the input cannot be read; 4 with --strict, something is
-missing: lost events, broken input, an early stop.
+missing: lost events, broken input, an early stop. `record` ends as the command that it ran.
 
 TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk, a directory that
 holds several traces, or a store that `virtflow analyze` wrote; or a file of trace-cmd (trace.dat) or perf (perf.data).
@@ -192,7 +192,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) buffer: Option<u64>,
     /// End the recording when the trace has this size: 500M, 2G
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "flight_recorder")]
     pub(crate) max_size: Option<u64>,
     /// Keep the last while in memory only: each SIGUSR1 writes it as a trace of its own into DIR
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -219,7 +219,8 @@ pub(crate) struct RecordArgs {
     /// Exit with 4 when events were lost
     #[arg(long)]
     pub(crate) strict: bool,
-    /// A command to run meanwhile; the recording ends with it
+    /// A command to run meanwhile; the recording ends with it, and virtflow as it. Where the recording
+    /// ends before, the command goes on; where a signal ends the recording, the command is ended
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
@@ -343,9 +344,13 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 }
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let wrong = || format!("{text:?} is no length of time, as 10s or 500ms");
+    let wrong = || format!("{text:?} is no length of time, as 500ms, 10s, 2m or 1h");
     let length: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    length.try_into().map_err(|_| wrong())
+    let length: std::time::Duration = length.try_into().map_err(|_| wrong())?;
+    if length.is_zero() {
+        return Err(wrong());
+    }
+    Ok(length)
 }
 
 /// `virtflow report`.

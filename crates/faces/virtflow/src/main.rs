@@ -35,6 +35,8 @@ pub(crate) enum Finish {
     Complete,
     /// Something is missing: lost events, broken input, an early stop.
     Incomplete,
+    /// The command that was run ended with this.
+    Ended(u8),
 }
 
 /// Usage errors: what clap itself exits with.
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
         Ok(Finish::Incomplete) if cli.strict() => ExitCode::from(EXIT_INCOMPLETE),
+        Ok(Finish::Ended(code)) => ExitCode::from(code),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

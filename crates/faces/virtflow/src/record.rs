@@ -9,13 +9,17 @@ use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use std::path::PathBuf;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Keep, Next, Options, Plan, Summary, named_vms, record};
+use virtflow_record::{Ask, Keep, Next, Options, Plan, Summary, named_vms, record};
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -23,6 +27,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 const BUFFER: u32 = 4 << 20;
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
+    there_is(&args.command)?;
     if let Some(tracers) = with::tracers(args)? {
         return with::run(args, &tracers);
     }
@@ -46,19 +51,47 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     let mut command = Meanwhile::new(&args.command);
     let begun = Instant::now();
     let missing = plan.missing().len();
-    let mut summary = record(plan, &keep, |summary: &Summary| {
+    let ask = Ask {
+        wake: Some(asked.wake.as_fd()),
+        at: args.duration.and_then(|whole| begun.checked_add(whole)),
+    };
+    let mut says = args.command.is_empty() && args.duration.is_none();
+    let mut summary = record(plan, &keep, ask, |summary: &Summary| {
         // It begins when the programs are at work.
         let ended = command.has_ended();
-        let over = args.duration.is_some_and(|whole| begun.elapsed() >= whole);
+        if std::mem::take(&mut says) && std::io::stderr().is_terminal() {
+            output::complain("virtflow: recording; Ctrl-C ends it");
+        }
+        let over = ask.at.is_some_and(|at| Instant::now() >= at);
         if ended || over || asked.to_stop.load(Ordering::Relaxed) {
             return Next::Stop;
         }
         let to_write = asked.to_write.swap(false, Ordering::Relaxed);
         snapshots.next(summary, to_write)
     })?;
+    let took = begun.elapsed();
     snapshots.told(&mut summary);
-    command.finish()?;
-    said::tell(args, &directory, &summary, begun.elapsed(), missing)
+    let ended = command.finish(asked.to_stop.load(Ordering::Relaxed))?;
+    let told = said::tell(args, &directory, &summary, took, missing, ended)?;
+    Ok(match (told, ended) {
+        (Finish::Incomplete, _) if args.strict => Finish::Incomplete,
+        (_, Some(code)) if code != 0 => Finish::Ended(code),
+        (told, _) => told,
+    })
+}
+
+/// Whether there is such a command: where not, nothing is recorded for it.
+fn there_is(command: &[String]) -> anyhow::Result<()> {
+    let Some(program) = command.first() else {
+        return Ok(());
+    };
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = || std::env::split_paths(&paths).any(|path| path.join(program).is_file());
+    if Path::new(program).is_file() && program.contains('/') || !program.contains('/') && in_path()
+    {
+        return Ok(());
+    }
+    Err(UsageError(format!("{program}: there is no such command")).into())
 }
 
 /// Where the trace goes.
@@ -75,6 +108,12 @@ fn output_directory(args: &RecordArgs) -> PathBuf {
 /// Where the trace goes, where nothing is yet.
 fn new_directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
     let directory = output_directory(args);
+    if args.output.is_none() {
+        // Of several that begin in the same second each has its own.
+        let more = (2..).map(|n| PathBuf::from(format!("{}-{n}", directory.display())));
+        let mut names = std::iter::once(directory.clone()).chain(more);
+        return Ok(names.find(|name| !name.exists()).unwrap_or(directory));
+    }
     if directory.exists() {
         let what = format!(
             "{}: exists; name another directory with -o",
@@ -85,7 +124,7 @@ fn new_directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-fn keep(args: &RecordArgs, directory: &std::path::Path) -> Keep {
+fn keep(args: &RecordArgs, directory: &Path) -> Keep {
     match args.flight_recorder {
         None => Keep::All {
             directory: directory.to_owned(),
@@ -145,11 +184,15 @@ struct Asked {
     /// The first one ends the recording, which then is whole; a second one all.
     to_stop: Arc<AtomicBool>,
     to_write: Arc<AtomicBool>,
+    /// Has something to read when one came, or when the command ended.
+    wake: UnixStream,
 }
 
 impl Asked {
     fn new() -> std::io::Result<Self> {
         let (to_stop, to_write) = (Arc::default(), Arc::default());
+        let (wake, woken) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             let stop: &Arc<AtomicBool> = &to_stop;
             signal_hook::flag::register_conditional_shutdown(
@@ -160,7 +203,17 @@ impl Asked {
             signal_hook::flag::register(signal, Arc::clone(stop))?;
         }
         signal_hook::flag::register(SIGUSR1, Arc::clone(&to_write))?;
-        Ok(Self { to_stop, to_write })
+        // A file that grows too large (`ulimit -f`) is an error like a full disk.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
+        // After the flags, so that they are set when it wakes.
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD] {
+            signal_hook::low_level::pipe::register(signal, woken.try_clone()?)?;
+        }
+        Ok(Self {
+            to_stop,
+            to_write,
+            wake,
+        })
     }
 }
 
@@ -193,33 +246,53 @@ impl<'a> Meanwhile<'a> {
         ended || self.failed.is_some()
     }
 
-    /// Ends it where it has not ended by itself: it was started to be recorded.
-    fn finish(mut self) -> anyhow::Result<()> {
+    /// How it ended; where it has not, it is ended if a signal ended the recording, too, and goes on
+    /// otherwise.
+    fn finish(mut self, is_to_end: bool) -> anyhow::Result<Option<u8>> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let Some(mut child) = self.child.take() else {
-            return Ok(());
+        let Some(child) = self.child.as_mut() else {
+            return Ok(None);
         };
-        let Some(code) = child.try_wait()? else {
-            end(&mut child)?;
-            return Ok(());
+        let Some(status) = child.try_wait()? else {
+            if is_to_end {
+                end(child)?;
+                self.child = None;
+            }
+            return Ok(None);
         };
-        if !code.success() {
+        self.child = None;
+        if !status.success() {
             output::complain(&format!(
-                "virtflow: warning: {} ended with {code}",
+                "virtflow: warning: {} ended with {status}",
                 self.command[0]
             ));
         }
-        Ok(())
+        Ok(Some(exit_code(status)))
     }
 }
 
+/// What a command ended with, as shells tell it: 128 and the signal, where one ended it.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| Some(128 + status.signal()?))
+        .unwrap_or(1);
+    u8::try_from(code).unwrap_or(u8::MAX)
+}
+
 impl Drop for Meanwhile<'_> {
-    /// Where the recording failed, nobody waits for what it was to record.
+    /// The recording is over, well or not, and what it was to record is not.
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ended = end(child);
+        if let Some(child) = &mut self.child
+            && matches!(child.try_wait(), Ok(None))
+        {
+            output::complain(&format!(
+                "virtflow: {} goes on (process {})",
+                self.command[0],
+                child.id()
+            ));
         }
     }
 }

@@ -26,8 +26,10 @@ static void *(*bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)1
 static void (*bpf_ringbuf_submit)(void *record, u64 flags) = (void *)132;
 static u64 (*bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
 
-// A reader that is woken for each record is most of what it then records: it looks by itself.
+// A reader that is woken for each record is most of what it then records: it looks by itself, and is
+// woken where a ring fills up.
 #define NO_WAKEUP 1
+#define FORCE_WAKEUP 2
 
 // A ring for each processor: none waits for another one's lock.
 struct ring {
@@ -58,16 +60,27 @@ struct loss {
     u64 last;
 };
 
+struct state {
+    struct loss loss;
+    // How many records were written, and whether the reader was woken since the ring was last rather
+    // empty.
+    u32 records;
+    u32 is_woken;
+};
+
 struct {
     int (*type)[2]; // BPF_MAP_TYPE_ARRAY
     u32 *key;
-    struct loss *value;
+    struct state *value;
     int (*max_entries)[1];
-} losses SEC(".maps");
+} states SEC(".maps");
 // After a loss nothing is written until a ring has no more than this to be read: losses are few and
 // long, not one between any two records.
 const volatile u64 room_again = 0;
 #define AVAILABLE 0 // BPF_RB_AVAIL_DATA
+// The reader is woken where a ring has as much as this; one record in so many looks.
+const volatile u64 wake_at = ~0ull;
+#define LOOKS 64
 
 // The processes whose KVM events are recorded, where not all are.
 struct {
@@ -115,18 +128,18 @@ struct head {
     s32 pid;
 } PACKED;
 
-INLINE void loses(struct loss *loss, u64 now)
+INLINE void loses(struct state *state, u64 now)
 {
     u32 zero = 0;
     u64 *count = bpf_map_lookup_elem(&lost, &zero);
     if (count)
         *count += 1;
-    if (!loss)
+    if (!state)
         return;
-    if (!loss->count)
-        loss->first = now;
-    loss->last = now;
-    loss->count += 1;
+    if (!state->loss.count)
+        state->loss.first = now;
+    state->loss.last = now;
+    state->loss.count += 1;
 }
 
 // Whether what runs is no VM of those whose KVM events are wanted.
@@ -174,6 +187,26 @@ static __attribute__((noinline)) int tells(void *ring, struct loss *loss, u32 cp
     return 1;
 }
 
+// Whether the reader is woken.
+static __attribute__((noinline)) u64 looks(void *ring, struct state *state)
+{
+    if (bpf_ringbuf_query(ring, AVAILABLE) < wake_at) {
+        state->is_woken = 0;
+        return NO_WAKEUP;
+    }
+    if (state->is_woken)
+        return NO_WAKEUP;
+    state->is_woken = 1;
+    return FORCE_WAKEUP;
+}
+
+// How a record is submitted.
+INLINE u64 wakes(void *ring, struct state *state)
+{
+    state->records += 1;
+    return state->records % LOOKS ? NO_WAKEUP : looks(ring, state);
+}
+
 // Whether only the vCPU's own thread passes the tracepoint.
 #define OF_VCPU(number)                                                   \
     ((number >= 26 && number <= 29) || (number >= 34 && number <= 38) || \
@@ -187,18 +220,19 @@ static __attribute__((noinline)) int tells(void *ring, struct loss *loss, u32 cp
     u64 now = bpf_ktime_get_ns();                                   \
     u32 cpu = bpf_get_smp_processor_id();                           \
     void *ring = bpf_map_lookup_elem(&rings, &cpu);                 \
-    struct loss *loss = bpf_map_lookup_elem(&losses, &cpu);         \
+    struct state *own = bpf_map_lookup_elem(&states, &cpu);         \
     struct record *r = 0;                                           \
-    if (ring && loss && (!loss->count || tells(ring, loss, cpu)))   \
+    if (ring && own &&                                              \
+        (!own->loss.count || tells(ring, &own->loss, cpu)))         \
         r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);           \
     if (!r) {                                                       \
-        loses(loss, now);                                       \
+        loses(own, now);                                        \
         return 0;                                               \
     }                                                               \
     begin(&r->head, number, cpu, now)
 
-#define DONE()                            \
-    bpf_ringbuf_submit(r, NO_WAKEUP); \
+#define DONE()                                        \
+    bpf_ringbuf_submit(r, wakes(ring, own));      \
     return 0
 
 INLINE u64 word(const void *from, u32 at)

@@ -11,6 +11,7 @@
 //! | `flight` | records of the last while, kept until somebody wants them as a trace |
 //! | `live` | records as they happen, for whoever asks |
 //! | `watch` | whether a thread waits for a processor too long |
+//! | `wait` | waiting until there is something to do |
 //! | `dump` | what was there when the recording began, and when it ended, from `/proc` |
 //!
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
@@ -25,12 +26,13 @@ mod live;
 mod load;
 mod order;
 mod trace;
+mod wait;
 mod watch;
 
 pub use dump::{Part, availability, named_vms};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
-pub use load::{Cost, Missing, Plan};
+pub use load::{Cost, Missing, Plan, permission};
 pub use watch::Delay;
 
 use crate::dump::When;
@@ -38,7 +40,9 @@ use crate::flight::Flight;
 use crate::load::Ring;
 use crate::order::Order;
 use crate::trace::{Layout, Writer};
+use crate::wait::Wait;
 use crate::watch::Watch;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use virtflow_ctf::writer::WriteError;
@@ -69,6 +73,14 @@ pub enum RecordError {
     /// The trace cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The trace could not be written any further.
+    #[error("{why}; what was written before is a whole trace: {}", .directory.display())]
+    Cut {
+        /// Where it is.
+        directory: PathBuf,
+        /// Why.
+        why: WriteError,
+    },
     /// Something of the system cannot be read.
     #[error("{}: {}", .0.display(), .1)]
     System(PathBuf, std::io::Error),
@@ -170,8 +182,12 @@ pub struct Summary {
     pub cost: Option<Vec<Cost>>,
 }
 
-/// How often the rings are emptied.
-const EVERY: Duration = Duration::from_millis(100);
+/// How often the rings are emptied at least.
+const EVERY: Duration = Duration::from_secs(2);
+/// How often where somebody wants to know at once who waits too long.
+const EVERY_TO_WATCH: Duration = Duration::from_millis(100);
+/// How much of a processor is lost at the most, in nanoseconds, where the recorder is killed.
+const WRITTEN_WITHIN_NS: u64 = 5_000_000_000;
 /// How often where they were found rather full.
 const EVERY_WHEN_BUSY: Duration = Duration::from_millis(10);
 
@@ -202,6 +218,15 @@ impl<'l> Sink<'l> {
         })
     }
 
+    /// Where a trace cannot be written any further: what there is of it is made whole.
+    fn cut(self, keep: &Keep, until: u64, error: RecordError) -> RecordError {
+        if let Self::Trace(writer, _) = self {
+            // The first reason is the one to tell.
+            let _rest = writer.finish(until);
+        }
+        cut(keep, error)
+    }
+
     /// Takes what happened before `until`; `lost` says how many records each processor had no
     /// room for.
     fn take(
@@ -215,6 +240,7 @@ impl<'l> Sink<'l> {
         match self {
             Self::Trace(writer, bytes_max) => {
                 order.give(until, |record| writer.write(&record))?;
+                writer.flush(until, WRITTEN_WITHIN_NS)?;
                 summary.events = writer.events();
                 summary.bytes = writer.bytes();
                 summary.is_full = bytes_max.is_some_and(|max| summary.bytes >= max);
@@ -238,8 +264,27 @@ impl<'l> Sink<'l> {
     }
 }
 
-/// Records until `next` says so, which is asked at least ten times a second with what was recorded
-/// so far.
+/// When somebody is asked what to do next, which is at least every other second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// When something can be read here.
+    pub wake: Option<BorrowedFd<'a>>,
+    /// And then.
+    pub at: Option<Instant>,
+}
+
+/// An error that ends a trace.
+fn cut(keep: &Keep, error: RecordError) -> RecordError {
+    match (keep, error) {
+        (Keep::All { directory, .. }, RecordError::Write(why)) => RecordError::Cut {
+            directory: directory.clone(),
+            why,
+        },
+        (_, error) => error,
+    }
+}
+
+/// Records until `next` says so, which is asked with what was recorded so far.
 ///
 /// # Errors
 /// Where the kernel does not take the programs, or the trace cannot be written. What was written
@@ -247,10 +292,12 @@ impl<'l> Sink<'l> {
 pub fn record(
     plan: Plan,
     keep: &Keep,
+    ask: Ask<'_>,
     mut next: impl FnMut(&Summary) -> Next,
 ) -> Result<Summary, RecordError> {
     let layout = Layout::new(&plan);
     let mut ring = plan.attach()?;
+    let wait = Wait::new(&ring, ask.wake)?;
     // From here on all tracepoints are recorded, and up to where the first one is not any more.
     let began = trace::now();
     let mut sink = Sink::new(keep, &layout, began)?;
@@ -263,22 +310,35 @@ pub fn record(
     if has_dumps {
         dump(&mut order, &mut ring, When::Start);
     }
+    let every = match &keep {
+        Keep::Last {
+            longest: Some(_), ..
+        } => EVERY_TO_WATCH,
+        _ => EVERY,
+    };
     loop {
-        let looked = Instant::now();
         // First of all, so that what is lost is older than what is asked for next time.
         let lost = ring.lost();
         let until = order::settled(trace::now());
         let is_busy = ring.drain(|record| order.take(record));
-        sink.take(&mut order, until, &lost, &mut summary)?;
+        if let Err(error) = sink.take(&mut order, until, &lost, &mut summary) {
+            return Err(sink.cut(keep, until, error));
+        }
         match next(&summary) {
             Next::Go => {}
             Next::Stop => break,
             Next::Snapshot(directory) => {
                 if let Sink::Memory(flight, _) = &sink {
+                    let is_new = !directory.exists();
                     match flight.write(&directory, &layout, until, &ring.untold()) {
                         Ok(written) => summary.snapshots.push(written),
                         // The next one may find room.
-                        Err(error) => summary.unwritten.push(error.to_string()),
+                        Err(error) => {
+                            summary.unwritten.push(error.to_string());
+                            if is_new {
+                                let _half = std::fs::remove_dir_all(&directory);
+                            }
+                        }
                     }
                 }
             }
@@ -286,8 +346,15 @@ pub fn record(
         if summary.is_full {
             break;
         }
-        let every = if is_busy { EVERY_WHEN_BUSY } else { EVERY };
-        std::thread::sleep((looked + every).saturating_duration_since(Instant::now()));
+        if is_busy {
+            // However full they are: whoever is woken all the time does nothing else.
+            std::thread::sleep(EVERY_WHEN_BUSY);
+        } else {
+            let left = ask
+                .at
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            wait.wait(left.map_or(every, |left| left.min(every)));
+        }
     }
     if has_dumps {
         dump(&mut order, &mut ring, When::End);
@@ -296,12 +363,17 @@ pub fn record(
     let (lost, end) = (ring.lost(), trace::now());
     ring.detach();
     ring.drain(|record| order.take(record));
-    sink.take(&mut order, end, &lost, &mut summary)?;
-    if let Sink::Trace(mut writer, _) = sink {
-        for (cpu, loss) in ring.untold() {
-            writer.lose(cpu, loss)?;
+    let mut taken = sink.take(&mut order, end, &lost, &mut summary);
+    if let Sink::Trace(writer, _) = &mut sink {
+        let mut untold = ring.untold().into_iter();
+        taken = taken.and_then(|()| untold.try_for_each(|(cpu, loss)| writer.lose(cpu, loss)));
+    }
+    match (taken, sink) {
+        (Err(error), sink) => return Err(sink.cut(keep, end, error)),
+        (Ok(()), Sink::Trace(writer, _)) => {
+            (summary.events, summary.bytes) = writer.finish(end).map_err(|e| cut(keep, e))?;
         }
-        (summary.events, summary.bytes) = writer.finish(end)?;
+        (Ok(()), Sink::Memory(..)) => {}
     }
     Ok(summary)
 }

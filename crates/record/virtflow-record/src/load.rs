@@ -9,7 +9,7 @@ use aya::programs::RawTracePoint;
 use aya::sys::{Stats, enable_stats};
 use aya::{Ebpf, EbpfLoader};
 use aya_obj::generated::bpf_map_type;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// The programs, as `cargo xtask bpf` built them.
@@ -21,6 +21,8 @@ const RECORD_HEAD_BYTES: usize = 8;
 
 /// After a loss nothing is recorded until no more than this part of a ring is full.
 const ROOM_AGAIN: u64 = 2;
+/// A ring of which this part is full has its reader woken, and read again soon.
+const IS_BUSY: u64 = 4;
 
 /// Something that this kernel does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,11 +142,13 @@ impl Plan {
         let has_module = u32::from(self.machine.module);
         loader.override_global("has_module", &has_module, true);
         loader.map_max_entries("rings", cpus);
-        loader.map_max_entries("losses", cpus);
+        loader.map_max_entries("states", cpus);
         let bytes = self.options.ring_bytes;
         let bytes = bytes.clamp(1 << 16, 1 << 30).next_power_of_two();
         let room_again = u64::from(bytes) / ROOM_AGAIN;
         loader.override_global("room_again", &room_again, true);
+        let wake_at = u64::from(bytes) / IS_BUSY;
+        loader.override_global("wake_at", &wake_at, true);
         loader.map_max_entries("vms", u32::try_from(vms.len().max(1)).unwrap_or(u32::MAX));
         let mut programs = loader.load(OBJECT).map_err(refused)?;
         let records = rings(&mut programs, cpus, bytes)?;
@@ -157,10 +161,11 @@ impl Plan {
             .take_map("lost")
             .and_then(|map| PerCpuArray::try_from(map).ok());
         let lost = lost.ok_or_else(|| RecordError::Load("no counts of what is lost".to_owned()))?;
-        let losses = programs
-            .take_map("losses")
+        let states = programs
+            .take_map("states")
             .and_then(|map| Array::try_from(map).ok());
-        let losses = losses.ok_or_else(|| RecordError::Load("no losses".to_owned()))?;
+        let states =
+            states.ok_or_else(|| RecordError::Load("no states of processors".to_owned()))?;
         // Where the kernel does not measure, what it costs stays unknown.
         let stats = (self.options.measure).then(|| enable_stats(Stats::RunTime).ok());
         let mut refused = Vec::new();
@@ -177,7 +182,7 @@ impl Plan {
             records,
             bytes: bytes as usize,
             lost,
-            losses,
+            states,
             refused,
             kinds: self.kinds,
             stats: stats.flatten(),
@@ -296,14 +301,30 @@ fn why(text: String) -> RecordError {
     if !text.contains("Operation not permitted") {
         return RecordError::Load(text);
     }
-    RecordError::Permission {
+    permission()
+        .err()
+        .unwrap_or_else(|| RecordError::Permission {
+            program: std::env::current_exe().unwrap_or_default(),
+            missing: "it has both, but something else forbids it: kernel lockdown, or a container",
+        })
+}
+
+/// Whether this process has the capabilities that are needed.
+///
+/// # Errors
+/// Where not: which of them it lacks.
+pub fn permission() -> Result<(), RecordError> {
+    let Some(missing) = missing_capabilities() else {
+        return Ok(());
+    };
+    Err(RecordError::Permission {
         program: std::env::current_exe().unwrap_or_default(),
-        missing: missing_capabilities(),
-    }
+        missing,
+    })
 }
 
 /// What this process lacks, by its status in /proc (include/uapi/linux/capability.h for the bits).
-fn missing_capabilities() -> &'static str {
+fn missing_capabilities() -> Option<&'static str> {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut lines = text.lines();
     let bits = lines
@@ -312,12 +333,10 @@ fn missing_capabilities() -> &'static str {
         .unwrap_or(0);
     let has = |bit: u32| bits >> bit & 1 == 1;
     match (has(39), has(38)) {
-        (false, false) => "it has neither",
-        (false, true) => "CAP_BPF is missing",
-        (true, false) => "CAP_PERFMON is missing",
-        (true, true) => {
-            "it has both, but something else forbids it: kernel lockdown, or a container"
-        }
+        (false, false) => Some("it has neither"),
+        (false, true) => Some("CAP_BPF is missing"),
+        (true, false) => Some("CAP_PERFMON is missing"),
+        (true, true) => None,
     }
 }
 
@@ -339,7 +358,9 @@ pub(crate) struct Ring {
     /// What is full of these at a visit shows that visits are too rare.
     bytes: usize,
     lost: PerCpuArray<MapData, u64>,
-    losses: Array<MapData, [u64; 3]>,
+    /// By processor: what was lost that no record tells yet (how many, the first, the last), and what
+    /// only the programs need.
+    states: Array<MapData, [u64; 4]>,
     /// Tracepoints at which the kernel lets no program run, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
     kinds: Vec<Kind>,
@@ -360,9 +381,14 @@ impl Ring {
                 bytes += record.len() + RECORD_HEAD_BYTES;
                 take(&record);
             }
-            is_busy |= bytes > self.bytes / 4;
+            is_busy |= bytes as u64 > self.bytes as u64 / IS_BUSY;
         }
         is_busy
+    }
+
+    /// What becomes readable where a ring fills up.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.records.iter().map(AsFd::as_fd)
     }
 
     /// How many records each processor had no room for so far.
@@ -374,8 +400,8 @@ impl Ring {
 
     /// What was lost of each processor that no record tells yet.
     pub(crate) fn untold(&self) -> Vec<(u32, Loss)> {
-        let all = (0..self.losses.len()).filter_map(|cpu| {
-            let [count, first, last] = self.losses.get(&cpu, 0).ok()?;
+        let all = (0..self.states.len()).filter_map(|cpu| {
+            let [count, first, last, _] = self.states.get(&cpu, 0).ok()?;
             (count > 0).then_some((cpu, Loss { count, first, last }))
         });
         all.collect()

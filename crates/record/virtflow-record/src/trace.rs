@@ -156,6 +156,17 @@ impl<'l> Writer<'l> {
         cpu.next_packet(loss.last)
     }
 
+    /// Writes what has been waiting for longer than some nanoseconds for a packet to be full.
+    pub(crate) fn flush(&mut self, now: u64, longest: u64) -> Result<(), RecordError> {
+        for cpu in &mut self.cpus {
+            let begun = cpu.stream.begun();
+            if begun.is_some_and(|begun| now.saturating_sub(begun) > longest) {
+                cpu.next_packet(now)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Events so far.
     pub(crate) const fn events(&self) -> u64 {
         self.events
@@ -166,17 +177,23 @@ impl<'l> Writer<'l> {
         self.cpus.iter().map(|cpu| cpu.stream.bytes()).sum()
     }
 
-    /// Ends the trace at `end`: its events and its bytes.
+    /// Ends the trace at `end`: its events and its bytes. What cannot be written is left out of it, and
+    /// the first reason told; it is whole all the same.
     pub(crate) fn finish(self, end: u64) -> Result<(u64, u64), RecordError> {
         let mut bytes = 0;
+        let mut wrong = None;
         for cpu in self.cpus {
             let mut stream = cpu.stream;
+            let mut ended = Ok(());
             if stream.is_open() {
-                stream.end_packet(end.max(cpu.written))?;
+                ended = stream.end_packet(end.max(cpu.written));
             }
-            bytes += stream.finish()?.bytes;
+            match ended.and_then(|()| stream.finish()) {
+                Ok(totals) => bytes += totals.bytes,
+                Err(error) => wrong = wrong.or(Some(error)),
+            }
         }
-        Ok((self.events, bytes))
+        wrong.map_or(Ok((self.events, bytes)), |error| Err(error.into()))
     }
 }
 

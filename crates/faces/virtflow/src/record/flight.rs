@@ -54,8 +54,9 @@ impl Snapshots {
         let delay = summary.delay.as_ref().filter(|delay| self.counts(delay));
         if let Some(delay) = delay {
             output::complain(&format!(
-                "virtflow: thread {} waited {} for a processor",
+                "virtflow: thread {}{} waited {} for a processor",
                 delay.tid,
+                named(delay.tid),
                 output::duration(i64::try_from(delay.waited.as_nanos()).unwrap_or(i64::MAX)),
             ));
         }
@@ -108,4 +109,10 @@ impl Snapshots {
         self.take(summary);
         summary.snapshots = self.there.into();
     }
+}
+
+/// What a thread is called, where it still is.
+fn named(tid: i32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{tid}/comm"));
+    name.map_or_else(|_| String::new(), |name| format!(" ({})", name.trim()))
 }

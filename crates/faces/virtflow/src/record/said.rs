@@ -20,9 +20,15 @@ struct Said<'a> {
     lost: u64,
     bytes: u64,
     elapsed_ns: u64,
+    /// What the command ended with, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_status: Option<u8>,
     refused: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshots: Option<Vec<SaidSnapshot<'a>>>,
+    /// How many a flight recorder was to write and could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unwritten: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<SaidCost>,
 }
@@ -87,6 +93,7 @@ pub(super) fn tell(
     summary: &Summary,
     took: Duration,
     missing: usize,
+    command_status: Option<u8>,
 ) -> anyhow::Result<Finish> {
     let is_flight = args.flight_recorder.is_some();
     if args.format == Format::Json {
@@ -105,8 +112,10 @@ pub(super) fn tell(
             lost: summary.lost,
             bytes: summary.bytes,
             elapsed_ns: nanos(took),
+            command_status,
             refused: summary.refused.iter().map(|(name, _)| *name).collect(),
             snapshots: is_flight.then(|| snapshots.collect()),
+            unwritten: is_flight.then_some(summary.unwritten.len()),
             cost: summary.cost.as_ref().map(SaidCost::from),
         })?;
     } else {
@@ -120,6 +129,10 @@ pub(super) fn tell(
             "virtflow: {missing} things cannot be recorded on this kernel: --dry-run says which"
         );
         output::complain(&some);
+    }
+    if !summary.unwritten.is_empty() {
+        let unwritten = summary.unwritten.len();
+        anyhow::bail!("{unwritten} of the traces that were asked for could not be written");
     }
     if summary.lost > 0 {
         output::complain(&format!(
@@ -146,7 +159,7 @@ fn page(directory: &Path, is_flight: bool, summary: &Summary, took: Duration) ->
         for of in &summary.snapshots {
             page.line(Tone::Plain, &snapshot(of));
         }
-        if summary.snapshots.is_empty() {
+        if summary.snapshots.is_empty() && summary.unwritten.is_empty() {
             page.line(
                 Tone::Plain,
                 "nothing was written: no SIGUSR1 came, and no wait was too long",
@@ -203,6 +216,9 @@ pub(super) struct Planned<'a> {
     pub(super) missing_fields: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) guest_registers: Option<&'a str>,
+    /// Why this process may not record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) may_not: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) state_dump: Vec<Dumped>,
 }
@@ -248,6 +264,9 @@ pub(super) fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> 
             })
             .collect(),
         guest_registers: Some(plan.guest_registers()),
+        may_not: virtflow_record::permission()
+            .err()
+            .map(|error| error.to_string()),
         state_dump: dumped(),
     };
     show_plan(args, &planned)
@@ -259,6 +278,9 @@ pub(super) fn show_plan(args: &RecordArgs, planned: &Planned<'_>) -> anyhow::Res
         return Ok(Finish::Complete);
     }
     let mut page = Page::default();
+    if let Some(why) = &planned.may_not {
+        page.paragraph(Tone::Warning, &format!("not by you: {why}"));
+    }
     page.heading(
         Tone::Strong,
         &format!(

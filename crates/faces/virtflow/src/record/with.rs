@@ -161,6 +161,7 @@ fn dry_run(args: &RecordArgs, plan: &Plan) -> anyhow::Result<Finish> {
             missing_tracepoints: plan.missing().to_vec(),
             missing_fields: Vec::new(),
             guest_registers: None,
+            may_not: None,
             state_dump: Vec::new(),
         },
     )

@@ -33,6 +33,7 @@ pub(crate) struct Entry {
 pub(crate) struct IndexFile {
     file: File,
     path: PathBuf,
+    bytes: u64,
 }
 
 impl IndexFile {
@@ -46,6 +47,7 @@ impl IndexFile {
         Ok(Self {
             file,
             path: path.to_owned(),
+            bytes: header.len() as u64,
         })
     }
 
@@ -65,6 +67,12 @@ impl IndexFile {
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_be_bytes());
         }
-        self.file.write_all(&bytes).map_err(at(&self.path))
+        if let Err(error) = self.file.write_all(&bytes) {
+            // No half entry stays.
+            let _cut = self.file.set_len(self.bytes);
+            return Err(at(&self.path)(error));
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(())
     }
 }

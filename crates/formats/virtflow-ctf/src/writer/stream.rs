@@ -139,6 +139,12 @@ impl StreamWriter {
         self.offset + open as u64
     }
 
+    /// When the open packet began (clock cycles), if one is open and holds an event.
+    pub fn begun(&self) -> Option<u64> {
+        self.begin
+            .filter(|_| self.packet.as_bytes().len() > PREAMBLE_BYTES)
+    }
+
     /// Whether a packet is open.
     pub const fn is_open(&self) -> bool {
         self.begin.is_some()
@@ -261,15 +267,23 @@ impl StreamWriter {
             seq: self.seq,
         };
         let preamble = self.preamble(&entry);
-        self.file.write_all(&preamble).map_err(at(&self.path))?;
         self.packet.pad_to(size);
-        self.file
-            .write_all(&self.packet.as_bytes()[PREAMBLE_BYTES..])
-            .map_err(at(&self.path))?;
-        self.index.push(&entry)?;
+        let written = self.write(&preamble).and_then(|()| self.index.push(&entry));
+        if written.is_err() {
+            // A full disk: what lies before is whole. Where that fails too, the index still says so.
+            let _cut = self.file.set_len(self.offset);
+            return written;
+        }
         self.offset += size as u64;
         self.seq += 1;
         Ok(())
+    }
+
+    fn write(&mut self, preamble: &[u8]) -> Result<(), WriteError> {
+        let content = &self.packet.as_bytes()[PREAMBLE_BYTES..];
+        let written = self.file.write_all(preamble);
+        let written = written.and_then(|()| self.file.write_all(content));
+        written.map_err(at(&self.path))
     }
 
     fn preamble(&self, entry: &Entry) -> Vec<u8> {

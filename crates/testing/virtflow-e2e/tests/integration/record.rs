@@ -182,6 +182,69 @@ fn a_loss_is_where_it_was() {
     assert!(longest > 250_000_000, "{longest}");
 }
 
+/// Where no more can be written (here a file may not grow any larger, as on a full disk), what was
+/// written is a whole trace, and the command goes on.
+#[test]
+fn a_file_that_cannot_grow() {
+    let place = Place::new();
+    let virtflow = place.virtflow();
+    let program = virtflow.get_program().to_str().unwrap();
+    let flood = "for i in 1 2 3; do \
+        dd if=/dev/zero bs=1 count=400000 2>/dev/null | cat >/dev/null & done; wait; echo worked";
+    let limited = format!("ulimit -f 3000; exec {program} record -o trace -- sh -c '{flood}'");
+    let output = Command::new("sh")
+        .args(["-c", &limited])
+        .current_dir(place.at(""))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("BPF") && !said.contains("too large") {
+        return skipped(&said);
+    }
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("a whole trace: trace"), "{said}");
+    assert!(said.contains("goes on"), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("worked"));
+    let trace = place.at("trace");
+    let trace = trace.to_str().unwrap();
+    let count = place.said(&["events", "--count", trace]);
+    assert!(count.trim().parse::<u64>().unwrap() > 10_000, "{count}");
+    // Nothing is broken in it; the records that a flood had no room for are told.
+    let problems = place.run(&["info", trace]);
+    assert_eq!(String::from_utf8_lossy(&problems.stderr), "");
+}
+
+/// virtflow ends as the command that it recorded; where the recording ends before, the command goes on.
+#[test]
+fn how_a_command_ends() {
+    let place = Place::new();
+    let ended = |more: &[&str], work: &str| {
+        let directory = place.at(&format!("trace{}", work.len()));
+        let mut arguments = vec!["record", "-o", directory.to_str().unwrap()];
+        arguments.extend(more);
+        arguments.extend(["--", "sh", "-c", work]);
+        let output = place.run(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let (code, said) = ended(&[], "exit 7");
+    if code != Some(7) {
+        assert!(said.contains("CAP_") || said.contains("BPF"), "{said}");
+        return skipped(&said);
+    }
+    assert_eq!(ended(&[], "kill -KILL $$").0, Some(137));
+    let done = place.at("done");
+    let work = format!("exec >/dev/null 2>&1; sleep 1; touch {}", done.display());
+    let (code, said) = ended(&["-d", "200ms"], &work);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("sh goes on (process"), "{said}");
+    assert!(!done.exists());
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(done.exists());
+    let (code, said) = (place.run(&["record", "--", "no-such-command"]), "");
+    assert_eq!(code.status.code(), Some(2), "{said}");
+}
+
 /// A flight recorder writes when it is asked, and only what happened last.
 #[test]
 fn a_flight_recorder() {
@@ -305,7 +368,7 @@ fn skipped(why: &str) {
 fn a_recording_of_some_size() {
     let place = Place::new();
     let more = ["--max-size", "256K", "-d", "60s"];
-    let work = "while :; do /bin/true; done";
+    let work = "exec timeout 8 sh -c 'while :; do /bin/true; done'";
     let Some(said) = recorded(&place, &more, work) else {
         return;
     };
