@@ -113,6 +113,16 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     kept + "~" + &" ".repeat(room)
 }
 
+/// The same, cut at the front: of names that begin alike the ends tell them apart.
+pub(super) fn fit_end(text: &str, width: usize) -> String {
+    let turned = |text: &str| text.chars().rev().collect::<String>();
+    let text = printable(text);
+    if text.width() <= width {
+        return fit(&text, width);
+    }
+    turned(&fit(&turned(&text), width))
+}
+
 /// Names come from traces: what would move the cursor is shown as a mark.
 pub(super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '?' } else { c };

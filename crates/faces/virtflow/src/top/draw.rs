@@ -2,7 +2,9 @@
 
 use super::app::{App, Mode, Shown};
 use super::batch::clock;
-use super::columns::{FIGURE_WIDTH, HEADINGS, figures, fit, headings, line, per_cent, printable};
+use super::columns::{
+    FIGURE_WIDTH, HEADINGS, figures, fit, fit_end, headings, line, per_cent, printable,
+};
 use crate::output::number;
 use crate::report::words;
 use clap::ValueEnum;
@@ -167,6 +169,9 @@ fn row(
     Line::styled(text, style)
 }
 
+/// How a text is made as wide as there is room.
+type Fit = fn(&str, usize) -> String;
+
 /// What the chosen row did in full: where its time went, who had the processor, why it left guest
 /// code.
 fn told(app: &App, width: u16, paint: Paint) -> Vec<Line<'static>> {
@@ -185,7 +190,7 @@ fn told(app: &App, width: u16, paint: Paint) -> Vec<Line<'static>> {
         let whose = if taken.group == taken.label {
             taken.label.clone()
         } else {
-            format!("{} {}", taken.label, taken.group)
+            format!("{} {}", taken.group, taken.label)
         };
         (whose, per_cent(taken.total_ns, of))
     });
@@ -199,14 +204,15 @@ fn told(app: &App, width: u16, paint: Paint) -> Vec<Line<'static>> {
     let mut all = vec![Line::styled(rule, paint.faint())];
     let widths = [width * 40 / 100, width * 35 / 100, width * 25 / 100];
     for at in 0..lines {
-        let cell = |column: &[(String, String)], width: usize| {
+        let cell_of = |column: &[(String, String)], width: usize, fit: Fit| {
             let (name, figure) = column.get(at).cloned().unwrap_or_default();
             let room = width.saturating_sub(FIGURE_WIDTH + 2);
             format!("{}{figure:>FIGURE_WIDTH$}  ", fit(&name, room))
         };
+        let cell = |column: &[(String, String)], width| cell_of(column, width, fit);
         let text = [
             cell(&states, widths[0]),
-            cell(&taken, widths[1]),
+            cell_of(&taken, widths[1], fit_end),
             cell(&exits, widths[2]),
         ];
         let style = if at == 0 { paint.faint() } else { Style::new() };

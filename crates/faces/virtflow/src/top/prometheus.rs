@@ -155,14 +155,15 @@ pub(super) fn text(totals: &Totals, own_ns: u64, kept: &[(&str, usize)]) -> Stri
     }
     metrics.add(EVENTS, &[], totals.events as f64);
     // Where nothing was lost, that is said too.
-    metrics.add(LOST, &[("cpu", "0")], 0.0);
-    for (cpu, lost) in totals
-        .lost
-        .iter()
-        .enumerate()
-        .filter(|(_, lost)| **lost > 0)
-    {
-        metrics.add(LOST, &[("cpu", &cpu.to_string())], *lost as f64);
+    let cpus = totals.of.iter().filter(|of| of.kind == TotalKind::Cpu);
+    let known = cpus.map(|of| of.number as usize);
+    let lossy = (0..).zip(&totals.lost).filter(|(_, lost)| **lost > 0);
+    let mut cpus: Vec<usize> = known.chain(lossy.map(|(cpu, _)| cpu)).collect();
+    cpus.sort_unstable();
+    cpus.dedup();
+    for cpu in cpus {
+        let lost = totals.lost.get(cpu).copied().unwrap_or(0);
+        metrics.add(LOST, &[("cpu", &cpu.to_string())], lost as f64);
     }
     metrics.add(OWN, &[], own_ns as f64 / 1e9);
     for (what, count) in kept {
