@@ -222,6 +222,64 @@ mod tests {
         }
     }
 
+    /// The tracepoint of the module virtflow_vmx (kmod/virtflow_vmx_trace.h), as ftrace and perf tell
+    /// it: without a nested guest's control block, and of use only where all registers are known.
+    #[test]
+    fn registers_by_the_module() {
+        let fields = "\tfield:u64 cr3;\toffset:20;\tsize:8;\tsigned:0;\n\
+            \tfield:u64 rip;\toffset:28;\tsize:8;\tsigned:0;\n\
+            \tfield:u64 rsp;\toffset:36;\tsize:8;\tsigned:0;\n\
+            \tfield:u64 fs_base;\toffset:44;\tsize:8;\tsigned:0;\n\
+            \tfield:u32 vcpu_id;\toffset:52;\tsize:4;\tsigned:0;\n\
+            \tfield:s32 vm_pid;\toffset:56;\tsize:4;\tsigned:1;\n\
+            \tfield:u8 guest_mode;\toffset:60;\tsize:1;\tsigned:0;\n\
+            \tfield:u8 cpl;\toffset:61;\tsize:1;\tsigned:0;\n\
+            \tfield:u8 known;\toffset:62;\tsize:1;\tsigned:0;\n";
+        let descriptions = [
+            described("virtflow_vcpu_enter", 1, fields),
+            described("virtflow_vcpu_exit", 2, fields),
+        ];
+        let each = descriptions.iter().map(|text| (text.as_str(), None));
+        let records = LiveRecords::new(each, |_| true).unwrap();
+        let of = |kind, known: u8| {
+            let mut bytes: Vec<u8> = [0x1000_u64, 0x2000, 0x3000, 0x4000]
+                .iter()
+                .flat_map(|register| register.to_le_bytes())
+                .collect();
+            bytes.extend(3_u32.to_le_bytes());
+            bytes.extend(139_i32.to_le_bytes());
+            bytes.extend([1, 3, known]);
+            let found = all(&records, &record(kind, &bytes));
+            found.first().map(|(_, record)| record.event)
+        };
+        assert!(matches!(
+            of(1, 31),
+            Some(K::VcpuEnterGuest {
+                vcpu: 3,
+                cr3: 0x1000,
+                rip: 0x2000,
+                guest_mode: true,
+                l1_cr3: None,
+                block: None,
+                vm_pid: Tid(139),
+                ..
+            })
+        ));
+        assert!(matches!(
+            of(2, 31),
+            Some(K::VcpuExitGuest {
+                vcpu: 3,
+                cr3: 0x1000,
+                cpl: 3,
+                guest_mode: true,
+                ..
+            })
+        ));
+        for kind in [1, 2] {
+            assert_eq!(of(kind, 30), None);
+        }
+    }
+
     #[test]
     fn descriptions_that_say_too_little_are_refused() {
         let no_time = "name: a\nID: 1\n\tfield:u16 common_type;offset:8;size:2;signed:0;\n";

@@ -130,9 +130,9 @@ pub(crate) enum Format {
 /// What is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
-    /// Threads, interrupts, timers, disks, packets, frequencies, KVM
+    /// Threads, interrupts, timers, disks, packets, frequencies, idle states, all of KVM
     Full,
-    /// All of that but frequencies
+    /// What the analyses of VMs need: no frequencies, idle states, page faults
     Vm,
     /// Threads only
     Minimal,
