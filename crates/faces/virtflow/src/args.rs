@@ -207,6 +207,10 @@ pub(crate) struct RecordArgs {
     /// With --flight-recorder: the most memory it takes
     #[arg(long, value_name = "SIZE", default_value = "512M", requires = "flight_recorder", value_parser = parse_size)]
     pub(crate) memory: u64,
+    /// Leave the arguments of processes out of the trace: they may hold secrets. What VMs are called
+    /// and made of is told all the same
+    #[arg(long)]
+    pub(crate) no_arguments: bool,
     /// Say what the BPF programs cost, as the kernel measures it
     #[arg(long)]
     pub(crate) cost: bool,

@@ -41,6 +41,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
             .map_or(BUFFER, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
         vms: vms.clone(),
         measure: args.cost,
+        arguments: !args.no_arguments,
     })?;
     if args.dry_run {
         return said::dry_run(args, &plan);

@@ -118,7 +118,7 @@ impl Flight {
     ) -> Result<Snapshot, RecordError> {
         let mut writer = Writer::create(directory, layout, self.begins)?;
         let mut told = Order::new(1, self.begins);
-        dump::dump(&mut told, dump::When::Past, &mut |_| ());
+        dump::dump(&mut told, layout.dump(dump::When::Past), &mut |_| ());
         told.give(u64::MAX, |record| writer.write(&record))?;
         let mut lost = 0;
         for (number, cpu) in (0_u32..).zip(&self.cpus) {

@@ -35,7 +35,7 @@ pub use live::{Description, Live, Polled};
 pub use load::{Cost, Missing, Plan, permission};
 pub use watch::Delay;
 
-use crate::dump::When;
+use crate::dump::{What, When};
 use crate::flight::Flight;
 use crate::load::Ring;
 use crate::order::Order;
@@ -98,6 +98,8 @@ pub struct Options {
     pub vms: Vec<i32>,
     /// Asks the kernel to measure what the programs cost, which itself costs a little.
     pub measure: bool,
+    /// The state dump tells the arguments of processes, which may hold secrets.
+    pub arguments: bool,
 }
 
 impl Default for Options {
@@ -108,6 +110,7 @@ impl Default for Options {
             ring_bytes: 1 << 22,
             vms: Vec::new(),
             measure: false,
+            arguments: true,
         }
     }
 }
@@ -308,7 +311,7 @@ pub fn record(
     };
     let has_dumps = matches!(sink, Sink::Trace(..));
     if has_dumps {
-        dump(&mut order, &mut ring, When::Start);
+        dump(&mut order, &mut ring, layout.dump(When::Start));
     }
     let every = match &keep {
         Keep::Last {
@@ -357,7 +360,7 @@ pub fn record(
         }
     }
     if has_dumps {
-        dump(&mut order, &mut ring, When::End);
+        dump(&mut order, &mut ring, layout.dump(When::End));
     }
     summary.cost = ring.cost();
     let (lost, end) = (ring.lost(), trace::now());
@@ -379,9 +382,9 @@ pub fn record(
 }
 
 /// Makes a state dump while the programs are at work, which tell who comes and goes meanwhile.
-fn dump(order: &mut Order, ring: &mut Ring, when: When) {
+fn dump(order: &mut Order, ring: &mut Ring, what: What) {
     let mut drain = |order: &mut Order| {
         ring.drain(|record| order.take(record));
     };
-    dump::dump(order, when, &mut drain);
+    dump::dump(order, what, &mut drain);
 }

@@ -172,7 +172,11 @@ impl Live {
                 }
             });
         };
-        dump::dump(&mut told, dump::When::Start, &mut drain);
+        let what = dump::What {
+            when: dump::When::Start,
+            arguments: false,
+        };
+        dump::dump(&mut told, what, &mut drain);
         let mut all = Vec::new();
         let given = told.give(u64::MAX, |record| {
             let class = usize::from(record.kind.saturating_sub(dump_kind()));

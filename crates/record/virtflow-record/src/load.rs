@@ -103,6 +103,10 @@ impl Plan {
         self.kinds.iter().map(|(kind, ..)| *kind)
     }
 
+    pub(crate) const fn options(&self) -> &Options {
+        &self.options
+    }
+
     pub(crate) const fn tells(&self) -> Tells {
         self.machine
     }

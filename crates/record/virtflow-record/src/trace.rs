@@ -1,5 +1,6 @@
 //! Records, put in order and written as a trace.
 
+use crate::dump::{What, When};
 use crate::events::{Shape, Shapes, classes, fields};
 use crate::order::{Loss, Record};
 use crate::{Plan, RecordError};
@@ -19,6 +20,8 @@ const CLOCK_READS: usize = 32;
 pub(crate) struct Layout {
     all: Vec<EventClass>,
     shapes: Shapes,
+    /// The dumps tell the arguments of processes.
+    arguments: bool,
 }
 
 impl Layout {
@@ -37,7 +40,19 @@ impl Layout {
             .map(|shape| shape.id)
             .collect();
         all.retain(|class| class.id >= dump_classes || recorded.contains(&class.id));
-        Self { all, shapes }
+        Self {
+            all,
+            shapes,
+            arguments: plan.options().arguments,
+        }
+    }
+
+    /// Which dump is made for it.
+    pub(crate) const fn dump(&self, when: When) -> What {
+        What {
+            when,
+            arguments: self.arguments,
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn tracers(args: &RecordArgs) -> anyhow::Result<Option<Vec<Tracer>>> 
         ("--max-size", args.max_size.is_some()),
         ("--flight-recorder", args.flight_recorder.is_some()),
         ("--cost", args.cost),
+        ("--no-arguments", args.no_arguments),
     ];
     if let Some((option, _)) = ours_alone.iter().find(|(_, is_there)| *is_there) {
         let what = format!("{option}: only virtflow's own recorder has it; leave --with out");

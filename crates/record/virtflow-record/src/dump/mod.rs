@@ -45,10 +45,18 @@ pub(crate) enum When {
     Past,
 }
 
+/// Which dump is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct What {
+    pub(crate) when: When,
+    /// The arguments of processes are told, which may hold secrets.
+    pub(crate) arguments: bool,
+}
+
 /// Writes the dump. Every now and then it lets `meanwhile` take what was recorded.
-pub(crate) fn dump(order: &mut Order, when: When, meanwhile: &mut dyn FnMut(&mut Order)) {
+pub(crate) fn dump(order: &mut Order, what: What, meanwhile: &mut dyn FnMut(&mut Order)) {
     let began = now();
-    let mut out = Out::new(order, when, meanwhile);
+    let mut out = Out::new(order, what, meanwhile);
     out.event(Class::Start, |_| ());
     for part in availability() {
         out.event(Class::Part, |p| {

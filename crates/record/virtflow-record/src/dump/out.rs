@@ -1,6 +1,6 @@
 //! The events of the dump, and how they are written.
 
-use super::When;
+use super::{What, When};
 use crate::events::dump_kind;
 use crate::order::{Order, Record};
 use crate::trace::now;
@@ -55,7 +55,7 @@ pub(super) struct Out<'a> {
     meanwhile: &'a mut dyn FnMut(&mut Order),
     kind: u16,
     payload: Payload,
-    when: When,
+    what: What,
     time: u64,
     events: u32,
 }
@@ -68,10 +68,10 @@ const EVENTS_MAX: u32 = 256;
 impl<'a> Out<'a> {
     pub(super) fn new(
         order: &'a mut Order,
-        when: When,
+        what: What,
         meanwhile: &'a mut dyn FnMut(&mut Order),
     ) -> Self {
-        let time = match when {
+        let time = match what.when {
             When::Start | When::Past => order.began(),
             When::End => now(),
         };
@@ -81,7 +81,7 @@ impl<'a> Out<'a> {
             kind: dump_kind(),
             events: 0,
             payload: Payload::new(ByteOrder::Little),
-            when,
+            what,
             time,
         }
     }
@@ -89,15 +89,20 @@ impl<'a> Out<'a> {
     /// What follows is read from now on, and is told as of now: whatever happens to it later comes
     /// later in the trace.
     pub(super) fn look(&mut self) {
-        if self.when == When::End {
+        if self.what.when == When::End {
             self.time = now();
         }
+    }
+
+    /// Whether the arguments of processes are told.
+    pub(super) const fn tells_arguments(&self) -> bool {
+        self.what.arguments
     }
 
     /// Since when (CLOCK_MONOTONIC) threads that begin are told by their own events, where this is
     /// the dump of a beginning; `now` is when it was begun.
     pub(super) fn told_since(&self, now: u64) -> Option<u64> {
-        match self.when {
+        match self.what.when {
             When::Start => Some(now),
             When::Past => Some(self.time),
             When::End => None,
@@ -106,7 +111,7 @@ impl<'a> Out<'a> {
 
     /// What a thread did at the time of the dump, as LTTng says it, of what it does now.
     pub(super) fn status(&self, now: i32) -> i32 {
-        match self.when {
+        match self.what.when {
             When::Start | When::End => now,
             When::Past => STATUS_UNKNOWN,
         }

@@ -221,6 +221,7 @@ fn command(out: &mut Out<'_>, pid: i32, path: &Path) -> (Vec<String>, Option<Vmm
         COMMAND_TOLD_MAX
     };
     let shown = shown(&argv);
+    let told_max = if out.tells_arguments() { told_max } else { 0 };
     let end = shown.floor_char_boundary(told_max);
     let whole = shown.len() == end && (bytes.len() as u64) < COMMAND_BYTES_MAX;
     if !bytes.is_empty() || program.is_some() {
