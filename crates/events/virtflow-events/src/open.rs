@@ -7,6 +7,7 @@ use crate::trace::{AnyReader, KernelReader, Trace, Which, traces_at};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use virtflow_base::{Problems, StreamCoverage, Timestamp};
+use virtflow_perfdata::Switches;
 
 /// Why a recording could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -285,11 +286,29 @@ impl Recording {
         which: Which,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Vec<KernelReader> {
-        let traces = self.opened().filter(|(_, info)| info.machine == machine);
-        let traces = traces.filter(|(_, info)| info.domain != "ust");
-        traces
-            .flat_map(|(trace, _)| trace.kernel_readers(which, wanted))
+        let followed = self.followed(machine).is_some();
+        self.kernel_traces(machine)
+            .flat_map(|trace| trace.kernel_readers(which, wanted, followed))
             .collect()
+    }
+
+    pub(crate) fn kernel_traces(&self, machine: usize) -> impl Iterator<Item = &Trace> {
+        let traces = self
+            .opened()
+            .filter(move |(_, info)| info.machine == machine);
+        let traces = traces.filter(|(_, info)| info.domain != "ust");
+        traces.map(|(trace, _)| trace)
+    }
+
+    /// Of a machine of which some threads were recorded and no whole processor (`perf record -p`, or of
+    /// a command), what tells when these threads run. `None` where nothing does, either: then there are
+    /// no [`Self::kernel_events`].
+    pub fn followed(&self, machine: usize) -> Option<Switches> {
+        let mut all = self.kernel_traces(machine).map(Trace::follows);
+        // Two at once would tell every switch twice.
+        let only = all.next()??;
+        let none = all.next().is_none();
+        (none && (only.traced || only.both_ways)).then_some(only)
     }
 
     /// Every event of every trace that `choose` takes by name, merged.

@@ -74,6 +74,7 @@ mod features;
 mod head;
 mod held;
 mod input;
+mod own;
 mod read;
 mod records;
 mod seen;
@@ -91,7 +92,7 @@ pub use error::Error;
 pub use features::Features;
 pub use head::is_perf_data;
 pub use read::{Counts, Reader};
-pub use trace::Trace;
+pub use trace::{Switches, Trace};
 pub use virtflow_tracefs::{
     Bound, ByteOrder, Described, EventFormat, EventView, Extract, OwnedRecord, Slot, Threads,
     Wanted,

@@ -7,6 +7,7 @@ use virtflow_tracefs::{Bound, EventView, Extract, RecordView};
 
 use crate::held::Waiting;
 use crate::input::problem;
+use crate::own;
 use crate::records::{Record, Records, Step, kind};
 use crate::sorter::{HELD_MAX, Sorter};
 use crate::trace::Trace;
@@ -158,6 +159,8 @@ impl<E: Extract> RecordSource for Reader<E> {
 struct Walk {
     records: Records,
     problems: Problems,
+    /// The bytes of the last event that perf told itself.
+    own: [u8; own::SIZE],
 }
 
 /// What the walk came to.
@@ -174,6 +177,7 @@ impl Walk {
         Self {
             records: Records::new(trace.order(), at, trace.end()),
             problems: Problems::default(),
+            own: [0; own::SIZE],
         }
     }
 
@@ -202,6 +206,15 @@ impl Walk {
                 }
             },
             kind::FINISHED_ROUND => Next::Round,
+            kind::SWITCH | kind::NAMESPACES | kind::FORK | kind::EXIT => {
+                match own::event(trace, &record) {
+                    Some((event, bytes)) => {
+                        self.own = bytes;
+                        Next::Event(record.at, event, &self.own)
+                    }
+                    None => Next::Other,
+                }
+            }
             _ => Next::Other,
         }
     }

@@ -14,11 +14,14 @@ use crate::unpack::Unpack;
 pub(crate) mod kind {
     pub(crate) const LOST: u32 = 2;
     pub(crate) const COMM: u32 = 3;
+    pub(crate) const EXIT: u32 = 4;
     pub(crate) const THROTTLE: u32 = 5;
     pub(crate) const UNTHROTTLE: u32 = 6;
     pub(crate) const FORK: u32 = 7;
     pub(crate) const SAMPLE: u32 = 9;
     pub(crate) const LOST_SAMPLES: u32 = 13;
+    pub(crate) const SWITCH: u32 = 14;
+    pub(crate) const NAMESPACES: u32 = 16;
     pub(crate) const ATTR: u32 = 64;
     pub(crate) const TRACING_DATA: u32 = 66;
     pub(crate) const FINISHED_ROUND: u32 = 68;

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::features::{FEATURE_MAX, Features, number};
 use crate::head::{Kind, head};
 use crate::input::{Input, problem};
+use crate::own;
 use crate::read::{Counts, Reader};
 use crate::sorter::HELD_MAX;
 use crate::survey::Survey;
@@ -27,6 +28,10 @@ pub struct Trace {
     is_stream: bool,
     survey: Survey,
     described: Arc<Described>,
+    /// How many descriptions there are of tracepoints; those of what perf itself tells follow.
+    listed: usize,
+    /// Whether these are there, and are to be believed.
+    has_own: bool,
     threads: Threads,
     clock: Clock,
     /// Where records have the number of their thread: all at the same place.
@@ -68,10 +73,14 @@ impl Trace {
         if !survey.attrs.all.iter().any(Attr::is_tracepoint) {
             return Err(Error::NoTracepoints { path: path() });
         }
-        let described = Described {
+        let mut described = Described {
             formats: tracing.formats,
             order: survey.byte_order(),
         };
+        let thread = thread_slot(&described);
+        let listed = described.formats.all().len();
+        let has_own = numbers_are_the_kernels(&survey, thread.as_ref(), described.order)
+            && own::describe(&mut described.formats);
         let mut threads = tracing.threads;
         for (thread, name) in survey.threads.names() {
             threads.name_one(thread, name);
@@ -86,11 +95,13 @@ impl Trace {
             let what = "the file ends before its records do: perf was stopped, or it was cut";
             survey.note(end, ProblemKind::Truncated, what.to_owned());
         }
-        let problems = problems(&input, &survey, &described);
+        let problems = problems(&input, &survey, &described, has_own);
         Ok(Self {
             data: (begin, end),
             is_stream: kind == Kind::Stream,
-            thread: thread_slot(&described),
+            thread,
+            listed,
+            has_own,
             described: Arc::new(described),
             threads,
             cpus: survey.cpus.numbers(),
@@ -119,7 +130,21 @@ impl Trace {
 
     /// The descriptions of the events it may hold.
     pub fn formats(&self) -> &[EventFormat] {
+        self.all_formats().get(..self.listed).unwrap_or_default()
+    }
+
+    /// The same, and behind them those of what perf tells in records of its own:
+    /// `PERF_RECORD_SWITCH` (a recorded thread `tid` gets a processor, or is `out`, although it would
+    /// run on: `preempt`), `PERF_RECORD_FORK` (`tid` of process `pid`, made by `parent_tid`, is recorded
+    /// from now on) and `PERF_RECORD_EXIT`, all three of recordings of threads only, and
+    /// `PERF_RECORD_NAMESPACES` (`tid` has its number in the namespace `pid_ns`).
+    pub fn all_formats(&self) -> &[EventFormat] {
         self.described.formats.all()
+    }
+
+    /// Where descriptions of perf's own records begin among all.
+    pub(crate) fn own_classes(&self) -> Option<usize> {
+        self.has_own.then_some(self.listed)
     }
 
     /// The same, for whoever keeps records longer than the trace.
@@ -147,6 +172,22 @@ impl Trace {
     /// then what else a processor did is not in it.
     pub const fn is_of_threads(&self) -> bool {
         self.survey.of_threads
+    }
+
+    /// The threads that were recorded from the beginning, where not whole processors were.
+    pub fn followed(&self) -> impl Iterator<Item = i32> {
+        self.survey.followed.iter().copied()
+    }
+
+    /// How it is told when recorded threads lose their processor and get one.
+    pub fn switches(&self) -> Switches {
+        switches(&self.survey, &self.described, self.has_own)
+    }
+
+    /// The pid namespace of each thread when the recording began, where it was recorded
+    /// (`--namespaces`).
+    pub fn namespaces(&self) -> impl Iterator<Item = (i32, u32)> {
+        self.survey.namespaces.iter().map(|(tid, ns)| (*tid, *ns))
     }
 
     /// How many samples are of other events than tracepoints.
@@ -256,6 +297,37 @@ impl Trace {
     }
 }
 
+/// What a recording of threads tells of their switches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Each `sched_switch`: when a thread loses its processor, and in what state.
+    pub traced: bool,
+    /// perf's own records (`--switch-events`): when it loses it, and when it gets one.
+    pub both_ways: bool,
+}
+
+fn switches(survey: &Survey, described: &Described, has_own: bool) -> Switches {
+    let is_switch = |attr: &&Attr| {
+        let format = described.formats.of_id(attr.config);
+        attr.is_tracepoint() && format.is_some_and(|format| format.name() == "sched_switch")
+    };
+    let mut traced = survey.attrs.all.iter().filter(is_switch);
+    Switches {
+        traced: traced.any(|attr| attr.is_every() && attr.lacks().is_none()),
+        both_ways: has_own && survey.attrs.all.iter().any(Attr::tells_switches),
+    }
+}
+
+/// Whether perf numbers threads as the kernel's own records do: in a container it does not, and then
+/// its records name threads that the events do not.
+fn numbers_are_the_kernels(survey: &Survey, thread: Option<&Slot>, order: ByteOrder) -> bool {
+    let slots = [thread.copied()];
+    survey.compared.iter().all(|(told, record)| {
+        let own = RecordView::new(record, order, &slots).i64(0);
+        own.is_none_or(|own| own == i64::from(*told))
+    })
+}
+
 fn thread_slot(described: &Described) -> Option<Slot> {
     let field = described.formats.all().first()?.field("common_pid")?;
     Some(Slot::new(field))
@@ -303,16 +375,28 @@ fn read_features(
 }
 
 /// What is wrong, or is to be known before one believes what follows.
-fn problems(input: &Input, survey: &Survey, described: &Described) -> Problems {
+fn problems(input: &Input, survey: &Survey, described: &Described, has_own: bool) -> Problems {
     let mut problems = survey.problems.clone();
     let mut note = |kind: ProblemKind, what: String| {
         problems.push(problem(&input.path, None, kind, what));
     };
     if survey.of_threads {
-        let what = "some threads were recorded, not whole processors: what others did, and when \
-                    these got a processor, is not in it. Its events are listed and not analysed; \
-                    record with -a";
-        note(ProblemKind::Unsupported, what.to_owned());
+        let rest = match switches(survey, described, has_own) {
+            Switches {
+                both_ways: true, ..
+            } => "what others did is not in it, and is unknown",
+            Switches { traced: true, .. } => {
+                "what others did is not in it, nor when these got a processor: from losing it to its \
+                 next event a thread is unknown, which --switch-events would have told"
+            }
+            _ => {
+                "when these lost a processor is not in it, nor what others did. Its events are listed and not \
+                 analysed; record sched:sched_switch with --switch-events"
+            }
+        };
+        let what =
+            format!("some threads were recorded, not whole processors: {rest}. -a records all");
+        note(ProblemKind::Unsupported, what);
     }
     for attr in survey.attrs.all.iter().filter(|attr| attr.is_tracepoint()) {
         let Some(format) = described.formats.of_id(attr.config) else {
