@@ -210,12 +210,13 @@ impl Recording {
         }
     }
 
-    /// The names of the events that the traces of `machine` describe.
+    /// The names of the events that the traces of `machine` describe, and of records in which a tracer
+    /// tells of threads.
     pub fn described(&self, machine: usize) -> Vec<&str> {
         let traces = self.traces.iter().zip(&self.infos);
         let mut names: Vec<_> = traces
             .filter(|(_, info)| info.machine == machine)
-            .flat_map(|(trace, _)| trace.names())
+            .flat_map(|(trace, _)| trace.described())
             .collect();
         names.sort_unstable();
         names.dedup();

@@ -38,12 +38,13 @@ mod read {
 
 /// Among the flags: whether what a thread makes is recorded, too, whether `sample_period` is a
 /// frequency, whether other records have ends, whether a clock was chosen, whether switches are told
-/// in both directions, and whether only threads of the same process are inherited.
+/// in both directions, whether namespaces are, and whether only threads of the same process are inherited.
 const INHERIT: u64 = 1 << 1;
 const FREQUENCY: u64 = 1 << 10;
 const SAMPLE_ID_ALL: u64 = 1 << 18;
 const USE_CLOCKID: u64 = 1 << 25;
 const CONTEXT_SWITCH: u64 = 1 << 26;
+const NAMESPACES: u64 = 1 << 28;
 const INHERIT_THREAD: u64 = 1 << 35;
 /// `PERF_TYPE_TRACEPOINT`.
 const TRACEPOINT: u32 = 2;
@@ -112,6 +113,11 @@ impl Attr {
     /// Whether what a recorded thread makes is recorded: a thread of its own process, or another.
     pub(crate) const fn inherits(&self, same_process: bool) -> bool {
         self.flags & INHERIT != 0 && (same_process || self.flags & INHERIT_THREAD == 0)
+    }
+
+    /// Whether records tell the namespaces of threads.
+    pub(crate) const fn tells_namespaces(&self) -> bool {
+        self.flags & NAMESPACES != 0
     }
 
     /// What an analysis needs of a sample and does not find in these.

@@ -142,6 +142,19 @@ impl Trace {
         self.described.formats.all()
     }
 
+    /// The names of perf's own records that tell something of threads here: `PERF_RECORD_COMM` names and
+    /// processes, `PERF_RECORD_NAMESPACES` where they have their numbers.
+    pub fn tells(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let mut attrs = self.survey.attrs.all.iter();
+        let namespaces = self.has_own && attrs.any(Attr::tells_namespaces);
+        let names = self.survey.threads.names().len() > 0;
+        let all = [
+            names.then_some("PERF_RECORD_COMM"),
+            namespaces.then_some("PERF_RECORD_NAMESPACES"),
+        ];
+        all.into_iter().flatten()
+    }
+
     /// Where descriptions of perf's own records begin among all.
     pub(crate) fn own_classes(&self) -> Option<usize> {
         self.has_own.then_some(self.listed)

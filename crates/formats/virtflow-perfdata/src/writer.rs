@@ -11,8 +11,9 @@ pub use virtflow_tracefs::ByteOrder;
 pub const SAMPLE_TYPE: u64 = 1 << 1 | 1 << 2 | 1 << 7 | 1 << 10 | 1 << 16;
 /// The flag that has all records end with such.
 const SAMPLE_ID_ALL: u64 = 1 << 18;
-/// The flags that have a thread's switches told in both directions, and what it makes recorded.
+/// The flag that has a thread's switches told in both directions.
 pub const CONTEXT_SWITCH: u64 = 1 << 26;
+/// The flag that has recorded what a thread makes.
 pub const INHERIT: u64 = 1 << 1;
 /// In `misc` of a switch: away, and although the thread would run on.
 const OUT: u16 = 1 << 13;

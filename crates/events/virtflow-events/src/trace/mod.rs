@@ -156,8 +156,19 @@ impl Trace {
         }
     }
 
+    /// The names of the events it describes, and of what else it tells of threads.
+    pub(crate) fn described(&self) -> Vec<&str> {
+        let mut names = self.names();
+        if let Self::PerfData(trace) = self {
+            for name in trace.tells() {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// The names of the events it describes.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    fn names(&self) -> Vec<&str> {
         match self {
             Self::Ctf(trace) => {
                 let classes = trace.event_classes().iter();

@@ -1,6 +1,8 @@
 //! Recordings of some threads by perf: what is told of these is what a recording of everything at the
 //! same time tells of them.
 
+use crate::containers::store_of;
+use crate::store::Place;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
@@ -178,4 +180,74 @@ fn what_recorded_threads_do_is_what_they_do_among_all() {
         // With both ways told only what is at the beginning and the end is not known.
         assert!(switches.is_empty() || 10 * unknown < known, "{unknown}");
     }
+}
+
+/// The pid namespace of the host (include/linux/proc_ns.h `PROC_PID_INIT_INO`).
+const HOST: u64 = 4_026_531_836;
+
+/// The pid namespaces of threads, as perf itself reads the file.
+fn namespaces(file: &Path) -> HashMap<i64, u64> {
+    let script = Command::new("perf")
+        .args(["script", "--show-namespace-events", "-i"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&script.stdout).into_owned();
+    let (mut found, mut thread) = (HashMap::new(), 0);
+    for line in said.lines() {
+        // `PERF_RECORD_NAMESPACES 10/11 - nr_namespaces: 7`, and on a line below `3/pid: 4/0xeffffffc`
+        if let Some((_, rest)) = line.split_once("PERF_RECORD_NAMESPACES ") {
+            let (_, rest) = rest.split_once('/').unwrap();
+            let number = rest.split(' ').next().unwrap();
+            thread = number.parse().unwrap();
+        }
+        if let Some((_, rest)) = line.split_once("/pid: ") {
+            // `0/0` where it could not be looked up.
+            let Some((_, number)) = rest.split_once("/0x") else {
+                continue;
+            };
+            let number = number.split(',').next().unwrap();
+            found.insert(thread, u64::from_str_radix(number, 16).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn containers_are_the_namespaces_that_perf_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = "unshare -fp sh -c 'sleep 0.02; unshare -fp sh -c \"sleep 0.02; true\"; sleep 0.02'";
+    let status = Command::new("perf")
+        .current_dir(dir.path())
+        .args(["record", "-q", "-a", "--namespaces", "-m", "2048"])
+        .args(["-e", EVENTS, "-e", "sched:sched_process_fork"])
+        .args(["-o", "all.data", "--", "sh", "-c", work])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("{SKIPPED}");
+        return;
+    }
+    let mut expected = namespaces(&dir.path().join("all.data"));
+    assert!(expected.values().any(|number| *number == HOST));
+    expected.retain(|_, number| *number != HOST);
+    let place = Place::new();
+    let store = store_of(&place, dir.path().join("all.data").to_str().unwrap());
+    let mut contained = HashMap::new();
+    for entity in store.entities() {
+        let Some(parent) = entity.parent else {
+            continue;
+        };
+        let parent = &store.entities()[parent as usize].key;
+        if let Some(number) = parent.strip_prefix("container:") {
+            let tid = i64::from(entity.tid.unwrap());
+            contained.insert(tid, number.parse::<u64>().unwrap());
+        }
+    }
+    let mut kinds: Vec<_> = contained.values().collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds.len(), 2, "two containers: {contained:?}");
+    assert_eq!(contained, expected);
 }
