@@ -2,7 +2,6 @@
 //! which threads there were, and how the records are ordered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use virtflow_base::{LossKind, ProblemKind, Problems};
@@ -12,7 +11,7 @@ use crate::attr::{Attr, Attrs};
 use crate::bytes::{Bytes, until_nul};
 use crate::features::Features;
 use crate::head::Head;
-use crate::input::{Input, problem};
+use crate::input::{Input, Places};
 use crate::own;
 use crate::records::{Record, Records, Step, kind};
 use crate::seen::Cpus;
@@ -67,18 +66,16 @@ pub(crate) struct Survey {
     /// Places to begin at, each with the latest time stamp before it.
     pub(crate) marks: Vec<(u64, u64)>,
     pub(crate) problems: Problems,
-    path: Arc<PathBuf>,
+    places: Arc<Places>,
     rounds: Rounds,
     packed: bool,
     sampled: bool,
 }
 
 impl Survey {
-    pub(crate) fn new(head: Head, path: Arc<PathBuf>) -> (Self, Records) {
-        let Head {
-            order, data, attrs, ..
-        } = head;
-        let survey = Self {
+    pub(crate) fn new(head: Head) -> Self {
+        let Head { order, attrs, .. } = head;
+        Self {
             order,
             attrs,
             features: Features::default(),
@@ -95,12 +92,11 @@ impl Survey {
             strangers: 0,
             marks: Vec::new(),
             problems: Problems::default(),
-            path,
+            places: Arc::default(),
             rounds: Rounds::default(),
             packed: false,
             sampled: false,
-        };
-        (survey, Records::new(order, data.0, data.1))
+        }
     }
 
     pub(crate) const fn byte_order(&self) -> ByteOrder {
@@ -120,6 +116,16 @@ impl Survey {
             (_, false, 1..) => Order::Rounds,
             _ => Order::None,
         }
+    }
+
+    /// Where the bytes are that problems are told of.
+    pub(crate) fn lies_in(&mut self, places: &Arc<Places>) {
+        self.places = Arc::clone(places);
+    }
+
+    /// Whether any sample was met.
+    pub(crate) const fn has_samples(&self) -> bool {
+        self.sampled
     }
 
     /// Walks over all records.
@@ -147,7 +153,7 @@ impl Survey {
     }
 
     pub(crate) fn note(&mut self, at: u64, kind: ProblemKind, what: String) {
-        let problem = problem(&self.path, Some(at), kind, what);
+        let problem = self.places.problem(Some(at), kind, what);
         self.problems.push(problem);
     }
 

@@ -13,18 +13,24 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::features::{FEATURE_MAX, Features, number};
 use crate::head::{Kind, head};
-use crate::input::{Input, problem};
+use crate::input::Input;
 use crate::own;
 use crate::read::{Counts, Reader};
+use crate::records::Records;
 use crate::sorter::HELD_MAX;
 use crate::survey::Survey;
 use crate::tracing::TRACING_MAX;
 
-/// An open trace. It keeps its file open.
+/// What is told of a recording of several files that are not all there.
+const LACKS_PARTS: &str = "its events are in files beside it (`data.0` and so on, \
+                           `perf record --threads`), of which some are not there: keep the directory together";
+
+/// An open trace. It keeps its files open.
 #[derive(Debug)]
 pub struct Trace {
     input: Input,
-    data: (u64, u64),
+    /// Where its records lie.
+    ranges: Vec<(u64, u64)>,
     is_stream: bool,
     survey: Survey,
     described: Arc<Described>,
@@ -49,17 +55,31 @@ impl Trace {
     /// Where its head cannot be read or understood, where it holds no tracepoints, and where perf
     /// had no time to write what they are. What is wrong with records is among [`Self::problems`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let input = Input::open(path)?;
+        let mut input = Input::open(path)?;
         let head = head(&input)?;
         let kind = head.kind.clone();
         let (begin, end) = (head.data.0, head.data.1.min(input.len));
         let is_short = head.data.1 > input.len || kind == Kind::Unfinished;
-        let (mut survey, mut records) = Survey::new(head, Arc::clone(&input.path));
+        let features_at = head.data.1;
+        let mut survey = Survey::new(head);
+        let mut ranges = vec![(begin, end)];
+        let mut are_missing = false;
+        survey.lies_in(&input.places);
         if let Kind::File(features) = &kind {
-            read_features(&input, records.end(), features, &mut survey)?;
+            read_features(&input, features_at, features, &mut survey);
+            if features.contains(&number::DIR_FORMAT) {
+                let (parts, missing) = input.add_parts()?;
+                are_missing = missing || parts.is_empty();
+                ranges.extend(parts);
+                survey.lies_in(&input.places);
+            }
         }
-        records.end_at(end);
-        survey.walk(&input, records);
+        survey.walk(&input, Records::new(survey.byte_order(), begin, &ranges));
+        // Without `--threads` (`--kcore`) all samples are in the first.
+        if are_missing && (ranges.len() > 1 || !survey.has_samples()) {
+            survey.cpus.torn();
+            survey.note(end, ProblemKind::Truncated, LACKS_PARTS.to_owned());
+        }
         let path = || path.to_owned();
         let Some(tracing) = survey.tracing.take() else {
             return Err(match kind {
@@ -97,7 +117,7 @@ impl Trace {
         }
         let problems = problems(&input, &survey, &described, has_own);
         Ok(Self {
-            data: (begin, end),
+            ranges,
             is_stream: kind == Kind::Stream,
             thread,
             listed,
@@ -220,8 +240,12 @@ impl Trace {
     }
 
     /// How many bytes its records take.
-    pub const fn bytes(&self) -> u64 {
-        self.data.1.saturating_sub(self.data.0)
+    pub fn bytes(&self) -> u64 {
+        let sizes = self
+            .ranges
+            .iter()
+            .map(|(start, end)| end.saturating_sub(*start));
+        sizes.sum()
     }
 
     /// What was met while opening.
@@ -269,13 +293,14 @@ impl Trace {
         &self.survey
     }
 
-    /// Where its records begin and end.
-    pub(crate) const fn begin(&self) -> u64 {
-        self.data.0
+    /// Where its records begin.
+    pub(crate) fn begin(&self) -> u64 {
+        self.ranges.first().map_or(0, |(start, _)| *start)
     }
 
-    pub(crate) const fn end(&self) -> u64 {
-        self.data.1
+    /// The stretches in which they lie.
+    pub(crate) fn ranges(&self) -> &[(u64, u64)] {
+        &self.ranges
     }
 
     /// The thread of a record, by the kernel's own number.
@@ -306,7 +331,7 @@ impl Trace {
         let marks = &self.survey.marks;
         let before = marks.partition_point(|(_, latest)| self.clock.time(*latest) < from);
         let mark = before.checked_sub(1).and_then(|last| marks.get(last));
-        mark.map_or(self.data.0, |(place, _)| *place)
+        mark.map_or_else(|| self.begin(), |(place, _)| *place)
     }
 }
 
@@ -347,22 +372,12 @@ fn thread_slot(described: &Described) -> Option<Slot> {
 }
 
 /// Reads what follows the records of a file: of each feature its place and size, then the features.
-fn read_features(
-    input: &Input,
-    at: u64,
-    features: &[u32],
-    survey: &mut Survey,
-) -> Result<(), Error> {
-    if features.contains(&number::DIR_FORMAT) {
-        let path = input.path.as_path().to_owned();
-        return Err(Error::Directory { path });
-    }
+fn read_features(input: &Input, at: u64, features: &[u32], survey: &mut Survey) {
     let order = survey.byte_order();
     let table = match input.whole(at, 16 * features.len() as u64, FEATURE_MAX, "features") {
         Ok(table) => table,
         Err(error) => {
-            survey.note(at, ProblemKind::Truncated, error.what());
-            return Ok(());
+            return survey.note(at, ProblemKind::Truncated, error.what());
         }
     };
     for (feature, section) in features.iter().zip(table.chunks_exact(16)) {
@@ -384,14 +399,13 @@ fn read_features(
             Err(error) => survey.note(at, ProblemKind::Truncated, error.what()),
         }
     }
-    Ok(())
 }
 
 /// What is wrong, or is to be known before one believes what follows.
 fn problems(input: &Input, survey: &Survey, described: &Described, has_own: bool) -> Problems {
     let mut problems = survey.problems.clone();
     let mut note = |kind: ProblemKind, what: String| {
-        problems.push(problem(&input.path, None, kind, what));
+        problems.push(input.places.problem(None, kind, what));
     };
     if survey.of_threads {
         let rest = match switches(survey, described, has_own) {

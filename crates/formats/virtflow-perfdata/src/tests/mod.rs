@@ -2,6 +2,7 @@
 
 mod broken;
 mod own;
+mod parts;
 mod whole;
 
 use crate::writer::{At, FileWriter, Recorded, SAMPLE_TYPE};

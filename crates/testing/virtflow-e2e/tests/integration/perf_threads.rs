@@ -251,3 +251,47 @@ fn containers_are_the_namespaces_that_perf_tells() {
     assert_eq!(kinds.len(), 2, "two containers: {contained:?}");
     assert_eq!(contained, expected);
 }
+
+#[test]
+fn recordings_of_several_files_and_packed_ones_are_read_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = ["perf", "bench", "sched", "messaging", "-g", "1", "-l", "20"];
+    let ways = [&["--threads=cpu"][..], &["--threads=cpu", "-z"], &["-z=22"]];
+    for (number, way) in ways.into_iter().enumerate() {
+        let name = format!("{number}.data");
+        let status = Command::new("perf")
+            .current_dir(dir.path())
+            .args([
+                "record", "-q", "-a", "-m", "2048", "-e", EVENTS, "-o", &name,
+            ])
+            .args(way)
+            .args(work)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !status.is_ok_and(|status| status.success()) {
+            eprintln!("{SKIPPED}");
+            return;
+        }
+        let script = Command::new("perf")
+            .current_dir(dir.path())
+            .args(["script", "-F", "time", "-i", &name])
+            .output()
+            .unwrap();
+        let theirs = String::from_utf8_lossy(&script.stdout).lines().count();
+        let file = dir.path().join(&name);
+        let command = format!(
+            "virtflow events {} --format jsonl 2>/dev/null",
+            file.display()
+        );
+        let (_, said) = run(&command, &programs().unwrap()).unwrap();
+        let times = said.lines().map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            event["time_ns"].as_i64().unwrap()
+        });
+        let times: Vec<_> = times.collect();
+        assert!(times.is_sorted(), "{way:?}");
+        assert_eq!(times.len(), theirs, "{way:?}");
+        assert!(theirs > 500, "{way:?}");
+    }
+}
