@@ -26,6 +26,5 @@ pub use live::{LiveError, LiveRecords};
 pub use merge::Merge;
 pub use open::{ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo};
 pub use text::{Comm, Text};
-pub use trace::{AnyReader, KernelReader};
+pub use trace::{AnyReader, KernelReader, Switches};
 pub use virtflow_ctf::{Base, FieldError, Item, Scope, Value};
-pub use virtflow_perfdata::Switches;

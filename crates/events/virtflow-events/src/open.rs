@@ -3,11 +3,10 @@
 
 use crate::clocks::{Corrected, MachineClock, corrected};
 use crate::merge::Merge;
-use crate::trace::{AnyReader, KernelReader, Trace, Which, traces_at};
+use crate::trace::{AnyReader, KernelReader, Switches, Trace, Which, traces_at};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use virtflow_base::{Problems, StreamCoverage, Timestamp};
-use virtflow_perfdata::Switches;
+use std::sync::{Arc, OnceLock};
+use virtflow_base::{Place, Problem, ProblemKind, Problems, StreamCoverage, Timestamp};
 
 /// Why a recording could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +95,20 @@ pub struct Counted {
     pub by_name: Vec<EventCount>,
     /// What was met on the way.
     pub problems: Problems,
+}
+
+/// That nothing is analysed of a recording of some threads.
+fn unfollowed(info: &TraceInfo) -> Problem {
+    let what = "its events are listed and not analysed: record sched:sched_switch, or with \
+                --switch-events, and give no other trace of the same machine beside it";
+    Problem {
+        kind: ProblemKind::Unsupported,
+        place: Place {
+            file: Arc::new(info.path.clone()),
+            ..Place::default()
+        },
+        what: what.to_owned(),
+    }
 }
 
 /// An opened recording.
@@ -190,8 +203,11 @@ impl Recording {
     /// What was wrong already on opening.
     pub fn problems(&self) -> Problems {
         let mut all = Problems::default();
-        for trace in &self.traces {
+        for (trace, info) in self.opened() {
             all.merge(trace.problems().clone());
+            if trace.follows().is_some() && self.followed(info.machine).is_none() {
+                all.push(unfollowed(info));
+            }
         }
         all
     }
@@ -309,7 +325,7 @@ impl Recording {
         // Two at once would tell every switch twice.
         let only = all.next()??;
         let none = all.next().is_none();
-        (none && (only.traced || only.both_ways)).then_some(only)
+        (none && only.tell()).then_some(only)
     }
 
     /// Every event of every trace that `choose` takes by name, merged.

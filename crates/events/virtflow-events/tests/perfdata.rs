@@ -147,7 +147,7 @@ fn of_some_threads_that_no_switch_is_told_of_nothing_is_analysed() {
     );
     assert_eq!(recording.count(1).total, 2);
     let problems = recording.problems();
-    let problem = &problems.kept()[0];
+    let problem = &problems.kept()[1];
     assert!(problem.what.contains("listed and not analysed"));
 }
 

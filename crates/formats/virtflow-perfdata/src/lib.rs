@@ -93,7 +93,7 @@ pub use error::Error;
 pub use features::Features;
 pub use head::is_perf_data;
 pub use read::{Counts, Reader};
-pub use trace::{Switches, Trace};
+pub use trace::Trace;
 pub use virtflow_tracefs::{
     Bound, ByteOrder, Described, EventFormat, EventView, Extract, OwnedRecord, Slot, Threads,
     Wanted,

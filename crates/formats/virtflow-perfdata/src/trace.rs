@@ -212,9 +212,18 @@ impl Trace {
         self.survey.followed.iter().copied()
     }
 
-    /// How it is told when recorded threads lose their processor and get one.
-    pub fn switches(&self) -> Switches {
-        switches(&self.survey, &self.described, self.has_own)
+    /// Whether records tell when a thread gets a processor and when it loses it (`--switch-events`).
+    pub fn tells_switches(&self) -> bool {
+        tells_switches(&self.survey, self.has_own)
+    }
+
+    /// Whether each event called `name` was recorded, with all that it says.
+    pub fn records_every(&self, name: &str) -> bool {
+        let mut attrs = self.survey.attrs.all.iter().filter(|attr| {
+            let format = self.described.formats.of_id(attr.config);
+            attr.is_tracepoint() && format.is_some_and(|format| format.name() == name)
+        });
+        attrs.any(|attr| attr.is_every() && attr.lacks().is_none())
     }
 
     /// The pid namespace of each thread when the recording began, where it was recorded
@@ -335,25 +344,8 @@ impl Trace {
     }
 }
 
-/// What a recording of threads tells of their switches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Switches {
-    /// Each `sched_switch`: when a thread loses its processor, and in what state.
-    pub traced: bool,
-    /// perf's own records (`--switch-events`): when it loses it, and when it gets one.
-    pub both_ways: bool,
-}
-
-fn switches(survey: &Survey, described: &Described, has_own: bool) -> Switches {
-    let is_switch = |attr: &&Attr| {
-        let format = described.formats.of_id(attr.config);
-        attr.is_tracepoint() && format.is_some_and(|format| format.name() == "sched_switch")
-    };
-    let mut traced = survey.attrs.all.iter().filter(is_switch);
-    Switches {
-        traced: traced.any(|attr| attr.is_every() && attr.lacks().is_none()),
-        both_ways: has_own && survey.attrs.all.iter().any(Attr::tells_switches),
-    }
+fn tells_switches(survey: &Survey, has_own: bool) -> bool {
+    has_own && survey.attrs.all.iter().any(Attr::tells_switches)
 }
 
 /// Whether perf numbers threads as the kernel's own records do: in a container it does not, and then
@@ -408,18 +400,11 @@ fn problems(input: &Input, survey: &Survey, described: &Described, has_own: bool
         problems.push(input.places.problem(None, kind, what));
     };
     if survey.of_threads {
-        let rest = match switches(survey, described, has_own) {
-            Switches {
-                both_ways: true, ..
-            } => "what others did is not in it, and is unknown",
-            Switches { traced: true, .. } => {
-                "what others did is not in it, nor when these got a processor: from losing it to its \
-                 next event a thread is unknown, which --switch-events would have told"
-            }
-            _ => {
-                "when these lost a processor is not in it, nor what others did. Its events are listed and not \
-                 analysed; record sched:sched_switch with --switch-events"
-            }
+        let rest = if tells_switches(survey, has_own) {
+            "what others did is not in it, and is unknown"
+        } else {
+            "what others did is not in it, nor when these got a processor: from losing it to its \
+             next event a thread is unknown, which --switch-events would have told"
         };
         let what =
             format!("some threads were recorded, not whole processors: {rest}. -a records all");

@@ -16,9 +16,9 @@ use crate::open::{OpenError, TraceInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
-use virtflow_perfdata::Switches;
 use virtflow_tracefs::EventFormat;
 
+pub use perfdata::Switches;
 pub(crate) use raw::{items, slot};
 
 /// Which kernel events are wanted.
@@ -198,7 +198,7 @@ impl Trace {
     /// Of a recording of some threads rather than of processors, what it tells of when these run.
     pub(crate) fn follows(&self) -> Option<Switches> {
         match self {
-            Self::PerfData(trace) if trace.is_of_threads() => Some(trace.switches()),
+            Self::PerfData(trace) if trace.is_of_threads() => Some(Switches::of(trace)),
             _ => None,
         }
     }

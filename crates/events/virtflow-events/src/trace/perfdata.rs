@@ -40,6 +40,29 @@ pub(super) fn info(trace: &Trace, machine: usize) -> TraceInfo {
     }
 }
 
+/// What a recording of some threads tells of when these run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Each `sched_switch`: when a thread loses its processor, and in what state.
+    pub traced: bool,
+    /// perf's own records (`--switch-events`): when it loses it, and when it gets one.
+    pub both_ways: bool,
+}
+
+impl Switches {
+    pub(super) fn of(trace: &Trace) -> Self {
+        Self {
+            traced: trace.records_every("sched_switch"),
+            both_ways: trace.tells_switches(),
+        }
+    }
+
+    /// Whether anything tells.
+    pub(crate) const fn tell(self) -> bool {
+        self.traced || self.both_ways
+    }
+}
+
 /// What its processors saw. Of a recording of some threads that are not `followed` that is nothing: between any two of
 /// its events another thread may have run.
 pub(super) fn coverage(trace: &Trace, followed: bool) -> Vec<StreamCoverage> {

@@ -104,5 +104,5 @@ fn in_a_container_perf_numbers_threads_otherwise_and_what_it_tells_of_them_is_le
     file.records.extend(records.concat());
     let trace = open(&file.file()).unwrap();
     assert_eq!(own(&trace), []);
-    assert!(!trace.switches().both_ways);
+    assert!(!trace.tells_switches());
 }
