@@ -2,7 +2,7 @@
 //! these and the sums a report can be made, whether the sums are of a trace or of a store.
 
 use crate::clocks::ClockAlignment;
-use crate::needed::{Missing, missing};
+use crate::needed::{Asked, Missing, missing};
 use crate::pipeline::Outcome;
 use crate::report::{Checks, StreamReport};
 use crate::source::{ProblemsReport, SourceReport, sources};
@@ -86,7 +86,7 @@ impl Facts {
     /// What was not recorded, and what that hides.
     pub fn missing(&self, any_vm: bool) -> Vec<Missing> {
         let described: Vec<&str> = self.described.iter().map(String::as_str).collect();
-        missing(&described, any_vm)
+        missing(&described, any_vm, Asked::of(&self.traces))
     }
 
     /// Whether nothing was lost, broken or left out.

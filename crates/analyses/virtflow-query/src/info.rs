@@ -1,7 +1,7 @@
 //! What a recording holds, without analysing it.
 
 use crate::clocks::ClockAlignment;
-use crate::needed::{Analysis, Missing, analyses, missing};
+use crate::needed::{Analysis, Asked, Missing, analyses, missing};
 use crate::pipeline::threads;
 use crate::report::StreamReport;
 use crate::source::{ProblemsReport, SourceReport, sources};
@@ -101,6 +101,10 @@ pub fn info(recording: &Recording) -> Info {
             let coverage = recording.coverage(number);
             let bounds = crate::bounds(&coverage);
             let described = recording.described(number);
+            let asked = Asked::of(&sources(recording, Some(number)));
+            // What a tracer tells of threads beside its events is there if it is described.
+            let told = described.iter().filter(|name| crate::needed::is_told(name));
+            let seen = [&seen[..], &told.copied().collect::<Vec<_>>()].concat();
             MachineInfo {
                 name: machine.name.clone(),
                 kernel: machine.kernel.clone(),
@@ -109,10 +113,11 @@ pub fn info(recording: &Recording) -> Info {
                 end_ns: bounds.map(|b| b.1.as_nanos()),
                 streams: coverage.iter().map(StreamReport::new).collect(),
                 vms: vms(recording, number),
-                analyses: analyses(&described, &seen),
+                analyses: analyses(&described, &seen, asked),
                 missing: missing(
                     &described,
                     described.iter().any(|name| name.starts_with("kvm_")),
+                    asked,
                 ),
             }
         });

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use virtflow_base::{Problems, RecordSource, Sink, Stamped, StreamCoverage, Timestamp};
 use virtflow_events::{KernelEvent, KernelRecord, Merge, Recording};
-use virtflow_model::{Counts, Model, Options, Segments};
+use virtflow_model::{Counts, Followed, Model, Options, Segments};
 
 /// Events that may be held back at the beginning while the tracer's state dump is under way: its
 /// facts hold from the beginning, wherever in the dump they stand.
@@ -77,6 +77,7 @@ pub fn analyze<S: Sink>(
     let mut options = options.clone();
     let described = recording.described(machine);
     options.entry_probed = is_entry_probed(&described);
+    options.followed = followed(recording, machine);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
     let mut model = Model::new(&coverage, options, sink);
@@ -119,6 +120,15 @@ pub fn analyze<S: Sink>(
 
 fn problems_of<R: RecordSource>(events: &Merge<R>) -> Problems {
     events.problems().clone()
+}
+
+/// Of a recording of some threads rather than of processors: what tells when they run.
+pub(crate) fn followed(recording: &Recording, machine: usize) -> Option<Followed> {
+    let switches = recording.followed(machine)?;
+    Some(Followed {
+        traced: switches.traced,
+        both_ways: switches.both_ways,
+    })
 }
 
 /// Decoding threads: one per processor of this machine.

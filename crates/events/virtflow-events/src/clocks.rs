@@ -122,10 +122,9 @@ impl Recording {
 
     /// What the streams of the kernel traces of `machine` cover on the machine's own clock.
     pub fn coverage_as_told(&self, machine: usize) -> Vec<StreamCoverage> {
-        let traces = self.opened().filter(|(_, info)| info.machine == machine);
-        traces
-            .filter(|(_, info)| info.domain != "ust")
-            .flat_map(|(trace, _)| trace.coverage())
+        let followed = self.followed(machine).is_some();
+        self.kernel_traces(machine)
+            .flat_map(|trace| trace.coverage(followed))
             .collect()
     }
 }

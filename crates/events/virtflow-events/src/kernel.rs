@@ -445,6 +445,24 @@ pub enum KernelEvent {
         pid: Option<Tid>,
         comm: Comm,
     },
+    /// A recording that is not of whole processors is of this thread, from here on; with whoever made
+    /// it, where it was made while it was recorded.
+    ThreadFollowed {
+        tid: Tid,
+        pid: Option<Tid>,
+        parent: Option<Tid>,
+    },
+    /// Such a thread ends: nothing of it is recorded any more.
+    ThreadLeft {
+        tid: Tid,
+    },
+    /// A recorded thread gets a processor, or loses it; perf's own word on it
+    /// (include/uapi/linux/perf_event.h `PERF_RECORD_SWITCH`).
+    ThreadSwitch {
+        tid: Tid,
+        out: bool,
+        preempted: bool,
+    },
     // LTTng's dump of what was there when tracing started
     StatedumpStart,
     StatedumpEnd,
@@ -461,7 +479,8 @@ pub enum KernelEvent {
         tid: Tid,
         kind: NamespaceKind,
         inum: u32,
-        level: u32,
+        /// How many are around it; where that is not told it is the innermost that the thread is in.
+        level: Option<u32>,
     },
     StatedumpInterrupt {
         irq: u32,

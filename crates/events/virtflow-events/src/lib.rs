@@ -19,12 +19,12 @@ pub use any::AnyEvent;
 pub use bind::kind;
 pub use clocks::{Corrected, Correction, GuestClock, MachineClock};
 pub use kernel::{
-    ApicAccept, BlockRequest, ExitInfo, GuestStack, KernelEvent, KernelRecord, NamespaceKind,
-    NetPacket,
+    ApicAccept, BlockRequest, Context, ExitInfo, GuestStack, KernelEvent, KernelRecord,
+    NamespaceKind, NetPacket,
 };
 pub use live::{LiveError, LiveRecords};
 pub use merge::Merge;
 pub use open::{ClockInfo, Counted, EventCount, MachineInfo, OpenError, Recording, TraceInfo};
 pub use text::{Comm, Text};
-pub use trace::{AnyReader, KernelReader};
+pub use trace::{AnyReader, KernelReader, Switches};
 pub use virtflow_ctf::{Base, FieldError, Item, Scope, Value};

@@ -3,10 +3,10 @@
 
 use crate::clocks::{Corrected, MachineClock, corrected};
 use crate::merge::Merge;
-use crate::trace::{AnyReader, KernelReader, Trace, Which, traces_at};
+use crate::trace::{AnyReader, KernelReader, Switches, Trace, Which, traces_at};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use virtflow_base::{Problems, StreamCoverage, Timestamp};
+use std::sync::{Arc, OnceLock};
+use virtflow_base::{Place, Problem, ProblemKind, Problems, StreamCoverage, Timestamp};
 
 /// Why a recording could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,20 @@ pub struct Counted {
     pub by_name: Vec<EventCount>,
     /// What was met on the way.
     pub problems: Problems,
+}
+
+/// That nothing is analysed of a recording of some threads.
+fn unfollowed(info: &TraceInfo) -> Problem {
+    let what = "its events are listed and not analysed: record sched:sched_switch, or with \
+                --switch-events, and give no other trace of the same machine beside it";
+    Problem {
+        kind: ProblemKind::Unsupported,
+        place: Place {
+            file: Arc::new(info.path.clone()),
+            ..Place::default()
+        },
+        what: what.to_owned(),
+    }
 }
 
 /// An opened recording.
@@ -189,8 +203,11 @@ impl Recording {
     /// What was wrong already on opening.
     pub fn problems(&self) -> Problems {
         let mut all = Problems::default();
-        for trace in &self.traces {
+        for (trace, info) in self.opened() {
             all.merge(trace.problems().clone());
+            if trace.follows().is_some() && self.followed(info.machine).is_none() {
+                all.push(unfollowed(info));
+            }
         }
         all
     }
@@ -209,12 +226,13 @@ impl Recording {
         }
     }
 
-    /// The names of the events that the traces of `machine` describe.
+    /// The names of the events that the traces of `machine` describe, and of records in which a tracer
+    /// tells of threads.
     pub fn described(&self, machine: usize) -> Vec<&str> {
         let traces = self.traces.iter().zip(&self.infos);
         let mut names: Vec<_> = traces
             .filter(|(_, info)| info.machine == machine)
-            .flat_map(|(trace, _)| trace.names())
+            .flat_map(|(trace, _)| trace.described())
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -285,11 +303,29 @@ impl Recording {
         which: Which,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Vec<KernelReader> {
-        let traces = self.opened().filter(|(_, info)| info.machine == machine);
-        let traces = traces.filter(|(_, info)| info.domain != "ust");
-        traces
-            .flat_map(|(trace, _)| trace.kernel_readers(which, wanted))
+        let followed = self.followed(machine).is_some();
+        self.kernel_traces(machine)
+            .flat_map(|trace| trace.kernel_readers(which, wanted, followed))
             .collect()
+    }
+
+    pub(crate) fn kernel_traces(&self, machine: usize) -> impl Iterator<Item = &Trace> {
+        let traces = self
+            .opened()
+            .filter(move |(_, info)| info.machine == machine);
+        let traces = traces.filter(|(_, info)| info.domain != "ust");
+        traces.map(|(trace, _)| trace)
+    }
+
+    /// Of a machine of which some threads were recorded and no whole processor (`perf record -p`, or of
+    /// a command), what tells when these threads run. `None` where nothing does, either: then there are
+    /// no [`Self::kernel_events`].
+    pub fn followed(&self, machine: usize) -> Option<Switches> {
+        let mut all = self.kernel_traces(machine).map(Trace::follows);
+        // Two at once would tell every switch twice.
+        let only = all.next()??;
+        let none = all.next().is_none();
+        (none && only.tell()).then_some(only)
     }
 
     /// Every event of every trace that `choose` takes by name, merged.

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
 use virtflow_base::{CpuId, Tid};
-use virtflow_events::{Comm, KernelEvent as K, KernelRecord, Recording};
-use virtflow_perfdata::writer::{At, ByteOrder, FileWriter, Recorded, SAMPLE_TYPE};
+use virtflow_events::{Comm, KernelEvent as K, KernelRecord, NamespaceKind, Recording};
+use virtflow_perfdata::writer::{At, ByteOrder, CONTEXT_SWITCH, FileWriter, Recorded, SAMPLE_TYPE};
 
 const WAKING: u64 = 77;
 const VECTOR: u64 = 78;
@@ -41,6 +41,7 @@ fn file() -> FileWriter {
         config,
         ids: vec![id],
         sample_type: SAMPLE_TYPE,
+        flags: 0,
     };
     file.recorded = vec![recorded(WAKING, 5), recorded(VECTOR, 6)];
     file.features = vec![(3, file.text("host"))];
@@ -131,17 +132,13 @@ fn samples_become_events_with_their_thread_and_process() {
 }
 
 #[test]
-fn of_some_threads_nothing_is_analysed() {
+fn of_some_threads_that_no_switch_is_told_of_nothing_is_analysed() {
     let mut file = file();
-    // One thread, and its name.
-    let mut body = Vec::new();
-    file.put(1, 8, &mut body);
-    file.put(157, 8, &mut body);
-    body.resize(32, 0);
-    let map = file.record(73, &body);
+    let map = file.thread_map(&[157]);
     file.records.extend(map);
     let recording = opened(&file);
     assert!(read(&recording).is_empty());
+    assert!(recording.followed(0).is_none());
     assert!(
         recording
             .coverage(0)
@@ -149,9 +146,58 @@ fn of_some_threads_nothing_is_analysed() {
             .all(|stream| stream.span.is_none())
     );
     assert_eq!(recording.count(1).total, 2);
-    assert!(
-        recording.problems().kept()[0]
-            .what
-            .contains("record with -a")
-    );
+    let problems = recording.problems();
+    let problem = &problems.kept()[1];
+    assert!(problem.what.contains("listed and not analysed"));
+}
+
+#[test]
+fn some_threads_are_followed_by_what_perf_tells_of_their_switches() {
+    let mut file = file();
+    file.recorded[0].flags = CONTEXT_SWITCH;
+    let at = |time| At {
+        time,
+        cpu: 1,
+        thread: (141, 157),
+        id: 5,
+    };
+    let before = At { time: 0, ..at(0) };
+    let records = [
+        file.thread_map(&[157]),
+        // Of the kernel's names those of others are not of interest.
+        file.namespaces(before, (141, 157), [1, 2, 3, 4]),
+        file.switch(at(2_100), true, true),
+    ];
+    file.records.extend(records.concat());
+    let recording = opened(&file);
+    assert!(recording.followed(0).unwrap().both_ways);
+    let all = read(&recording);
+    let tid = Tid(157);
+    let expected = [
+        K::ThreadFollowed {
+            tid,
+            pid: Some(Tid(141)),
+            parent: None,
+        },
+        K::ThreadTold {
+            tid,
+            pid: Some(Tid(141)),
+            comm: Comm::new(b"CPU 0/KVM"),
+        },
+        K::StatedumpNamespace {
+            tid,
+            kind: NamespaceKind::Pid,
+            inum: 4,
+            level: None,
+        },
+    ];
+    let events: Vec<_> = all.iter().map(|(_, record)| record.event).collect();
+    assert_eq!(events[..3], expected);
+    let switch = K::ThreadSwitch {
+        tid,
+        out: true,
+        preempted: true,
+    };
+    assert_eq!(events.last(), Some(&switch));
+    assert_eq!(recording.count(1).total, 2, "it is not listed");
 }

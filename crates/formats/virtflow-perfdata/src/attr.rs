@@ -36,11 +36,16 @@ mod read {
     pub(super) const LOST: u64 = 1 << 4;
 }
 
-/// Among the flags: whether `sample_period` is a frequency, whether other records have ends, and
-/// whether a clock was chosen.
+/// Among the flags: whether what a thread makes is recorded, too, whether `sample_period` is a
+/// frequency, whether other records have ends, whether a clock was chosen, whether switches are told
+/// in both directions, whether namespaces are, and whether only threads of the same process are inherited.
+const INHERIT: u64 = 1 << 1;
 const FREQUENCY: u64 = 1 << 10;
 const SAMPLE_ID_ALL: u64 = 1 << 18;
 const USE_CLOCKID: u64 = 1 << 25;
+const CONTEXT_SWITCH: u64 = 1 << 26;
+const NAMESPACES: u64 = 1 << 28;
+const INHERIT_THREAD: u64 = 1 << 35;
 /// `PERF_TYPE_TRACEPOINT`.
 const TRACEPOINT: u32 = 2;
 /// The first published size of the structure: no file has a smaller one.
@@ -100,6 +105,21 @@ impl Attr {
         }
     }
 
+    /// Whether records tell when a thread gets a processor and when it loses it.
+    pub(crate) const fn tells_switches(&self) -> bool {
+        self.flags & CONTEXT_SWITCH != 0
+    }
+
+    /// Whether what a recorded thread makes is recorded: a thread of its own process, or another.
+    pub(crate) const fn inherits(&self, same_process: bool) -> bool {
+        self.flags & INHERIT != 0 && (same_process || self.flags & INHERIT_THREAD == 0)
+    }
+
+    /// Whether records tell the namespaces of threads.
+    pub(crate) const fn tells_namespaces(&self) -> bool {
+        self.flags & NAMESPACES != 0
+    }
+
     /// What an analysis needs of a sample and does not find in these.
     pub(crate) fn lacks(&self) -> Option<&'static str> {
         let Layout { time, cpu, raw, .. } = self.layout;
@@ -125,6 +145,7 @@ pub(crate) struct Layout {
     /// Where the raw data begins, or what must be stepped over before.
     raw: Option<u16>,
     end_id: Option<u16>,
+    end_thread: Option<u16>,
     end_time: Option<u16>,
     end_cpu: Option<u16>,
 }
@@ -144,6 +165,7 @@ pub(crate) struct Sample<'b> {
 pub(crate) struct End {
     pub(crate) time: Option<u64>,
     pub(crate) cpu: Option<u32>,
+    pub(crate) thread: Option<i32>,
 }
 
 impl Layout {
@@ -202,6 +224,7 @@ impl Layout {
                 bit::ID => layout.end_id = layout.end_id.or(Some(back)),
                 bit::CPU => layout.end_cpu = Some(back),
                 bit::TIME => layout.end_time = Some(back),
+                bit::TID => layout.end_thread = Some(back),
                 _ => {}
             }
         }
@@ -261,6 +284,10 @@ impl Layout {
         End {
             time: at(self.end_time).and_then(|at| order.u64(body, at)),
             cpu: at(self.end_cpu).and_then(|at| order.u32(body, at)),
+            // Behind its process.
+            thread: at(self.end_thread)
+                .and_then(|at| order.u32(body, at + 4))
+                .map(u32::cast_signed),
         }
     }
 

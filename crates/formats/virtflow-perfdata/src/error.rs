@@ -33,15 +33,6 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// The header of a recording of several files.
-    #[error(
-        "{}: its events are in files of their own (`perf record --threads`), which are not read; \
-         record without `--threads`", path.display()
-    )]
-    Directory {
-        /// The file.
-        path: PathBuf,
-    },
     /// perf ended before it wrote what its events are.
     #[error(
         "{}: perf was stopped before it had finished the file, and what its events are is written \

@@ -57,7 +57,8 @@
 //! | attributes (kinds of events recorded) | 65,536 and 16 MiB; 1,048,576 numbers of them |
 //! | descriptions of events | 65,536 and 64 MiB in all |
 //! | another feature that is read | 64 KiB |
-//! | a packed record (`-z`) | 1,024 times its size or 1 MiB unpacked; a window of 16 MiB (levels up to 19) |
+//! | a packed record (`-z`) | 1,024 times its size or 1 MiB unpacked; a window of 128 MiB, which takes as much memory as was unpacked into it |
+//! | files of records beside the first (`--threads`) | 65,536 |
 //! | processors | 65,536 |
 //! | losses told apart | 1,048,576 |
 //! | threads with names | 131,072 |
@@ -74,6 +75,7 @@ mod features;
 mod head;
 mod held;
 mod input;
+mod own;
 mod read;
 mod records;
 mod seen;

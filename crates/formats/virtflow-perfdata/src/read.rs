@@ -6,7 +6,7 @@ use virtflow_base::{CpuId, Fill, ProblemKind, Problems, RecordSource, Stamped, T
 use virtflow_tracefs::{Bound, EventView, Extract, RecordView};
 
 use crate::held::Waiting;
-use crate::input::problem;
+use crate::own;
 use crate::records::{Record, Records, Step, kind};
 use crate::sorter::{HELD_MAX, Sorter};
 use crate::trace::Trace;
@@ -38,7 +38,7 @@ impl<E: Extract> Reader<E> {
         let sorter = Sorter::new(
             trace.survey().order(),
             held_max.min(HELD_MAX),
-            trace.input().len.saturating_mul(SPILL_RATIO_MAX),
+            trace.input().total().saturating_mul(SPILL_RATIO_MAX),
         );
         Self {
             trace,
@@ -149,8 +149,9 @@ impl<E: Extract> RecordSource for Reader<E> {
     }
 
     fn bytes_read(&self) -> u64 {
-        let at = self.walk.records.at().min(self.trace.end());
+        let at = self.walk.records.at();
         at.saturating_sub(self.trace.begin())
+            .min(self.trace.bytes())
     }
 }
 
@@ -158,6 +159,8 @@ impl<E: Extract> RecordSource for Reader<E> {
 struct Walk {
     records: Records,
     problems: Problems,
+    /// The bytes of the last event that perf told itself.
+    own: [u8; own::SIZE],
 }
 
 /// What the walk came to.
@@ -172,14 +175,15 @@ enum Next<'w> {
 impl Walk {
     fn new(trace: &Trace, at: u64) -> Self {
         Self {
-            records: Records::new(trace.order(), at, trace.end()),
+            records: Records::new(trace.order(), at, trace.ranges()),
             problems: Problems::default(),
+            own: [0; own::SIZE],
         }
     }
 
     fn problem(&mut self, trace: &Trace, at: u64, kind: ProblemKind, what: String) {
-        let path = &trace.input().path;
-        self.problems.push(problem(path, Some(at), kind, what));
+        let places = &trace.input().places;
+        self.problems.push(places.problem(Some(at), kind, what));
     }
 
     #[inline]
@@ -195,13 +199,22 @@ impl Walk {
                 Ok(Some((event, raw))) => Next::Event(record.at, event, raw),
                 Ok(None) => Next::Other,
                 Err(what) => {
-                    let (path, at) = (&trace.input().path, Some(record.at));
-                    let problem = problem(path, at, ProblemKind::Undescribed, what);
+                    let places = &trace.input().places;
+                    let problem = places.problem(Some(record.at), ProblemKind::Undescribed, what);
                     self.problems.push(problem);
                     Next::Other
                 }
             },
             kind::FINISHED_ROUND => Next::Round,
+            kind::SWITCH | kind::NAMESPACES | kind::FORK | kind::EXIT => {
+                match own::event(trace, &record) {
+                    Some((event, bytes)) => {
+                        self.own = bytes;
+                        Next::Event(record.at, event, &self.own)
+                    }
+                    None => Next::Other,
+                }
+            }
             _ => Next::Other,
         }
     }

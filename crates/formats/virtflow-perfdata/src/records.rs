@@ -3,6 +3,8 @@
 //! Numbers and layouts are those of include/uapi/linux/perf_event.h (below 64, the kernel's) and
 //! tools/lib/perf/include/perf/event.h (those of perf itself).
 
+use std::collections::VecDeque;
+
 use virtflow_base::ProblemKind;
 use virtflow_tracefs::ByteOrder;
 
@@ -14,11 +16,14 @@ use crate::unpack::Unpack;
 pub(crate) mod kind {
     pub(crate) const LOST: u32 = 2;
     pub(crate) const COMM: u32 = 3;
+    pub(crate) const EXIT: u32 = 4;
     pub(crate) const THROTTLE: u32 = 5;
     pub(crate) const UNTHROTTLE: u32 = 6;
     pub(crate) const FORK: u32 = 7;
     pub(crate) const SAMPLE: u32 = 9;
     pub(crate) const LOST_SAMPLES: u32 = 13;
+    pub(crate) const SWITCH: u32 = 14;
+    pub(crate) const NAMESPACES: u32 = 16;
     pub(crate) const ATTR: u32 = 64;
     pub(crate) const TRACING_DATA: u32 = 66;
     pub(crate) const FINISHED_ROUND: u32 = 68;
@@ -61,6 +66,8 @@ pub(crate) struct Records {
     packed_at: Option<u64>,
     at: u64,
     end: u64,
+    /// Where more of them lie, one after the other.
+    more: VecDeque<(u64, u64)>,
 }
 
 /// What a header says.
@@ -70,9 +77,14 @@ fn header(bytes: &[u8], order: ByteOrder) -> Option<(u32, u16, usize)> {
 }
 
 impl Records {
-    /// Over the records from byte `at` of the file to `end`.
-    pub(crate) fn new(order: ByteOrder, at: u64, end: u64) -> Self {
+    /// Over the records in these stretches, from byte `at` on.
+    pub(crate) fn new(order: ByteOrder, at: u64, ranges: &[(u64, u64)]) -> Self {
+        let more = ranges.iter().filter(|(_, end)| *end > at);
+        let mut more: VecDeque<_> = more.copied().collect();
+        let (start, end) = more.pop_front().unwrap_or((at, at));
+        let at = start.max(at);
         Self {
+            more,
             order,
             window: Window::default(),
             unpack: Unpack::new(),
@@ -80,16 +92,6 @@ impl Records {
             at,
             end,
         }
-    }
-
-    /// Where the records end, as the file says.
-    pub(crate) const fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// Has them end there instead.
-    pub(crate) const fn end_at(&mut self, end: u64) {
-        self.end = end;
     }
 
     /// The byte of the file up to which records were given.
@@ -150,15 +152,20 @@ impl Records {
 
     /// The next record of the file itself.
     fn outer<'b>(&'b mut self, input: &Input) -> Step<'b> {
+        while self.at == self.end {
+            let Some((start, end)) = self.more.pop_front() else {
+                return Step::End;
+            };
+            // Each file is packed as a stream of its own.
+            (self.at, self.end) = (start, end);
+            self.unpack = Unpack::new();
+        }
         let at = self.at;
         if at > self.end {
             return self.stop(
                 ProblemKind::Truncated,
                 "what belongs to a record is cut short".to_owned(),
             );
-        }
-        if at == self.end {
-            return Step::End;
         }
         let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
         let found = self.window.get(input, at, HEADER.min(left));

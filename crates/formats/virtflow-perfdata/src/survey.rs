@@ -1,7 +1,7 @@
 //! One walk over all records when a file is opened: what was recorded, what each processor saw and lost,
 //! which threads there were, and how the records are ordered.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use virtflow_base::{LossKind, ProblemKind, Problems};
@@ -11,7 +11,8 @@ use crate::attr::{Attr, Attrs};
 use crate::bytes::{Bytes, until_nul};
 use crate::features::Features;
 use crate::head::Head;
-use crate::input::{Input, problem};
+use crate::input::{Input, Places};
+use crate::own;
 use crate::records::{Record, Records, Step, kind};
 use crate::seen::Cpus;
 use crate::tracing::{TRACING_MAX, Tracing};
@@ -20,6 +21,10 @@ use crate::tracing::{TRACING_MAX, Tracing};
 const MARK_EVERY: u64 = 4 << 20;
 /// In `misc` of lost samples: a filter left them out (`PERF_RECORD_MISC_LOST_SAMPLES_BPF`).
 const LEFT_OUT: u16 = 1 << 15;
+/// The most threads that are told to be recorded, and whose namespaces are told.
+const THREADS_MAX: usize = 1 << 17;
+/// Samples whose number of a thread is compared with the kernel's own.
+const COMPARED: usize = 64;
 /// The thread of a record that is of a processor rather than of one.
 const NO_THREAD: u64 = u64::MAX;
 
@@ -43,7 +48,13 @@ pub(crate) struct Survey {
     pub(crate) tracing: Option<Tracing>,
     /// Names and processes of threads when the recording began.
     pub(crate) threads: Threads,
+    /// The pid namespace of each thread when the recording began.
+    pub(crate) namespaces: BTreeMap<i32, u32>,
     pub(crate) cpus: Cpus,
+    /// The threads that were recorded from the beginning, if not whole processors were.
+    pub(crate) followed: BTreeSet<i32>,
+    /// Of the first samples the number of the thread as the sample tells it, and the record.
+    pub(crate) compared: Vec<(i32, [u8; 8])>,
     /// Whether some threads were recorded rather than whole processors.
     pub(crate) of_threads: bool,
     /// Lost records that were told where they were lost, and lost samples that were counted.
@@ -55,24 +66,25 @@ pub(crate) struct Survey {
     /// Places to begin at, each with the latest time stamp before it.
     pub(crate) marks: Vec<(u64, u64)>,
     pub(crate) problems: Problems,
-    path: Arc<PathBuf>,
+    places: Arc<Places>,
     rounds: Rounds,
     packed: bool,
     sampled: bool,
 }
 
 impl Survey {
-    pub(crate) fn new(head: Head, path: Arc<PathBuf>) -> (Self, Records) {
-        let Head {
-            order, data, attrs, ..
-        } = head;
-        let survey = Self {
+    pub(crate) fn new(head: Head) -> Self {
+        let Head { order, attrs, .. } = head;
+        Self {
             order,
             attrs,
             features: Features::default(),
             tracing: None,
             threads: Threads::default(),
+            namespaces: BTreeMap::new(),
             cpus: Cpus::default(),
+            followed: BTreeSet::new(),
+            compared: Vec::new(),
             of_threads: false,
             told: 0,
             counted: 0,
@@ -80,12 +92,11 @@ impl Survey {
             strangers: 0,
             marks: Vec::new(),
             problems: Problems::default(),
-            path,
+            places: Arc::default(),
             rounds: Rounds::default(),
             packed: false,
             sampled: false,
-        };
-        (survey, Records::new(order, data.0, data.1))
+        }
     }
 
     pub(crate) const fn byte_order(&self) -> ByteOrder {
@@ -105,6 +116,16 @@ impl Survey {
             (_, false, 1..) => Order::Rounds,
             _ => Order::None,
         }
+    }
+
+    /// Where the bytes are that problems are told of.
+    pub(crate) fn lies_in(&mut self, places: &Arc<Places>) {
+        self.places = Arc::clone(places);
+    }
+
+    /// Whether any sample was met.
+    pub(crate) const fn has_samples(&self) -> bool {
+        self.sampled
     }
 
     /// Walks over all records.
@@ -132,7 +153,7 @@ impl Survey {
     }
 
     pub(crate) fn note(&mut self, at: u64, kind: ProblemKind, what: String) {
-        let problem = problem(&self.path, Some(at), kind, what);
+        let problem = self.places.problem(Some(at), kind, what);
         self.problems.push(problem);
     }
 
@@ -155,7 +176,12 @@ impl Survey {
             kind::LOST_SAMPLES => self.lost_samples(record, &mut all),
             kind::THROTTLE | kind::UNTHROTTLE => self.throttled(record, &mut all),
             kind::COMM => self.comm(record, &mut all),
-            kind::FORK => self.fork(&mut all),
+            kind::FORK => self.fork(record, &mut all),
+            kind::NAMESPACES => self.namespaces(record, &mut all),
+            kind::SWITCH | kind::EXIT => {
+                self.timed(record);
+                Some(())
+            }
             kind::ATTR => self.attr(&mut all),
             kind::FEATURE => self.feature(record, &mut all),
             kind::TRACING_DATA => self.tracing(input, record, &mut all),
@@ -192,6 +218,24 @@ impl Survey {
             return self.note(record.at, ProblemKind::TooLarge, what);
         }
         self.rounds.event(sample.time);
+        if self.compared.len() < COMPARED
+            && let (Some((_, thread)), Some(first)) = (sample.thread, sample.raw.first_chunk())
+        {
+            self.compared.push((thread, *first));
+        }
+    }
+
+    /// Another record of the kernel that becomes an event: it stands in the order of time.
+    fn timed(&mut self, record: &Record<'_>) -> bool {
+        let end = self.attrs.end(record.body, self.order);
+        let time = end.time.filter(|time| *time != 0);
+        if let Some(time) = time {
+            self.rounds.event(time);
+            if let (kind::SWITCH, Some(cpu)) = (record.kind, end.cpu) {
+                self.cpus.event(cpu, time);
+            }
+        }
+        time.is_some()
     }
 
     fn lost(&mut self, record: &Record<'_>, all: &mut Bytes<'_>) -> Option<()> {
@@ -247,7 +291,19 @@ impl Survey {
         Some(())
     }
 
-    fn fork(&mut self, all: &mut Bytes<'_>) -> Option<()> {
+    /// Those that perf found when it began have no time.
+    fn namespaces(&mut self, record: &Record<'_>, all: &mut Bytes<'_>) -> Option<()> {
+        if !self.timed(record)
+            && let Some((thread, namespace)) = own::pid_namespace(all)
+            && self.namespaces.len() < THREADS_MAX
+        {
+            self.namespaces.insert(thread, namespace);
+        }
+        Some(())
+    }
+
+    fn fork(&mut self, record: &Record<'_>, all: &mut Bytes<'_>) -> Option<()> {
+        self.timed(record);
         let (process, _) = (all.u32()?.cast_signed(), all.u32()?);
         let (thread, _) = (all.u32()?.cast_signed(), all.u32()?);
         if all.u64()? == 0 {
@@ -303,7 +359,7 @@ impl Survey {
             if !of.is_some_and(Attr::is_tracepoint) {
                 continue;
             }
-            self.of_threads |= thread != NO_THREAD;
+            self.follow(thread);
             if let Ok(cpu) = u32::try_from(cpu) {
                 self.cpus.add(cpu);
             }
@@ -313,10 +369,24 @@ impl Survey {
 
     fn thread_map(&mut self, all: &mut Bytes<'_>) -> Option<()> {
         for _ in 0..all.u64()? {
-            self.of_threads |= all.u64()? != NO_THREAD;
+            let thread = all.u64()?;
+            self.follow(thread);
             all.take(16)?;
         }
         Some(())
+    }
+
+    /// Notes that a thread was recorded, rather than a processor.
+    fn follow(&mut self, thread: u64) {
+        if thread == NO_THREAD {
+            return;
+        }
+        self.of_threads = true;
+        if let Ok(thread) = i32::try_from(thread)
+            && self.followed.len() < THREADS_MAX
+        {
+            self.followed.insert(thread);
+        }
     }
 }
 

@@ -13,20 +13,31 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::features::{FEATURE_MAX, Features, number};
 use crate::head::{Kind, head};
-use crate::input::{Input, problem};
+use crate::input::Input;
+use crate::own;
 use crate::read::{Counts, Reader};
+use crate::records::Records;
 use crate::sorter::HELD_MAX;
 use crate::survey::Survey;
 use crate::tracing::TRACING_MAX;
 
-/// An open trace. It keeps its file open.
+/// What is told of a recording of several files that are not all there.
+const LACKS_PARTS: &str = "its events are in files beside it (`data.0` and so on, \
+                           `perf record --threads`), of which some are not there: keep the directory together";
+
+/// An open trace. It keeps its files open.
 #[derive(Debug)]
 pub struct Trace {
     input: Input,
-    data: (u64, u64),
+    /// Where its records lie.
+    ranges: Vec<(u64, u64)>,
     is_stream: bool,
     survey: Survey,
     described: Arc<Described>,
+    /// How many descriptions there are of tracepoints; those of what perf itself tells follow.
+    listed: usize,
+    /// Whether these are there, and are to be believed.
+    has_own: bool,
     threads: Threads,
     clock: Clock,
     /// Where records have the number of their thread: all at the same place.
@@ -44,17 +55,31 @@ impl Trace {
     /// Where its head cannot be read or understood, where it holds no tracepoints, and where perf
     /// had no time to write what they are. What is wrong with records is among [`Self::problems`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let input = Input::open(path)?;
+        let mut input = Input::open(path)?;
         let head = head(&input)?;
         let kind = head.kind.clone();
         let (begin, end) = (head.data.0, head.data.1.min(input.len));
         let is_short = head.data.1 > input.len || kind == Kind::Unfinished;
-        let (mut survey, mut records) = Survey::new(head, Arc::clone(&input.path));
+        let features_at = head.data.1;
+        let mut survey = Survey::new(head);
+        let mut ranges = vec![(begin, end)];
+        let mut are_missing = false;
+        survey.lies_in(&input.places);
         if let Kind::File(features) = &kind {
-            read_features(&input, records.end(), features, &mut survey)?;
+            read_features(&input, features_at, features, &mut survey);
+            if features.contains(&number::DIR_FORMAT) {
+                let (parts, missing) = input.add_parts()?;
+                are_missing = missing || parts.is_empty();
+                ranges.extend(parts);
+                survey.lies_in(&input.places);
+            }
         }
-        records.end_at(end);
-        survey.walk(&input, records);
+        survey.walk(&input, Records::new(survey.byte_order(), begin, &ranges));
+        // Without `--threads` (`--kcore`) all samples are in the first.
+        if are_missing && (ranges.len() > 1 || !survey.has_samples()) {
+            survey.cpus.torn();
+            survey.note(end, ProblemKind::Truncated, LACKS_PARTS.to_owned());
+        }
         let path = || path.to_owned();
         let Some(tracing) = survey.tracing.take() else {
             return Err(match kind {
@@ -68,10 +93,14 @@ impl Trace {
         if !survey.attrs.all.iter().any(Attr::is_tracepoint) {
             return Err(Error::NoTracepoints { path: path() });
         }
-        let described = Described {
+        let mut described = Described {
             formats: tracing.formats,
             order: survey.byte_order(),
         };
+        let thread = thread_slot(&described);
+        let listed = described.formats.all().len();
+        let has_own = numbers_are_the_kernels(&survey, thread.as_ref(), described.order)
+            && own::describe(&mut described.formats);
         let mut threads = tracing.threads;
         for (thread, name) in survey.threads.names() {
             threads.name_one(thread, name);
@@ -86,11 +115,13 @@ impl Trace {
             let what = "the file ends before its records do: perf was stopped, or it was cut";
             survey.note(end, ProblemKind::Truncated, what.to_owned());
         }
-        let problems = problems(&input, &survey, &described);
+        let problems = problems(&input, &survey, &described, has_own);
         Ok(Self {
-            data: (begin, end),
+            ranges,
             is_stream: kind == Kind::Stream,
-            thread: thread_slot(&described),
+            thread,
+            listed,
+            has_own,
             described: Arc::new(described),
             threads,
             cpus: survey.cpus.numbers(),
@@ -119,7 +150,34 @@ impl Trace {
 
     /// The descriptions of the events it may hold.
     pub fn formats(&self) -> &[EventFormat] {
+        self.all_formats().get(..self.listed).unwrap_or_default()
+    }
+
+    /// The same, and behind them those of what perf tells in records of its own:
+    /// `PERF_RECORD_SWITCH` (a recorded thread `tid` gets a processor, or is `out`, although it would
+    /// run on: `preempt`), `PERF_RECORD_FORK` (`tid` of process `pid`, made by `parent_tid`, is recorded
+    /// from now on) and `PERF_RECORD_EXIT`, all three of recordings of threads only, and
+    /// `PERF_RECORD_NAMESPACES` (`tid` has its number in the namespace `pid_ns`).
+    pub fn all_formats(&self) -> &[EventFormat] {
         self.described.formats.all()
+    }
+
+    /// The names of perf's own records that tell something of threads here: `PERF_RECORD_COMM` names and
+    /// processes, `PERF_RECORD_NAMESPACES` where they have their numbers.
+    pub fn tells(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let mut attrs = self.survey.attrs.all.iter();
+        let namespaces = self.has_own && attrs.any(Attr::tells_namespaces);
+        let names = self.survey.threads.names().len() > 0;
+        let all = [
+            names.then_some("PERF_RECORD_COMM"),
+            namespaces.then_some("PERF_RECORD_NAMESPACES"),
+        ];
+        all.into_iter().flatten()
+    }
+
+    /// Where descriptions of perf's own records begin among all.
+    pub(crate) fn own_classes(&self) -> Option<usize> {
+        self.has_own.then_some(self.listed)
     }
 
     /// The same, for whoever keeps records longer than the trace.
@@ -149,6 +207,31 @@ impl Trace {
         self.survey.of_threads
     }
 
+    /// The threads that were recorded from the beginning, where not whole processors were.
+    pub fn followed(&self) -> impl Iterator<Item = i32> {
+        self.survey.followed.iter().copied()
+    }
+
+    /// Whether records tell when a thread gets a processor and when it loses it (`--switch-events`).
+    pub fn tells_switches(&self) -> bool {
+        tells_switches(&self.survey, self.has_own)
+    }
+
+    /// Whether each event called `name` was recorded, with all that it says.
+    pub fn records_every(&self, name: &str) -> bool {
+        let mut attrs = self.survey.attrs.all.iter().filter(|attr| {
+            let format = self.described.formats.of_id(attr.config);
+            attr.is_tracepoint() && format.is_some_and(|format| format.name() == name)
+        });
+        attrs.any(|attr| attr.is_every() && attr.lacks().is_none())
+    }
+
+    /// The pid namespace of each thread when the recording began, where it was recorded
+    /// (`--namespaces`).
+    pub fn namespaces(&self) -> impl Iterator<Item = (i32, u32)> {
+        self.survey.namespaces.iter().map(|(tid, ns)| (*tid, *ns))
+    }
+
     /// How many samples are of other events than tracepoints.
     pub const fn others(&self) -> u64 {
         self.survey.others
@@ -166,8 +249,12 @@ impl Trace {
     }
 
     /// How many bytes its records take.
-    pub const fn bytes(&self) -> u64 {
-        self.data.1.saturating_sub(self.data.0)
+    pub fn bytes(&self) -> u64 {
+        let sizes = self
+            .ranges
+            .iter()
+            .map(|(start, end)| end.saturating_sub(*start));
+        sizes.sum()
     }
 
     /// What was met while opening.
@@ -215,13 +302,14 @@ impl Trace {
         &self.survey
     }
 
-    /// Where its records begin and end.
-    pub(crate) const fn begin(&self) -> u64 {
-        self.data.0
+    /// Where its records begin.
+    pub(crate) fn begin(&self) -> u64 {
+        self.ranges.first().map_or(0, |(start, _)| *start)
     }
 
-    pub(crate) const fn end(&self) -> u64 {
-        self.data.1
+    /// The stretches in which they lie.
+    pub(crate) fn ranges(&self) -> &[(u64, u64)] {
+        &self.ranges
     }
 
     /// The thread of a record, by the kernel's own number.
@@ -252,8 +340,22 @@ impl Trace {
         let marks = &self.survey.marks;
         let before = marks.partition_point(|(_, latest)| self.clock.time(*latest) < from);
         let mark = before.checked_sub(1).and_then(|last| marks.get(last));
-        mark.map_or(self.data.0, |(place, _)| *place)
+        mark.map_or_else(|| self.begin(), |(place, _)| *place)
     }
+}
+
+fn tells_switches(survey: &Survey, has_own: bool) -> bool {
+    has_own && survey.attrs.all.iter().any(Attr::tells_switches)
+}
+
+/// Whether perf numbers threads as the kernel's own records do: in a container it does not, and then
+/// its records name threads that the events do not.
+fn numbers_are_the_kernels(survey: &Survey, thread: Option<&Slot>, order: ByteOrder) -> bool {
+    let slots = [thread.copied()];
+    survey.compared.iter().all(|(told, record)| {
+        let own = RecordView::new(record, order, &slots).i64(0);
+        own.is_none_or(|own| own == i64::from(*told))
+    })
 }
 
 fn thread_slot(described: &Described) -> Option<Slot> {
@@ -262,22 +364,12 @@ fn thread_slot(described: &Described) -> Option<Slot> {
 }
 
 /// Reads what follows the records of a file: of each feature its place and size, then the features.
-fn read_features(
-    input: &Input,
-    at: u64,
-    features: &[u32],
-    survey: &mut Survey,
-) -> Result<(), Error> {
-    if features.contains(&number::DIR_FORMAT) {
-        let path = input.path.as_path().to_owned();
-        return Err(Error::Directory { path });
-    }
+fn read_features(input: &Input, at: u64, features: &[u32], survey: &mut Survey) {
     let order = survey.byte_order();
     let table = match input.whole(at, 16 * features.len() as u64, FEATURE_MAX, "features") {
         Ok(table) => table,
         Err(error) => {
-            survey.note(at, ProblemKind::Truncated, error.what());
-            return Ok(());
+            return survey.note(at, ProblemKind::Truncated, error.what());
         }
     };
     for (feature, section) in features.iter().zip(table.chunks_exact(16)) {
@@ -299,20 +391,24 @@ fn read_features(
             Err(error) => survey.note(at, ProblemKind::Truncated, error.what()),
         }
     }
-    Ok(())
 }
 
 /// What is wrong, or is to be known before one believes what follows.
-fn problems(input: &Input, survey: &Survey, described: &Described) -> Problems {
+fn problems(input: &Input, survey: &Survey, described: &Described, has_own: bool) -> Problems {
     let mut problems = survey.problems.clone();
     let mut note = |kind: ProblemKind, what: String| {
-        problems.push(problem(&input.path, None, kind, what));
+        problems.push(input.places.problem(None, kind, what));
     };
     if survey.of_threads {
-        let what = "some threads were recorded, not whole processors: what others did, and when \
-                    these got a processor, is not in it. Its events are listed and not analysed; \
-                    record with -a";
-        note(ProblemKind::Unsupported, what.to_owned());
+        let rest = if tells_switches(survey, has_own) {
+            "what others did is not in it, and is unknown"
+        } else {
+            "what others did is not in it, nor when these got a processor: from losing it to its \
+             next event a thread is unknown, which --switch-events would have told"
+        };
+        let what =
+            format!("some threads were recorded, not whole processors: {rest}. -a records all");
+        note(ProblemKind::Unsupported, what);
     }
     for attr in survey.attrs.all.iter().filter(|attr| attr.is_tracepoint()) {
         let Some(format) = described.formats.of_id(attr.config) else {

@@ -12,8 +12,9 @@ const RATIO_MAX: usize = 1024;
 const ALWAYS: usize = 1 << 20;
 /// Bytes unpacked at once.
 const STEP: usize = 128 << 10;
-/// The window may have 2 to the power of this many bytes: those of levels up to 19 do.
-const WINDOW_LOG_MAX: u32 = 24;
+/// The window may have 2 to the power of this many bytes: those of all levels do. The decoder asks for all
+/// of it at once; what was not unpacked into it takes no memory.
+const WINDOW_LOG_MAX: u32 = 27;
 
 /// The stream, and what was unpacked of it and not yet read.
 pub(crate) struct Unpack {
@@ -164,6 +165,22 @@ mod tests {
             unpack.take(&packed);
             assert_eq!(all(&mut unpack).unwrap(), *plain);
         }
+    }
+
+    #[test]
+    fn the_windows_of_all_levels_are_read() {
+        let mut encoder = Encoder::new(22).unwrap();
+        let piece: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut out = vec![0; 2 * piece.len()];
+        let mut output = OutBuffer::around(&mut out[..]);
+        encoder
+            .run(&mut InBuffer::around(&piece), &mut output)
+            .unwrap();
+        encoder.flush(&mut output).unwrap();
+        let len = output.pos();
+        let mut unpack = Unpack::new();
+        unpack.take(&out[..len]);
+        assert!(all(&mut unpack).unwrap() == piece);
     }
 
     #[test]

@@ -11,13 +11,25 @@ pub use virtflow_tracefs::ByteOrder;
 pub const SAMPLE_TYPE: u64 = 1 << 1 | 1 << 2 | 1 << 7 | 1 << 10 | 1 << 16;
 /// The flag that has all records end with such.
 const SAMPLE_ID_ALL: u64 = 1 << 18;
+/// The flag that has a thread's switches told in both directions.
+pub const CONTEXT_SWITCH: u64 = 1 << 26;
+/// The flag that has recorded what a thread makes.
+pub const INHERIT: u64 = 1 << 1;
+/// In `misc` of a switch: away, and although the thread would run on.
+const OUT: u16 = 1 << 13;
+const OUT_PREEMPT: u16 = 1 << 14;
 /// Kinds of records.
 const LOST: u32 = 2;
 const COMM: u32 = 3;
+const EXIT: u32 = 4;
+const FORK: u32 = 7;
 const SAMPLE: u32 = 9;
+const SWITCH: u32 = 14;
+const NAMESPACES: u32 = 16;
 const ATTR: u32 = 64;
 const TRACING_DATA: u32 = 66;
 const FINISHED_ROUND: u32 = 68;
+const THREAD_MAP: u32 = 73;
 const FEATURE: u32 = 80;
 const COMPRESSED: u32 = 81;
 
@@ -32,6 +44,8 @@ pub struct Recorded {
     pub ids: Vec<u64>,
     /// What its samples say.
     pub sample_type: u64,
+    /// Flags beside those that all have.
+    pub flags: u64,
 }
 
 /// When, where and in which thread something happened, and what it is of.
@@ -92,9 +106,13 @@ impl FileWriter {
 
     /// A record of any kind.
     pub fn record(&self, kind: u32, body: &[u8]) -> Vec<u8> {
+        self.record_with(kind, 0, body)
+    }
+
+    fn record_with(&self, kind: u32, misc: u16, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         self.put(kind.into(), 4, &mut out);
-        self.put(0, 2, &mut out);
+        self.put(misc.into(), 2, &mut out);
         self.put(body.len() as u64 + 8, 2, &mut out);
         out.extend_from_slice(body);
         out
@@ -120,12 +138,16 @@ impl FileWriter {
     }
 
     /// Another record of the kernel, with its end.
-    fn ended(&self, kind: u32, mut body: Vec<u8>, at: At) -> Vec<u8> {
+    fn ended(&self, kind: u32, body: Vec<u8>, at: At) -> Vec<u8> {
+        self.ended_with(kind, 0, body, at)
+    }
+
+    fn ended_with(&self, kind: u32, misc: u16, mut body: Vec<u8>, at: At) -> Vec<u8> {
         self.pair(at.thread, &mut body);
         self.put(at.time, 8, &mut body);
         self.pair((at.cpu.cast_signed(), 0), &mut body);
         self.put(at.id, 8, &mut body);
-        self.record(kind, &body)
+        self.record_with(kind, misc, &body)
     }
 
     /// So many records were lost.
@@ -140,6 +162,50 @@ impl FileWriter {
         body.extend_from_slice(name.as_bytes());
         body.resize((body.len() + 1).next_multiple_of(8), 0);
         self.ended(COMM, body, at)
+    }
+
+    /// A thread gets a processor, or is switched away, maybe although it would run on.
+    pub fn switch(&self, at: At, out: bool, preempted: bool) -> Vec<u8> {
+        let misc = if out { OUT } else { 0 } | if preempted { OUT_PREEMPT } else { 0 };
+        self.ended_with(SWITCH, misc, Vec::new(), at)
+    }
+
+    /// The thread at `at` makes a process, or a thread of its own.
+    pub fn fork(&self, at: At, child: (i32, i32)) -> Vec<u8> {
+        self.task(FORK, at, child)
+    }
+
+    /// It ends.
+    pub fn exit(&self, at: At) -> Vec<u8> {
+        self.task(EXIT, at, at.thread)
+    }
+
+    fn task(&self, kind: u32, at: At, whose: (i32, i32)) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.pair((whose.0, at.thread.0), &mut body);
+        self.pair((whose.1, at.thread.1), &mut body);
+        self.put(at.time, 8, &mut body);
+        self.ended(kind, body, at)
+    }
+
+    /// The numbers of the namespaces of a process and a thread: `net`, `uts`, `ipc`, `pid`.
+    pub fn namespaces(&self, at: At, whose: (i32, i32), inodes: [u64; 4]) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.pair(whose, &mut body);
+        self.put(4, 8, &mut body);
+        for inode in inodes {
+            body.extend(self.words(&[4, inode]));
+        }
+        self.ended(NAMESPACES, body, at)
+    }
+
+    /// These threads are recorded.
+    pub fn thread_map(&self, threads: &[i32]) -> Vec<u8> {
+        let mut body = self.words(&[threads.len() as u64]);
+        for thread in threads {
+            body.extend(self.words(&[thread.cast_unsigned().into(), 0, 0]));
+        }
+        self.record(THREAD_MAP, &body)
     }
 
     /// The mark behind a round.
@@ -170,8 +236,8 @@ impl FileWriter {
         self.put(recorded.kind.into(), 4, &mut out);
         self.put(128, 4, &mut out);
         let flags = match self.order {
-            ByteOrder::Little => SAMPLE_ID_ALL,
-            ByteOrder::Big => SAMPLE_ID_ALL.reverse_bits(),
+            ByteOrder::Little => SAMPLE_ID_ALL | recorded.flags,
+            ByteOrder::Big => (SAMPLE_ID_ALL | recorded.flags).reverse_bits(),
         };
         let words = [recorded.config, 1, recorded.sample_type, 0, flags];
         out.extend(self.words(&words));

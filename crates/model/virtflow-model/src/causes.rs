@@ -652,6 +652,11 @@ impl<S: Sink> Model<S> {
         confidence: Confidence,
         evidence: Evidence,
     ) {
+        // Where it is not seen when the thread was woken, the end of its sleep is not, either.
+        let confidence = match self.followed {
+            Some(_) => Confidence::Likely,
+            None => confidence,
+        };
         let change = |i: &mut Interval| {
             i.cause = cause.code();
             i.confidence = confidence.code();

@@ -27,6 +27,6 @@ mod waits;
 pub use collect::Collected;
 pub use host::segments::{Queued, Segments, Woke};
 pub use live::{Living, Yet};
-pub use model::{Counts, Model, Options};
+pub use model::{Counts, Followed, Model, Options};
 pub use unread::reads;
 pub use vocab::{Cause, Confidence, Counter, EdgeKind, Evidence, Kind, State};

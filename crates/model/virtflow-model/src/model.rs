@@ -4,6 +4,7 @@ use crate::causes::Timers;
 use crate::guest::stacks::GuestThread;
 use crate::guest::{Guest, GuestCpu, Process};
 use crate::host::counters::Devices;
+use crate::host::followed::Recorded;
 use crate::host::segments::Segments;
 use crate::host::{Container, Cpu, CpuIx, Current, HOST_NAMESPACE, Thread, ThreadIx};
 use crate::pool::Pool;
@@ -33,6 +34,17 @@ pub struct Options {
     pub segments: usize,
     /// Whether the trace has a probe that tells the VMM's process right after an entry.
     pub entry_probed: bool,
+    /// Of a recording of some threads rather than of processors: what tells when they run.
+    pub followed: Option<Followed>,
+}
+
+/// What a recording of some threads tells of when they run. At least one of the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// `sched_switch`: that a thread loses its processor.
+    pub traced: bool,
+    /// [`K::ThreadSwitch`]: that it does, and that it gets one.
+    pub both_ways: bool,
 }
 
 /// What the model counted about its input.
@@ -85,6 +97,8 @@ pub struct Model<S: Sink> {
     pub(crate) nested_traced: bool,
     /// Whether a probe tells of each entry whose it is.
     pub(crate) entry_probed: bool,
+    /// Threads that were recorded, where whole processors were not.
+    pub(crate) followed: Option<Recorded>,
     pub(crate) entities: u32,
     pub(crate) cpus: Vec<Cpu>,
     cpu_by_id: Vec<Option<CpuIx>>,
@@ -92,6 +106,8 @@ pub struct Model<S: Sink> {
     pub(crate) thread_by_tid: FxHashMap<Tid, ThreadIx>,
     /// Containers by the number of their pid namespace, and the host's own number.
     pub(crate) containers: FxHashMap<u32, Container>,
+    /// The namespaces of threads that were not heard of yet.
+    pub(crate) unborn: FxHashMap<Tid, u32>,
     pub(crate) host_namespace: u32,
     pub(crate) vms: Pool<Vm>,
     pub(crate) vm_by_pid: FxHashMap<Tid, VmIx>,
@@ -136,8 +152,12 @@ impl<S: Sink> Model<S> {
             counts: Counts::default(),
             proved_only: options.proved_only,
             interrupts: options.interrupts,
-            devices: options.counters.then(Devices::default),
-            segments: Segments::with_room_for(options.segments),
+            // What devices did for threads that were not recorded is not seen.
+            devices: (options.counters && options.followed.is_none()).then(Devices::default),
+            segments: Segments::with_room_for(match options.followed {
+                Some(_) => 0,
+                None => options.segments,
+            }),
             now: begins,
             begins,
             begun: false,
@@ -145,12 +165,14 @@ impl<S: Sink> Model<S> {
             lost_until: Timestamp::MIN,
             nested_traced: false,
             entry_probed: options.entry_probed,
+            followed: options.followed.map(Recorded::new),
             entities: 0,
             cpus: Vec::new(),
             cpu_by_id: Vec::new(),
             threads: Pool::default(),
             thread_by_tid: FxHashMap::default(),
             containers: FxHashMap::default(),
+            unborn: FxHashMap::default(),
             host_namespace: HOST_NAMESPACE,
             vms: Pool::default(),
             vm_by_pid: FxHashMap::default(),
@@ -206,6 +228,10 @@ impl<S: Sink> Model<S> {
         if self.cpus[c.0].lossy && !is_about_others(&record.event) {
             return;
         }
+        if self.followed.is_some() {
+            self.event_of_followed(t, c, record);
+            return;
+        }
         // Inside a loss it says nothing of who runs when the loss is over.
         if let Some(context) = record.context.filter(|_| !self.cpus[c.0].lossy) {
             self.context_tid(t, c, context.tid);
@@ -242,7 +268,7 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    fn dispatch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+    pub(crate) fn dispatch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
         match *event {
             K::SchedSwitch { .. } => self.sched_switch(t, c, event),
             K::SchedWaking {
@@ -290,6 +316,7 @@ impl<S: Sink> Model<S> {
                 ..
             } => self.statedump(tid, pid, status, &comm),
             K::ThreadTold { tid, pid, comm } => self.thread_told(tid, pid, &comm),
+            K::ThreadFollowed { .. } | K::ThreadLeft { .. } | K::ThreadSwitch { .. } => {}
             K::StatedumpNamespace {
                 tid,
                 kind,
@@ -448,6 +475,8 @@ const fn is_about_others(event: &K) -> bool {
             | K::ProcessExit { .. }
             | K::ProcessFree { .. }
             | K::ThreadTold { .. }
+            | K::ThreadFollowed { .. }
+            | K::ThreadLeft { .. }
             | K::StatedumpProcess { .. }
             | K::StatedumpNamespace { .. }
             | K::StatedumpVm { .. }

@@ -318,7 +318,7 @@ impl<S: Sink> Model<S> {
         vcpu.mode = Mode::Unknown;
         vcpu.on_cpu = false;
         vcpu.nested.forget();
-        self.guest_lost(v, t);
+        self.guest_lost(v, t, status);
         self.vcpu_to(v, t, status);
     }
 

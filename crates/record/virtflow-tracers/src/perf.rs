@@ -4,13 +4,13 @@ use crate::plan::{Plan, words};
 
 pub(crate) const FILE: &str = "perf.data";
 
-pub(crate) const CANNOT: &[&str] = &["which threads live in a container"];
+pub(crate) const CANNOT: &[&str] = &[];
 
 /// What to say above the commands.
 pub(crate) const NOTES: &[&str] = &[
     "Needs perf (linux-perf, linux-tools) and root.",
     "-k: the clock that others can be compared with. -m: room for each CPU, locked in memory. -c 1: \
-     every event. -B -N: no build ids, which nobody asks for here. perf refuses a list with an event \
+     every event. --namespaces: which threads live in a container. -B -N: no build ids, which nobody asks for here. perf refuses a list with an event \
      that this kernel lacks: take it out; without KVM loaded (modprobe kvm_amd or kvm_intel) that is \
      all of kvm:.",
 ];
@@ -20,7 +20,15 @@ pub(crate) fn argv(plan: &Plan) -> Vec<String> {
     let room = format!("{}M", plan.buffer_mib());
     let program = plan.program();
     let mut argv = words(&[&program, "record", "-a", "-c", "1", "-k", "CLOCK_MONOTONIC"]);
-    argv.extend(words(&["-m", &room, "-B", "-N", "-o", &file]));
+    argv.extend(words(&[
+        "-m",
+        &room,
+        "--namespaces",
+        "-B",
+        "-N",
+        "-o",
+        &file,
+    ]));
     for (_, events) in plan.groups() {
         argv.extend(words(&["-e", &events.join(",")]));
     }

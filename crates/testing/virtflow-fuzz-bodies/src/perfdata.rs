@@ -6,8 +6,10 @@ use crate::recording::{inside, whole};
 use crate::tracedat::{EVENTS, FIRST, bytes_of, format};
 use std::sync::Arc;
 use virtflow_base::{Fill, RecordSource, Timestamp};
-use virtflow_perfdata::writer::{At, ByteOrder, FileWriter, Recorded, SAMPLE_TYPE};
-use virtflow_perfdata::{EventView, Extract, Trace, Wanted};
+use virtflow_perfdata::writer::{
+    At, ByteOrder, CONTEXT_SWITCH, FileWriter, INHERIT, Recorded, SAMPLE_TYPE,
+};
+use virtflow_perfdata::{Bound, EventView, Extract, Trace, Wanted};
 
 /// Reads all of a file that is `input`.
 pub fn perfdata(input: &[u8]) {
@@ -30,8 +32,14 @@ pub fn perfdata(input: &[u8]) {
     );
     assert!(times.is_sorted(), "in order of time");
     assert_eq!(read(&trace, 1000), times, "however many at once");
+    let own = Bound::new(trace.all_formats(), |format| {
+        (format.system() == "perf").then(Wanted::default)
+    });
+    let own = read_bound(&trace, own, 7);
+    assert!(own.is_sorted(), "in order of time");
     let told = trace.threads().names().len() + trace.threads().processes().len();
-    whole(&path, total, told);
+    let told = told + trace.namespaces().count() + trace.followed().count();
+    whole(&path, total, told + own.len());
 }
 
 struct Keep;
@@ -47,8 +55,12 @@ impl Extract for Keep {
 
 /// When events were, read so many at once.
 fn read(trace: &Arc<Trace>, at_once: usize) -> Vec<Timestamp> {
-    let bound = Arc::new(trace.bind(|_| Some(Wanted::default())));
-    let mut reader = trace.reader(bound, Keep, Timestamp::MIN);
+    let bound = trace.bind(|_| Some(Wanted::default()));
+    read_bound(trace, bound, at_once)
+}
+
+fn read_bound(trace: &Arc<Trace>, bound: Bound, at_once: usize) -> Vec<Timestamp> {
+    let mut reader = trace.reader(Arc::new(bound), Keep, Timestamp::MIN);
     let (mut times, mut batch) = (Vec::new(), Vec::new());
     loop {
         let fill = reader.fill(&mut batch, at_once);
@@ -98,6 +110,28 @@ fn records(file: &FileWriter) -> Vec<Vec<u8>> {
     ]
 }
 
+/// The same of two threads alone, and what perf tells of them itself.
+fn of_threads(file: &FileWriter) -> Vec<u8> {
+    let at = |time, cpu, thread| At {
+        time,
+        cpu,
+        thread: (141, thread),
+        id: id(0, cpu),
+    };
+    let own = [
+        file.thread_map(&[157, 158]),
+        file.namespaces(at(0, 0, 0), (141, 157), [1, 2, 3, 4]),
+        file.switch(at(900, 0, 157), false, false),
+        file.switch(at(1400, 1, 158), false, false),
+        file.fork(at(1600, 1, 158), (141, 159)),
+        file.namespaces(at(1601, 1, 158), (141, 159), [1, 2, 3, 5]),
+        file.switch(at(9100, 0, 157), true, false),
+        file.switch(at(9200, 1, 158), true, true),
+        file.exit(at(9300, 1, 159)),
+    ];
+    [own.concat(), records(file).concat()].concat()
+}
+
 /// Files that are as they should be.
 pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let file = |order| {
@@ -108,6 +142,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             config: (FIRST + event) as u64,
             ids: vec![id(event, 0), id(event, 1)],
             sample_type: SAMPLE_TYPE,
+            flags: 0,
         };
         file.recorded = (0..EVENTS.len()).map(recorded).collect();
         file.features = vec![(3, file.text("host")), (4, file.text("6.1.0"))];
@@ -118,6 +153,9 @@ pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut packed = little.clone();
     let pieces: Vec<_> = records(&little).chunks(4).map(<[_]>::concat).collect();
     packed.records = packed.packed(&pieces).unwrap_or_default();
+    let mut threads = little.clone();
+    threads.recorded[0].flags = CONTEXT_SWITCH | INHERIT;
+    threads.records = of_threads(&threads);
     let mut unmarked = little.clone();
     let mark = little.round();
     let all = records(&little).into_iter();
@@ -129,6 +167,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("file", little.file()),
         ("file-big", big.file()),
         ("file-packed", packed.file()),
+        ("file-threads", threads.file()),
         ("stream", little.stream()),
         ("stream-unmarked", unmarked.stream()),
     ]
@@ -149,7 +188,9 @@ mod tests {
                 let events = read(&trace, 10).len();
                 (events, trace.streams(), trace.problems().total())
             });
-            assert_eq!(found.ok(), Some((9, 2, 0)), "{name}");
+            // That not all was recorded is told as a problem.
+            let problems = (name == "file-threads").into();
+            assert_eq!(found.ok(), Some((9, 2, problems)), "{name}");
             perfdata(&bytes);
         }
     }

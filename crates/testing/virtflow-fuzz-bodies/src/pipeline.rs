@@ -4,15 +4,16 @@ use crate::check::Checked;
 use crate::classes::{self, Dialect};
 use crate::ctf::directory;
 use crate::script::{self, CPUS, Event, Options, Val};
+use std::collections::BTreeSet;
 use std::path::Path;
 use virtflow_base::{
-    CpuId, EntityId, Loss, LossKind, Sink, Span, Stamped, StreamCoverage, Timestamp,
+    CpuId, EntityId, Loss, LossKind, Sink, Span, Stamped, StreamCoverage, Tid, Timestamp,
 };
 use virtflow_ctf::writer::{
     Clock, Field, HeaderKind, Payload, StreamConfig, StreamIdentity, TraceConfig, TraceWriter,
 };
-use virtflow_events::{KernelRecord, Recording};
-use virtflow_model::{self as model, Collected, Model};
+use virtflow_events::{KernelEvent, KernelRecord, Recording};
+use virtflow_model::{self as model, Collected, Followed, Model};
 use virtflow_query::{Budgets, Progress, Rows, analyze, machines};
 
 const COMPACT: u8 = 1;
@@ -22,6 +23,8 @@ const WITH_NESTED: u8 = 1 << 3;
 const PROVED_ONLY: u8 = 1 << 4;
 const LARGE_PACKETS: u8 = 1 << 5;
 const ENTRY_PROBED: u8 = 1 << 6;
+/// What no trace should have is taken for a recording of some threads.
+const FOLLOWED: u8 = 1 << 7;
 
 /// Intervals, edges and exits that one event may make, at the most, on average: everything there
 /// is may change with every event, but nothing may grow faster than that.
@@ -44,6 +47,7 @@ pub fn pipeline(input: &[u8]) {
         // Few, so that there is soon no room.
         segments: SEGMENTS,
         entry_probed: options.flags & ENTRY_PROBED != 0,
+        followed: None,
     };
     for machine in machines(&recording) {
         let range = range(options.range);
@@ -229,23 +233,51 @@ fn hostile(
 ) {
     let coverage = impossible(coverage, all, options.coverage);
     let sink = Checked::new(Collected::default(), Budgets::new(Span::ALL));
-    let mut model = Model::new(&coverage, choices.clone(), sink);
+    let followed = (options.flags & FOLLOWED != 0).then_some(Followed {
+        traced: options.merged & 4 == 0,
+        both_ways: options.merged & 8 != 0,
+    });
+    let choices = model::Options {
+        followed,
+        ..choices.clone()
+    };
+    let mut model = Model::new(&coverage, choices, sink);
+    let mut told = BTreeSet::new();
     for (number, event) in all.iter().enumerate() {
         if options.merged & 1 != 0 {
             model.know(&event.record);
+        }
+        let thread = event.record.context.map(|context| context.tid);
+        if let Some(tid) = thread.filter(|tid| followed.is_some() && tid.0 % 4 != 0)
+            && told.insert(tid)
+        {
+            model.event(event.time, &follow(tid));
         }
         let back = events.get(number).map_or(0, |event| event.back);
         let back = if options.merged & 2 != 0 { -back } else { back };
         model.event(event.time.plus(back.saturating_neg()), &event.record);
     }
     let (sink, counts) = model.finish();
-    assert_eq!(counts.events, all.len() as u64);
+    assert_eq!(counts.events, (all.len() + told.len()) as u64);
     let losses: usize = coverage.iter().map(|c| c.losses.len() + 1).sum();
     bounded(
         sink.found,
         counts.events + 2 * losses as u64,
         sink.kinds().len(),
     );
+}
+
+/// That a thread is recorded.
+fn follow(tid: Tid) -> KernelRecord {
+    KernelRecord {
+        cpu: CpuId(0),
+        context: None,
+        event: KernelEvent::ThreadFollowed {
+            tid,
+            pid: None,
+            parent: None,
+        },
+    }
 }
 
 fn impossible(

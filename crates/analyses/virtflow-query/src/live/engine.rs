@@ -6,7 +6,7 @@ use super::window::Windows;
 use std::collections::VecDeque;
 use virtflow_base::{CpuId, Interval, LossKind, Span, StreamCoverage, Tid, Timestamp};
 use virtflow_events::KernelRecord;
-use virtflow_model::{Living, Model, Options, Yet};
+use virtflow_model::{Followed, Living, Model, Options, Yet};
 
 /// Windows without an event between two events; beyond, one long window stands for them.
 const EMPTY_MAX: i64 = 600;
@@ -72,13 +72,18 @@ impl Live {
             losses: Vec::new(),
         });
         let coverage: Vec<_> = coverage.collect();
-        let mut live = Self::over(&coverage, options);
+        let mut live = Self::over(&coverage, options, None);
         live.begin(began);
         live
     }
 
-    /// Over streams of which it is known what they cover.
-    pub(super) fn over(coverage: &[StreamCoverage], options: LiveOptions) -> Self {
+    /// Over streams of which it is known what they cover; of a recording of some threads, what tells when
+    /// these run.
+    pub(super) fn over(
+        coverage: &[StreamCoverage],
+        options: LiveOptions,
+        followed: Option<Followed>,
+    ) -> Self {
         let mut known: Vec<_> = coverage
             .iter()
             .flat_map(|stream| stream.losses.iter().map(move |loss| (stream.cpu, loss)))
@@ -87,6 +92,7 @@ impl Live {
         known.sort_unstable_by_key(|(start, cpu, _)| (*start, *cpu));
         let of_model = Options {
             entry_probed: options.entry_probed,
+            followed,
             ..Options::default()
         };
         Self {

@@ -2,7 +2,7 @@
 
 use super::engine::{Live, LiveOptions};
 use super::view::View;
-use crate::pipeline::{Feed, Progress, Prologue, bounds, threads_beside};
+use crate::pipeline::{Feed, Progress, Prologue, bounds, followed, threads_beside};
 use virtflow_base::{Problems, Timestamp};
 use virtflow_events::{KernelRecord, Recording};
 
@@ -41,7 +41,7 @@ pub fn replay(
     options.entry_probed = crate::pipeline::is_entry_probed(&described);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
-    let mut live = Live::over(&coverage, options);
+    let mut live = Live::over(&coverage, options, followed(recording, machine));
     let mut prologue = Prologue::new(dumped);
     let mut last = bounds(&coverage).map_or(Timestamp::MIN, |(_, end)| end);
     let mut views = Vec::new();

@@ -1,7 +1,7 @@
 //! Which analyses a trace is good for.
 
-use super::has;
 use super::table::NEEDS;
+use super::{Asked, has};
 use serde::Serialize;
 
 /// One of the analyses, and whether the trace has what it needs.
@@ -12,7 +12,7 @@ pub struct Analysis {
     pub name: &'static str,
     /// How far it can go.
     pub possible: Possible,
-    /// The events it lacks; for one with nothing to show, those of which there was none.
+    /// The events it lacks, as the trace's tracer calls them; for one with nothing to show, those of which there was none.
     pub missing: Vec<&'static str>,
 }
 
@@ -110,8 +110,9 @@ pub(super) const ANALYSES: &[Rests] = &[
     ),
 ];
 
-/// Which analyses a trace is good for that describes only these events and saw only those.
-pub(crate) fn analyses(described: &[&str], seen: &[&str]) -> Vec<Analysis> {
+/// Which analyses a trace is good for that describes only these events and saw only those; what it lacks by
+/// the names of whoever is `asked`.
+pub(crate) fn analyses(described: &[&str], seen: &[&str], asked: Asked) -> Vec<Analysis> {
     let among = |name: &str, events: &[&str]| {
         let need = NEEDS.iter().find(|need| need.name == name);
         need.is_some_and(|need| has(events, need))
@@ -134,7 +135,10 @@ pub(crate) fn analyses(described: &[&str], seen: &[&str]) -> Vec<Analysis> {
             Analysis {
                 name,
                 possible,
-                missing,
+                missing: missing
+                    .into_iter()
+                    .map(|name| asked.name_of(name))
+                    .collect(),
             }
         })
         .collect()

@@ -91,6 +91,23 @@ pub(super) const SCHED: &[Shape] = &[
             old_tid: s.tid(1)
         })
     ),
+    shape!(["PERF_RECORD_FORK"], &["tid", "pid", "parent_tid"], |s| {
+        Some(K::ThreadFollowed {
+            tid: s.tid(0),
+            pid: Some(s.tid(1)),
+            parent: Some(s.tid(2)),
+        })
+    }),
+    shape!(["PERF_RECORD_SWITCH"], &["tid", "out", "preempt"], |s| {
+        Some(K::ThreadSwitch {
+            tid: s.tid(0),
+            out: s.flag(1),
+            preempted: s.flag(2),
+        })
+    }),
+    shape!(["PERF_RECORD_EXIT"], &["tid"], |s| Some(K::ThreadLeft {
+        tid: s.tid(0)
+    })),
     shape!(["sched_process_exit"], &["tid|pid"], |s| Some(
         K::ProcessExit { tid: s.tid(0) }
     )),

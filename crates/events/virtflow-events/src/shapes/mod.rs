@@ -171,7 +171,7 @@ impl<V: Fields> Slots<'_, V> {
             tid: self.tid(0),
             kind,
             inum: self.u32(1),
-            level: self.u32(2),
+            level: self.u32_opt(2),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! LTTng's dump of what was there when it began, and what our own recorder adds to it.
+//! LTTng's dump of what was there when it began, what our own recorder adds to it, and what perf tells
+//! instead.
 
 use super::{NAMESPACE, Shape};
 use crate::kernel::{KernelEvent as K, NamespaceKind};
@@ -25,6 +26,14 @@ pub(super) const STATEDUMP: &[Shape] = &[
     shape!(["lttng_statedump_process_pid_ns"], NAMESPACE, |s| Some(
         s.namespace(NamespaceKind::Pid)
     )),
+    shape!(["PERF_RECORD_NAMESPACES"], &["tid", "pid_ns"], |s| {
+        Some(K::StatedumpNamespace {
+            tid: s.tid(0),
+            kind: NamespaceKind::Pid,
+            inum: s.u32(1),
+            level: None,
+        })
+    }),
     shape!(["lttng_statedump_process_mnt_ns"], NAMESPACE, |s| Some(
         s.namespace(NamespaceKind::Mnt)
     )),

@@ -1,9 +1,9 @@
 //! What a file of trace-cmd or perf tells of threads beside its events: names, and processes where it
 //! tells them or QEMU's way of naming its threads does.
 
-use crate::kernel::{KernelEvent, KernelRecord};
+use crate::kernel::{KernelEvent, KernelRecord, NamespaceKind};
 use crate::text::Comm;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use virtflow_base::{CpuId, Fill, Problems, RecordSource, Stamped, Tid, Timestamp};
 use virtflow_tracedat::Guest;
 use virtflow_tracefs::Threads;
@@ -12,6 +12,7 @@ use virtflow_tracefs::Threads;
 pub(super) struct Facts {
     facts: std::vec::IntoIter<KernelRecord>,
     begin: Timestamp,
+    cpu: CpuId,
 }
 
 impl Facts {
@@ -27,19 +28,75 @@ impl Facts {
         let mut tids: Vec<i32> = known.chain(processes.keys().copied()).collect();
         tids.sort_unstable();
         tids.dedup();
-        let facts = tids.into_iter().map(|tid| KernelRecord {
-            cpu,
-            context: None,
-            event: KernelEvent::ThreadTold {
+        let facts = tids.into_iter().map(|tid| {
+            let event = KernelEvent::ThreadTold {
                 tid: Tid(tid),
                 pid: processes.get(&tid).copied().map(Tid),
                 comm: threads.name(tid).map_or_else(Comm::default, Comm::new),
-            },
+            };
+            fact(cpu, event)
         });
         Self {
             facts: facts.collect::<Vec<_>>().into_iter(),
             begin,
+            cpu,
         }
+    }
+
+    /// Only what is told of the `followed`, whose processes `process` tells, and that they are.
+    pub(super) fn of_followed(
+        self,
+        followed: impl Iterator<Item = i32>,
+        process: impl Fn(i32) -> Option<i32>,
+    ) -> Self {
+        let followed: BTreeSet<i32> = followed.collect();
+        let about = |record: &KernelRecord| match record.event {
+            KernelEvent::ThreadTold { tid, .. } => followed.contains(&tid.0),
+            _ => true,
+        };
+        let told: Vec<_> = self.facts.filter(about).collect();
+        let follow = followed.iter().map(|tid| KernelEvent::ThreadFollowed {
+            tid: Tid(*tid),
+            pid: process(*tid).map(Tid),
+            parent: None,
+        });
+        let follow: Vec<_> = follow.map(|event| fact(self.cpu, event)).collect();
+        Self {
+            facts: [follow, told].concat().into_iter(),
+            ..self
+        }
+    }
+
+    /// Besides, in which pid namespaces those threads are that are told of.
+    pub(super) fn in_namespaces(self, namespaces: impl Iterator<Item = (i32, u32)>) -> Self {
+        let mut facts: Vec<_> = self.facts.collect();
+        let told = facts.iter().filter_map(|record| match record.event {
+            KernelEvent::ThreadTold { tid, .. } => Some(tid),
+            _ => None,
+        });
+        let told: BTreeSet<Tid> = told.collect();
+        let namespaces = namespaces.filter(|(tid, _)| told.contains(&Tid(*tid)));
+        facts.extend(namespaces.map(|(tid, inum)| {
+            let event = KernelEvent::StatedumpNamespace {
+                tid: Tid(tid),
+                kind: NamespaceKind::Pid,
+                inum,
+                level: None,
+            };
+            fact(self.cpu, event)
+        }));
+        Self {
+            facts: facts.into_iter(),
+            ..self
+        }
+    }
+}
+
+const fn fact(cpu: CpuId, event: KernelEvent) -> KernelRecord {
+    KernelRecord {
+        cpu,
+        context: None,
+        event,
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
 use virtflow_tracefs::EventFormat;
 
+pub use perfdata::Switches;
 pub(crate) use raw::{items, slot};
 
 /// Which kernel events are wanted.
@@ -140,8 +141,8 @@ impl Trace {
         }
     }
 
-    /// What its streams cover.
-    pub(crate) fn coverage(&self) -> Vec<StreamCoverage> {
+    /// What its streams cover; if it is of some threads only, whether these are `followed`.
+    pub(crate) fn coverage(&self, followed: bool) -> Vec<StreamCoverage> {
         match self {
             Self::Ctf(trace) => {
                 let streams = trace.streams().iter();
@@ -151,12 +152,23 @@ impl Trace {
                 let streams = trace.streams().iter();
                 streams.map(|s| s.coverage().clone()).collect()
             }
-            Self::PerfData(trace) => perfdata::coverage(trace),
+            Self::PerfData(trace) => perfdata::coverage(trace, followed),
         }
     }
 
+    /// The names of the events it describes, and of what else it tells of threads.
+    pub(crate) fn described(&self) -> Vec<&str> {
+        let mut names = self.names();
+        if let Self::PerfData(trace) = self {
+            for name in trace.tells() {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// The names of the events it describes.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    fn names(&self) -> Vec<&str> {
         match self {
             Self::Ctf(trace) => {
                 let classes = trace.event_classes().iter();
@@ -183,11 +195,21 @@ impl Trace {
         (self.names().into_iter().zip(counts).collect(), problems)
     }
 
-    /// Readers of the kernel events of each of its streams, and what it tells of threads.
+    /// Of a recording of some threads rather than of processors, what it tells of when these run.
+    pub(crate) fn follows(&self) -> Option<Switches> {
+        match self {
+            Self::PerfData(trace) if trace.is_of_threads() => Some(Switches::of(trace)),
+            _ => None,
+        }
+    }
+
+    /// Readers of the kernel events of each of its streams, and what it tells of threads; if it is of
+    /// some threads only, whether these are `followed`.
     pub(crate) fn kernel_readers(
         &self,
         which: Which,
         wanted: &dyn Fn(&str) -> bool,
+        followed: bool,
     ) -> Vec<KernelReader> {
         match self {
             Self::Ctf(trace) => {
@@ -199,7 +221,7 @@ impl Trace {
                 readers.into_iter().map(KernelReader).collect()
             }
             Self::PerfData(trace) => {
-                let readers = perfdata::kernel_readers(trace, which, wanted);
+                let readers = perfdata::kernel_readers(trace, which, wanted, followed);
                 readers.into_iter().map(KernelReader).collect()
             }
         }

@@ -18,12 +18,6 @@ fn what_is_no_file_of_perf_is_refused() {
         open(&file.stream()),
         Err(Error::NoTracepoints { .. })
     ));
-    let mut threads = usual(ByteOrder::Little);
-    threads.features.push((24, vec![0; 8]));
-    assert!(matches!(
-        open(&threads.file()),
-        Err(Error::Directory { .. })
-    ));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Files written as perf writes them, read whole and broken.
 
 mod broken;
+mod own;
+mod parts;
 mod whole;
 
 use crate::writer::{At, FileWriter, Recorded, SAMPLE_TYPE};
@@ -32,6 +34,7 @@ fn recorded(kind: u32, config: u64, ids: [u64; 2]) -> Recorded {
         config,
         ids: ids.to_vec(),
         sample_type: SAMPLE_TYPE,
+        flags: 0,
     }
 }
 

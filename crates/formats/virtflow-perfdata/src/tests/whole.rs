@@ -1,6 +1,7 @@
 //! Files that are as they should be.
 
 use super::*;
+use crate::writer::CONTEXT_SWITCH;
 use virtflow_base::{CpuId, Loss, LossKind, Span};
 
 fn span(from: i64, to: i64) -> Span {
@@ -124,15 +125,18 @@ fn a_round_that_breaks_its_promise_is_not_believed() {
 fn a_recording_of_threads_says_so() {
     let mut file = usual(ByteOrder::Little);
     assert!(!open(&file.file()).unwrap().is_of_threads());
-    // One thread of number 33, and its name.
-    let mut body = Vec::new();
-    file.put(1, 8, &mut body);
-    file.put(33, 8, &mut body);
-    body.resize(32, 0);
-    file.records.extend(file.record(73, &body));
+    let map = file.thread_map(&[33, 40]);
+    file.records.extend(map);
     let trace = open(&file.file()).unwrap();
     assert!(trace.is_of_threads());
-    assert!(told(trace.problems())[0].contains("record with -a"));
+    assert_eq!(trace.followed().collect::<Vec<_>>(), [33, 40]);
+    assert!(!trace.tells_switches());
+    assert!(trace.records_every("tick") && !trace.records_every("tack"));
+    assert!(told(trace.problems())[0].contains("which --switch-events would have told"));
+    file.recorded[2].flags = CONTEXT_SWITCH;
+    let trace = open(&file.file()).unwrap();
+    assert!(trace.tells_switches());
+    assert!(told(trace.problems())[0].contains("what others did is not in it, and is unknown"));
 }
 
 #[test]

@@ -275,26 +275,31 @@ impl<S: Sink> Model<S> {
     }
 
     /// Nothing is known of what runs in `v`'s guest from `t` on.
-    pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp) {
+    pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp, status: Status) {
+        let lost = match self.followed {
+            // Nothing was lost that was recorded.
+            Some(_) => status,
+            None => Status::unknown(Cause::Lost, Evidence::LossCounter),
+        };
         for g in self.decide_all(v) {
             self.occupy(
                 t,
                 g,
                 Who::Nobody,
-                Status::unknown(Cause::Lost, Evidence::None),
+                Status::unknown(lost.cause, Evidence::None),
             );
             self.gcpus[g.0].ident.forget();
             self.gcpus[g.0].waits.forget();
             // What a process did meanwhile is not a wait that can be explained.
-            self.lose_processes(t, g);
+            self.lose_processes(t, g, lost);
         }
         self.vcpus[v.0].cr3 = None;
     }
 
-    fn lose_processes(&mut self, t: Timestamp, g: GcpuIx) {
+    fn lose_processes(&mut self, t: Timestamp, g: GcpuIx, lost: Status) {
         let level = self.guests[self.gcpus[g.0].guest.0].level;
         self.gcpus[g.0].limbo = None;
-        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter).level(level);
+        let lost = lost.level(level);
         self.thread_lost(t, g, lost);
         self.guests_own(t, g, Who::Nobody, lost);
         let mut seen = std::mem::take(&mut self.gcpus[g.0].processes[SEEN]);

@@ -1,6 +1,6 @@
 //! Threads of the host begin and end, and what the tracer's state dump says of them.
 
-use super::{Container, NAMESPACES_MAX, STATEDUMP_WAIT, Sched, ThreadIx};
+use super::{Container, NAMESPACES_MAX, STATEDUMP_WAIT, Sched, ThreadIx, UNBORN_MAX};
 use crate::lane::Status;
 use crate::model::Model;
 use crate::vocab::{Evidence, Kind, State};
@@ -25,6 +25,7 @@ impl<S: Sink> Model<S> {
         if let Some(&old) = self.thread_by_tid.get(&child) {
             self.end_thread(t, old);
         }
+        let ns = ns.or_else(|| self.unborn.remove(&child));
         let x = self.new_thread(child, comm, t, Sched::Sleeping);
         let status = Status::new(State::Sleeping, Evidence::Fork);
         if let Some(lane) = &mut self.threads[x.0].lane {
@@ -146,10 +147,19 @@ impl<S: Sink> Model<S> {
 
     /// A namespace that a thread lives in. Of nested ones the state dump names all, from the
     /// innermost out (LTTng-modules src/lttng-statedump-impl.c `lttng_statedump_process_ns`).
-    pub(crate) fn namespace(&mut self, tid: Tid, kind: NamespaceKind, inum: u32, level: u32) {
+    pub(crate) fn namespace(
+        &mut self,
+        tid: Tid,
+        kind: NamespaceKind,
+        inum: u32,
+        level: Option<u32>,
+    ) {
         if kind != NamespaceKind::Pid {
             return;
         }
+        let Some(level) = level else {
+            return self.innermost(tid, inum);
+        };
         if level == 0 {
             self.host_namespace = inum;
             return;
@@ -167,6 +177,21 @@ impl<S: Sink> Model<S> {
         }
         if let Some(container) = self.containers.get_mut(&inum) {
             container.level = Some(level);
+        }
+    }
+
+    /// The namespace that a thread lives in, how many are around it not being told. It may be told
+    /// before the fork of which the thread comes.
+    pub(super) fn innermost(&mut self, tid: Tid, inum: u32) {
+        let known = self.thread_by_tid.get(&tid);
+        // Of one that has ended another has the number now.
+        match known.filter(|x| !self.threads[x.0].exiting) {
+            Some(&x) if inum != self.host_namespace => self.put_in_container(x, inum),
+            Some(_) => {}
+            None if self.unborn.len() < UNBORN_MAX => {
+                self.unborn.insert(tid, inum);
+            }
+            None => {}
         }
     }
 

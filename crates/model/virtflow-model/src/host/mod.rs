@@ -1,6 +1,7 @@
 //! The host's own processors and threads: who runs, who wants to, who took the processor.
 
 pub(crate) mod counters;
+pub(crate) mod followed;
 mod interrupts;
 mod irq;
 mod life;
@@ -39,6 +40,9 @@ const HISTORY_MAX: usize = 128;
 /// `PROC_PID_INIT_INO`).
 pub(crate) const HOST_NAMESPACE: u32 = 0xefff_fffc;
 
+/// The most threads whose namespace is told before anything else of them is.
+const UNBORN_MAX: usize = 1 << 12;
+
 /// How deep pid namespaces may nest (include/linux/pid_namespace.h `MAX_PID_NS_LEVEL`).
 const NAMESPACES_MAX: usize = 32;
 
@@ -58,6 +62,15 @@ const DEAD_STATES: u32 = 0x10 | 0x20 | 0x80;
 const VFIO: &[u8] = b"vfio";
 /// LTTng's statedump: the process waits (`enum lttng_process_status`, lttng-statedump-impl.c).
 const STATEDUMP_WAIT: u32 = 5;
+
+/// How a thread sleeps that was switched away in a sleeping state.
+const fn sleep_of(prev_state: u32) -> State {
+    if prev_state & UNINTERRUPTIBLE != 0 {
+        State::Uninterruptible
+    } else {
+        State::Sleeping
+    }
+}
 
 /// Who runs on a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +148,7 @@ impl Cpu {
         }
     }
 
-    fn to(&mut self, t: Timestamp, status: Status, sink: &mut impl Sink) {
+    pub(super) fn to(&mut self, t: Timestamp, status: Status, sink: &mut impl Sink) {
         if let Some(lane) = &mut self.lane {
             lane.to(t, status, sink);
         }
@@ -231,7 +244,13 @@ impl<S: Sink> Model<S> {
         self.new_thread(tid, comm, self.begins, Sched::Unresolved)
     }
 
-    fn new_thread(&mut self, tid: Tid, comm: &Comm, since: Timestamp, sched: Sched) -> ThreadIx {
+    pub(super) fn new_thread(
+        &mut self,
+        tid: Tid,
+        comm: &Comm,
+        since: Timestamp,
+        sched: Sched,
+    ) -> ThreadIx {
         let mut entity = self.new_entity(Kind::Thread, format!("thread:{tid}@{since}"));
         entity.tid = Some(tid.0);
         entity.label = comm.as_bytes().to_vec();
@@ -264,6 +283,9 @@ impl<S: Sink> Model<S> {
         if self.vm_by_pid.contains_key(&tid) {
             self.set_pid(x, tid);
         }
+        if let Some(inum) = self.unborn.remove(&tid) {
+            self.innermost(tid, inum);
+        }
         x
     }
 
@@ -286,7 +308,7 @@ impl<S: Sink> Model<S> {
     }
 
     /// Moves a thread's lane, and keeps its past while it may yet be a virtual processor.
-    fn thread_to(&mut self, x: ThreadIx, t: Timestamp, sched: Sched, status: Status) {
+    pub(super) fn thread_to(&mut self, x: ThreadIx, t: Timestamp, sched: Sched, status: Status) {
         self.threads[x.0].sched = sched;
         self.list(x);
         let thread = &mut self.threads[x.0];
@@ -324,6 +346,10 @@ impl<S: Sink> Model<S> {
 
     /// The stream of `c` begins.
     pub(crate) fn cpu_covered(&mut self, t: Timestamp, c: CpuIx) {
+        if self.followed.is_some() {
+            // Only its threads are.
+            return;
+        }
         let status = Status::unknown(Cause::NoEvidence, Evidence::None);
         self.cpus[c.0].to(t, status, &mut self.sink);
     }
@@ -347,8 +373,15 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    fn lose_thread(&mut self, t: Timestamp, x: ThreadIx, cause: Cause, evidence: Evidence) {
+    pub(super) fn lose_thread(
+        &mut self,
+        t: Timestamp,
+        x: ThreadIx,
+        cause: Cause,
+        evidence: Evidence,
+    ) {
         self.wait_on(x, None);
+        self.settle(x);
         let status = Status::unknown(cause, evidence);
         self.thread_to(x, t, Sched::Lost, status);
         self.vcpu_lost(t, x, status);
@@ -357,7 +390,11 @@ impl<S: Sink> Model<S> {
     /// A loss on `c` is over: what it hid is told by the next event about it.
     pub(crate) fn unresolve(&mut self, t: Timestamp, c: CpuIx) {
         let status = Status::unknown(Cause::Lost, Evidence::None);
-        self.cpus[c.0].to(t, status, &mut self.sink);
+        if self.followed.is_some() {
+            self.leave_cpu(t, c);
+        } else {
+            self.cpus[c.0].to(t, status, &mut self.sink);
+        }
         let mut here = self.cpus[c.0].known.clone();
         here.sort_unstable();
         for x in here {
@@ -369,6 +406,9 @@ impl<S: Sink> Model<S> {
     }
 
     pub(crate) fn finish_host(&mut self, end: Timestamp) {
+        if self.followed.is_some() {
+            self.finish_followed();
+        }
         self.finish_lines(end);
         for thread in self.threads.iter_mut() {
             let Some(mut lane) = thread.lane.take() else {

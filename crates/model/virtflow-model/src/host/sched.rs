@@ -3,7 +3,7 @@
 use super::segments::Woke;
 use super::{
     BLOCK_SOFTIRQ, Context, CpuIx, Current, DEAD_STATES, NET_SOFTIRQS, SLEEPING_STATES, Sched,
-    TIMER_SOFTIRQS, ThreadIx, UNINTERRUPTIBLE, WAITERS_MAX, Wake,
+    TIMER_SOFTIRQS, ThreadIx, WAITERS_MAX, Wake, sleep_of,
 };
 use crate::lane::Status;
 use crate::model::Model;
@@ -181,12 +181,7 @@ impl<S: Sink> Model<S> {
             let status = Status::new(State::Preempted, Evidence::SchedSwitch).by(by);
             self.thread_to(x, t, Sched::Preempted, status);
         } else {
-            let state = if prev_state & UNINTERRUPTIBLE != 0 {
-                State::Uninterruptible
-            } else {
-                State::Sleeping
-            };
-            let status = Status::new(state, Evidence::SchedSwitch);
+            let status = Status::new(sleep_of(prev_state), Evidence::SchedSwitch);
             self.thread_to(x, t, Sched::Sleeping, status);
         }
         self.vcpu_switched_out(t, x, prev_state & SLEEPING_STATES != 0, by);

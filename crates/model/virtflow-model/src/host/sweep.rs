@@ -15,7 +15,7 @@ impl<S: Sink> Model<S> {
         }
         for thread in self.threads.iter() {
             let Some(lane) = &thread.lane else { continue };
-            if thread.sched != Sched::Unresolved {
+            if thread.sched != Sched::Unresolved && !self.may_run_unseen(thread.sched) {
                 not_told(Some(lane), until, until, tell);
                 continue;
             }

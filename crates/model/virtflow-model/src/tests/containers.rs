@@ -12,7 +12,17 @@ fn namespace(tid: Tid, inum: u32, level: u32) -> K {
         tid,
         kind: NamespaceKind::Pid,
         inum,
-        level,
+        level: Some(level),
+    }
+}
+
+/// Of the innermost one, how many are around it not being told.
+fn innermost(tid: Tid, inum: u32) -> K {
+    K::StatedumpNamespace {
+        tid,
+        kind: NamespaceKind::Pid,
+        inum,
+        level: None,
     }
 }
 
@@ -116,4 +126,41 @@ fn a_thread_is_in_the_innermost_of_nested_containers() {
     let around = |key: &str| part_of(&found, |e| e.key == key);
     let all = ["container:99", "container:88", "container:77"];
     assert_eq!(all.map(around), ["container:88", "container:77", ""]);
+}
+
+#[test]
+fn a_namespace_may_be_told_before_the_fork_and_without_its_depth() {
+    let dump = [
+        process(OTHER, OTHER),
+        innermost(OTHER, 77),
+        process(QEMU, QEMU),
+        innermost(QEMU, HOST),
+    ];
+    let made = [
+        // perf tells where a child lives right before its fork.
+        innermost(Tid(201), 77),
+        fork(OTHER, Tid(201), None),
+        innermost(Tid(202), 88),
+        fork(OTHER, Tid(202), None),
+        innermost(Tid(203), HOST),
+        fork(OTHER, Tid(203), None),
+        // Its fork was not recorded.
+        innermost(Tid(204), 88),
+        switch(Tid(0), 0, Tid(204)),
+        // The number of one that has ended is that of another now.
+        fork(OTHER, Tid(205), None),
+        K::ProcessExit { tid: Tid(205) },
+        innermost(Tid(205), 99),
+        fork(OTHER, Tid(205), None),
+    ];
+    let found = found(&dump, &made);
+    let places = [201, 202, 203, 204].map(|tid| part_of(&found, thread(Tid(tid))));
+    let (c77, c88) = ("container:77", "container:88");
+    assert_eq!(places, [c77, c88, "", c88]);
+    assert_eq!(part_of(&found, thread(QEMU)), "");
+    let again = found.iter().filter(thread(Tid(205)));
+    let parents = again.filter_map(|e| Some(found[e.parent?.0 as usize].key.as_str()));
+    let mut parents: Vec<_> = parents.collect();
+    parents.dedup();
+    assert_eq!(parents, [c77, "container:99"]);
 }

@@ -4,6 +4,7 @@ mod containers;
 mod counters;
 mod dumps;
 mod edges;
+mod followed;
 mod live;
 mod nested;
 mod sleeps;

@@ -13,7 +13,7 @@ fn store(place: &Place) -> Store {
     store_of(place, TRACE)
 }
 
-fn store_of(place: &Place, trace: &str) -> Store {
+pub(crate) fn store_of(place: &Place, trace: &str) -> Store {
     let path = place.at("store");
     place.said(&["analyze", trace, "-o", path.to_str().unwrap()]);
     Store::open(&path).unwrap()

@@ -5,6 +5,7 @@
 mod containers;
 mod dumps;
 mod perf;
+mod perf_threads;
 mod record;
 mod serve;
 mod store;

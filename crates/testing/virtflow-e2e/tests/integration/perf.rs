@@ -128,3 +128,30 @@ fn losses_are_those_that_perf_reads() {
     assert!(lost > 0);
     assert_eq!(events_lost(&path("lossy")), lost);
 }
+
+#[test]
+fn what_is_missing_is_called_as_its_tracer_would_record_it() {
+    let programs = programs().unwrap();
+    let mut seen = 0;
+    for file in [
+        "fixtures/perf/stream.data",
+        "fixtures/trace-cmd/single-vm.dat",
+    ] {
+        let info = format!("virtflow info {file} --format json 2>/dev/null");
+        let info: Value = serde_json::from_str(&run(&info, &programs).unwrap().1).unwrap();
+        for missing in info["machines"][0]["missing"].as_array().unwrap() {
+            let names = missing["event"].as_str().unwrap();
+            for name in names.split(", ").filter(|name| name.contains(':')) {
+                let begin = name.trim_end_matches('*');
+                let mut known = virtflow_tracers::EVENTS
+                    .iter()
+                    .flat_map(|event| event.kernel);
+                assert!(known.any(|kernel| kernel.starts_with(begin)), "{name}");
+                seen += 1;
+            }
+            let told = missing["note"].as_str().unwrap() != "";
+            assert!(names.contains([':', '-']) || told, "{names} of {file}");
+        }
+    }
+    assert!(seen > 5, "{seen}");
+}
