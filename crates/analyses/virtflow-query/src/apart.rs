@@ -28,14 +28,6 @@ impl Batch {
         self.exits.drain(..).for_each(|e| sink.exit(&e));
         self.samples.drain(..).for_each(|s| sink.sample(&s));
     }
-
-    const fn is_full(&self) -> bool {
-        self.intervals.len() >= BATCH
-            || self.entities.len() >= BATCH
-            || self.edges.len() >= BATCH
-            || self.exits.len() >= BATCH
-            || self.samples.len() >= BATCH
-    }
 }
 
 /// Hands what it takes to a sink on another thread, for sinks to which the order between an
@@ -73,12 +65,19 @@ impl<S: Sink + Send + 'static> Apart<S> {
         }
     }
 
-    fn added(&mut self) {
-        if self.batch.is_full() {
-            let next = self.empty.try_recv().unwrap_or_default();
-            // It fails only if the thread panicked, which `finish` tells.
-            let _ = self.full.send(std::mem::replace(&mut self.batch, next));
+    /// There are now so many of one kind.
+    #[inline]
+    fn added(&mut self, now: usize) {
+        if now >= BATCH {
+            self.hand_over();
         }
+    }
+
+    #[cold]
+    fn hand_over(&mut self) {
+        let next = self.empty.try_recv().unwrap_or_default();
+        // It fails only if the thread panicked, which `finish` tells.
+        let _ = self.full.send(std::mem::replace(&mut self.batch, next));
     }
 
     /// The sink, with everything in it.
@@ -95,27 +94,27 @@ impl<S: Sink + Send + 'static> Apart<S> {
 impl<S: Sink + Send + 'static> Sink for Apart<S> {
     fn entity(&mut self, entity: &Entity) {
         self.batch.entities.push(entity.clone());
-        self.added();
+        self.added(self.batch.entities.len());
     }
 
     fn interval(&mut self, interval: &Interval) {
         self.batch.intervals.push(*interval);
-        self.added();
+        self.added(self.batch.intervals.len());
     }
 
     fn edge(&mut self, edge: &Edge) {
         self.batch.edges.push(*edge);
-        self.added();
+        self.added(self.batch.edges.len());
     }
 
     fn exit(&mut self, exit: &Exit) {
         self.batch.exits.push(*exit);
-        self.added();
+        self.added(self.batch.exits.len());
     }
 
     fn sample(&mut self, sample: &Sample) {
         self.batch.samples.push(*sample);
-        self.added();
+        self.added(self.batch.samples.len());
     }
 }
 

@@ -120,17 +120,23 @@ impl Lane {
         let interval = self.as_interval(Span::new(self.since, t));
         self.since = t;
         if self.holding {
-            self.held.push(interval);
-            if self.held.len() < Self::HELD_MAX {
-                return;
-            }
-            if self.doubted {
-                self.held.clear();
-            } else {
-                self.explain(|i| i.cause = Cause::NoEvidence.code(), State::Halted, sink);
-            }
+            self.hold_back(interval, sink);
         } else {
             sink.interval(&interval);
+        }
+    }
+
+    /// Keeps an interval until it is explained, or there are too many.
+    #[inline(never)]
+    fn hold_back(&mut self, interval: Interval, sink: &mut impl Sink) {
+        self.held.push(interval);
+        if self.held.len() < Self::HELD_MAX {
+            return;
+        }
+        if self.doubted {
+            self.held.clear();
+        } else {
+            self.explain(|i| i.cause = Cause::NoEvidence.code(), State::Halted, sink);
         }
     }
 

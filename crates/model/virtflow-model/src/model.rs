@@ -224,8 +224,10 @@ impl<S: Sink> Model<S> {
             self.counts.impossible_cpus += 1;
             return;
         };
-        self.cpus[c.0].covered = true;
-        if self.cpus[c.0].lossy && !is_about_others(&record.event) {
+        let cpu = &mut self.cpus[c.0];
+        cpu.covered = true;
+        let lossy = cpu.lossy;
+        if lossy && !is_about_others(&record.event) {
             return;
         }
         if self.followed.is_some() {
@@ -233,15 +235,21 @@ impl<S: Sink> Model<S> {
             return;
         }
         // Inside a loss it says nothing of who runs when the loss is over.
-        if let Some(context) = record.context.filter(|_| !self.cpus[c.0].lossy) {
-            self.context_tid(t, c, context.tid);
-            if let (Current::Thread(x), Some(pid)) = (self.cpus[c.0].current, context.process())
-                && self.threads[x.0].pid.is_none()
-            {
-                self.set_pid(x, pid);
-            }
+        if let Some(context) = record.context.filter(|_| !lossy) {
+            self.in_context(t, c, context.tid, context.process());
         }
         self.dispatch(t, c, &record.event);
+    }
+
+    /// The event that comes was recorded by this thread.
+    #[inline(never)]
+    fn in_context(&mut self, t: Timestamp, c: CpuIx, tid: Tid, pid: Option<Tid>) {
+        self.context_tid(t, c, tid);
+        if let (Current::Thread(x), Some(pid)) = (self.cpus[c.0].current, pid)
+            && self.threads[x.0].pid.is_none()
+        {
+            self.set_pid(x, pid);
+        }
     }
 
     /// Takes a fact that holds from the beginning, whenever it was recorded: the tracer's dump of
@@ -268,7 +276,15 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    pub(crate) fn dispatch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+    /// The same, once for all who have few events.
+    #[inline(never)]
+    pub(crate) fn dispatch_seldom(&mut self, t: Timestamp, c: CpuIx, event: &K) {
+        self.dispatch(t, c, event);
+    }
+
+    /// Inlined, and so is [`Self::kvm`]: each call of its own would cost a twentieth of all the model does.
+    #[inline(always)]
+    fn dispatch(&mut self, t: Timestamp, c: CpuIx, event: &K) {
         match *event {
             K::SchedSwitch { .. } => self.sched_switch(t, c, event),
             K::SchedWaking {
@@ -354,12 +370,17 @@ impl<S: Sink> Model<S> {
     }
 
     /// Applies what changes up to `t` of what the streams cover.
+    #[inline]
     pub(crate) fn cross_until(&mut self, t: Timestamp) {
-        while let Some(&(at, cpu, bound)) = self.bounds.front() {
-            if at > t {
-                break;
-            }
-            self.bounds.pop_front();
+        while self.bounds.front().is_some_and(|bound| bound.0 <= t) {
+            self.cross_next();
+        }
+    }
+
+    /// Applies the next of them.
+    #[cold]
+    fn cross_next(&mut self) {
+        if let Some((at, cpu, bound)) = self.bounds.pop_front() {
             self.cross(at, cpu, bound);
         }
     }
@@ -423,16 +444,22 @@ impl<S: Sink> Model<S> {
     }
 
     /// The state of the processor called `id`.
+    #[inline]
     pub(crate) fn cpu(&mut self, id: CpuId) -> Option<CpuIx> {
+        match self.cpu_by_id.get(id.0 as usize) {
+            Some(&Some(c)) => Some(c),
+            _ => self.new_cpu(id),
+        }
+    }
+
+    #[cold]
+    fn new_cpu(&mut self, id: CpuId) -> Option<CpuIx> {
         if id.0 >= CPUS_MAX {
             return None;
         }
         let at = id.0 as usize;
         if at >= self.cpu_by_id.len() {
             self.cpu_by_id.resize(at + 1, None);
-        }
-        if let Some(c) = self.cpu_by_id[at] {
-            return Some(c);
         }
         let c = CpuIx(self.cpus.len());
         let entity = self.new_entity(crate::Kind::Cpu, format!("cpu:{id}"));

@@ -395,7 +395,19 @@ impl<S: Sink> Model<S> {
     }
 
     /// The vCPU whose thread runs on `c`, made known if it was not.
+    #[inline]
     pub(crate) fn running_vcpu(&mut self, t: Timestamp, c: CpuIx, event: &K) -> Option<VcpuIx> {
+        match self.cpus[c.0].current {
+            Current::Thread(x) => match self.threads[x.0].vcpu {
+                Some(v) if self.vcpus[v.0].mode != Mode::Unknown => Some(v),
+                _ => self.vcpu_by_event(t, c, event),
+            },
+            _ => self.vcpu_by_event(t, c, event),
+        }
+    }
+
+    /// The same where it is not plain: the event has to tell, or says something of what was before.
+    fn vcpu_by_event(&mut self, t: Timestamp, c: CpuIx, event: &K) -> Option<VcpuIx> {
         let x = match self.cpus[c.0].current {
             Current::Thread(x) => x,
             Current::Idle => return None,
@@ -613,6 +625,7 @@ impl<S: Sink> Model<S> {
     }
 
     /// Everything KVM says.
+    #[inline(always)]
     pub(crate) fn kvm(&mut self, t: Timestamp, c: CpuIx, event: &K) {
         match *event {
             K::KvmEntry { vcpu, .. } => {

@@ -73,11 +73,19 @@ impl Waits {
             }
         }
         causes.sort_by_key(|(cause, spread)| (std::cmp::Reverse(spread.total.ns), *cause));
-        let raw = Spread::sum(causes.iter().map(|(_, spread)| spread));
-        let filtered = causes.iter().filter(|(cause, _)| *cause != Cause::Idle);
+        let sum = |causes: &mut dyn Iterator<Item = &(Cause, Spread)>| {
+            Durations::new(&Spread::sum(causes.map(|(_, spread)| spread)))
+        };
+        let raw = sum(&mut causes.iter());
+        let idles = causes.iter().any(|(cause, _)| *cause == Cause::Idle);
+        let filtered = if idles {
+            sum(&mut causes.iter().filter(|(cause, _)| *cause != Cause::Idle))
+        } else {
+            raw.clone()
+        };
         Self {
-            raw: Durations::new(&raw),
-            filtered: Durations::new(&Spread::sum(filtered.map(|(_, spread)| spread))),
+            raw,
+            filtered,
             by_cause: causes
                 .iter()
                 .map(|(cause, spread)| Wait {

@@ -56,6 +56,8 @@ pub struct EventView<'a> {
     marks: &'a [Mark],
     begin: u64,
     body: u64,
+    /// The data from its body on; none where that does not begin at a byte.
+    whole: &'a [u8],
     end: u64,
     time: Timestamp,
     clock: u64,
@@ -71,6 +73,11 @@ impl<'a> EventView<'a> {
             Some(clock) => clock.time(found.clock),
             None => Timestamp::default(),
         };
+        let whole = if found.body.is_multiple_of(8) {
+            found.data.get((found.body / 8) as usize..)
+        } else {
+            None
+        };
         Self {
             trace,
             here,
@@ -80,6 +87,7 @@ impl<'a> EventView<'a> {
             marks: found.marks,
             begin: found.begin,
             body: found.body,
+            whole: whole.unwrap_or_default(),
             end: found.end,
             time,
             clock: found.clock,
@@ -159,14 +167,16 @@ impl<'a> EventView<'a> {
     /// complement.
     #[inline]
     pub fn u64(&self, slot: usize) -> Option<u64> {
-        if let Some(quick) = self.bound.slots.get(slot)?.quick
-            && self.body.is_multiple_of(8)
-            && let Some(body) = self.data.get((self.body / 8) as usize..)
-            && let Some(value) = quick.read(body)
+        let found = self.bound.slots.get(slot)?;
+        if let Some(quick) = found.quick
+            && let Some(value) = quick.read(self.whole)
         {
             return Some(value);
         }
-        self.slow_u64(slot)
+        match found.found {
+            Found::Absent => None,
+            _ => self.slow_u64(slot),
+        }
     }
 
     /// Any integer: of odd sizes, at odd bits, inside of variants, at the window's very end.

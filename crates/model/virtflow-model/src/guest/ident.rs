@@ -438,7 +438,10 @@ struct Part {
 }
 
 /// At most three parts of one segment; offsets from its entry in nanoseconds.
-type Parts = ([Option<Part>; 3], usize);
+struct Parts {
+    all: [Part; 3],
+    count: usize,
+}
 
 const fn part(from: i64, who: At, evidence: Evidence) -> Part {
     Part {
@@ -449,12 +452,16 @@ const fn part(from: i64, who: At, evidence: Evidence) -> Part {
     }
 }
 
+#[inline]
 fn parts(list: &[Part]) -> Parts {
-    let mut out = [None; 3];
-    for (to, from) in out.iter_mut().zip(list) {
-        *to = Some(*from);
+    let mut all = [part(0, At::Unknown, Evidence::None); 3];
+    for (to, from) in all.iter_mut().zip(list) {
+        *to = *from;
     }
-    (out, list.len().min(3))
+    Parts {
+        all,
+        count: list.len().min(3),
+    }
 }
 
 impl Ident {
@@ -639,13 +646,13 @@ impl<S: Sink> Model<S> {
         let ident = &self.gcpus[g.0].ident;
         let Some(&s) = ident.run.get(j) else { return };
         let heads_only = ident.run.iter().take(j).all(|s| s.head);
-        let (list, count) = ident.fill(j, before, after, proved_run, heads_only);
+        let Parts { all, count } = ident.fill(j, before, after, proved_run, heads_only);
         let since = match j.checked_sub(1) {
             Some(last) => ident.run[last].thread,
             None => ident.thread,
         };
         let shadowed = self.guests[self.gcpus[g.0].guest.0].shadowed;
-        for (at, part) in list.into_iter().take(count).flatten().enumerate() {
+        for (at, part) in all.iter().take(count).enumerate() {
             let t = s.entry.plus(part.from);
             if t >= s.exit && part.from > 0 {
                 continue;

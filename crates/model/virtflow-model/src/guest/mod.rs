@@ -94,6 +94,8 @@ pub(crate) enum Piece {
 #[derive(Debug)]
 pub(crate) struct GuestCpu {
     pub(crate) guest: GuestIx,
+    /// Its guest's.
+    level: u8,
     pub(crate) number: u32,
     kernel: Option<Lane>,
     idle: Option<Lane>,
@@ -198,6 +200,7 @@ impl<S: Sink> Model<S> {
         let idle = lane("idle");
         let g = GcpuIx(self.gcpus.insert(GuestCpu {
             guest,
+            level: self.guests[guest.0].level,
             number,
             kernel,
             idle,
@@ -297,7 +300,7 @@ impl<S: Sink> Model<S> {
     }
 
     fn lose_processes(&mut self, t: Timestamp, g: GcpuIx, lost: Status) {
-        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let level = self.gcpus[g.0].level;
         self.gcpus[g.0].limbo = None;
         let lost = lost.level(level);
         self.thread_lost(t, g, lost);

@@ -4,6 +4,7 @@ use super::{
     GAPS_MAX, GcpuIx, GuestCpu, HELD_MAX, HELD_MIN, LOST, PIECES_MAX, Piece, ProcIx, Process,
     ProcessLane, SEEN, Who,
 };
+use crate::guest::ident::Segment;
 use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::vm::VcpuIx;
@@ -20,7 +21,7 @@ impl<S: Sink> Model<S> {
         } else {
             who
         };
-        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let level = self.gcpus[g.0].level;
         let status = status.level(level);
         let before = self.gcpus[g.0].who;
         if before != who {
@@ -68,7 +69,7 @@ impl<S: Sink> Model<S> {
     }
 
     pub(super) fn leave(&mut self, t: Timestamp, g: GcpuIx, who: Who, next: Who) {
-        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let level = self.gcpus[g.0].level;
         match who {
             Who::Kernel | Who::Idle => {}
             Who::Process(p) if next == Who::Nobody => {
@@ -90,7 +91,7 @@ impl<S: Sink> Model<S> {
     }
 
     pub(super) fn begin_wait(&mut self, t: Timestamp, g: GcpuIx, p: ProcIx) {
-        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let level = self.gcpus[g.0].level;
         let waiting = Status::new(State::Waiting, Evidence::None)
             .because(Cause::NoEvidence)
             .level(level);
@@ -199,7 +200,7 @@ impl<S: Sink> Model<S> {
 
     /// The lane above this guest's processor changed: the host's part of its lanes follows.
     pub(crate) fn guest_host(&mut self, g: GcpuIx, t: Timestamp, host: Status) {
-        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let level = self.gcpus[g.0].level;
         let status = as_process(host, level);
         let gcpu = &mut self.gcpus[g.0];
         if gcpu.host == status {
@@ -207,7 +208,8 @@ impl<S: Sink> Model<S> {
         }
         gcpu.host = status;
         let Some(status) = status else { return };
-        if gcpu.open.is_some_and(|open| open.is_left()) && gcpu.after_exit.len() < PIECES_MAX {
+        let left = gcpu.open.as_ref().is_some_and(Segment::is_left);
+        if left && gcpu.after_exit.len() < PIECES_MAX {
             // Who had the processor at the exit is not told yet.
             gcpu.after_exit.push((t, status));
         } else {
@@ -228,6 +230,9 @@ impl<S: Sink> Model<S> {
 
     /// The segment before the host's states of late is known.
     pub(super) fn follow_exit(&mut self, g: GcpuIx) {
+        if self.gcpus[g.0].after_exit.is_empty() {
+            return;
+        }
         let mut after = std::mem::take(&mut self.gcpus[g.0].after_exit);
         for (t, status) in after.drain(..) {
             self.host_state(t, g, status);

@@ -226,6 +226,9 @@ impl<S: Sink> Model<S> {
     /// The lanes of threads follow those of their processes on `g`.
     pub(super) fn thread_follow(&mut self, t: Timestamp, g: GcpuIx, who: Who, status: Status) {
         let gcpu = &mut self.gcpus[g.0];
+        if gcpu.thread.is_none() && gcpu.thread_on.is_none() {
+            return;
+        }
         let here = match who {
             Who::Process(p) => gcpu
                 .thread

@@ -114,7 +114,7 @@ impl<S: Sink> Model<S> {
 
     pub(crate) fn guest_exit(&mut self, v: VcpuIx, t: Timestamp, info: &ExitInfo, class: Cause) {
         let g = self.gcpu_of(v);
-        let level = self.guests[self.gcpus[g.0].guest.0].level;
+        let level = self.gcpus[g.0].level;
         let gcpu = &mut self.gcpus[g.0];
         if let Some(open) = &mut gcpu.open {
             // Where KVM entered again in a hurry, no probe told of it: it is one stay.

@@ -173,7 +173,23 @@ impl<S: Sink> Model<S> {
     }
 
     /// The process of `guest` with this canonical CR3, made known if it was not.
+    #[inline]
     pub(crate) fn process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64) -> ProcIx {
+        if let Some((known, p)) = self.guests[guest.0].recent
+            && known == cr3
+        {
+            let seen = &mut self.processes[p.0].seen;
+            if t.since(*seen) < GENERATION_AGE {
+                *seen = t.max(*seen);
+                return p;
+            }
+        }
+        self.other_process(t, guest, cr3)
+    }
+
+    /// One that is not the one that was asked for last, or was not seen for long.
+    #[inline(never)]
+    fn other_process(&mut self, t: Timestamp, guest: GuestIx, cr3: u64) -> ProcIx {
         let of = &mut self.guests[guest.0];
         let p = match of.recent {
             Some((known, p)) if known == cr3 => p,

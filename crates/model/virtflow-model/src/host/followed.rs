@@ -56,7 +56,7 @@ impl<S: Sink> Model<S> {
                 self.thread_told(tid, pid, &comm);
             }
             K::StatedumpNamespace { tid, .. } if self.is_followed(tid) => {
-                self.dispatch(t, c, &record.event);
+                self.dispatch_seldom(t, c, &record.event);
             }
             K::ThreadTold { .. } | K::ThreadLeft { .. } | K::StatedumpNamespace { .. } => {}
             K::ThreadSwitch {
@@ -115,7 +115,7 @@ impl<S: Sink> Model<S> {
             _ => {
                 self.runs_in(t, c, record);
                 if matches!(self.cpus[c.0].current, Current::Thread(_)) {
-                    self.dispatch(t, c, &record.event);
+                    self.dispatch_seldom(t, c, &record.event);
                 }
             }
         }
