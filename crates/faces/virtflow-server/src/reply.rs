@@ -30,6 +30,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
     }
 
+    /// Whether a store could not be read.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.code == "store"
+    }
+
     pub(crate) fn missing(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", message)
     }

@@ -4,7 +4,7 @@ mod flight;
 mod said;
 mod with;
 
-use crate::args::{RecordArgs, UsageError};
+use crate::args::{Profile, RecordArgs, UsageError};
 use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
@@ -19,7 +19,9 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use virtflow_record::{Ask, Keep, Next, Options, Plan, Summary, named_vms, record};
+use virtflow_record::{
+    Keep, Next, Options, Plan, Summary, Until, is_of_the_host, named_vms, record,
+};
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -46,34 +48,38 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     if args.dry_run {
         return said::dry_run(args, &plan);
     }
+    if args.profile == Profile::Vm && plan.tracepoints().all(|name| name != "kvm_entry") {
+        anyhow::bail!(
+            "this kernel has no tracepoint kvm_entry: nothing would be told of VMs; load KVM \
+             (modprobe kvm_amd or kvm_intel), or leave --profile vm out"
+        );
+    }
     let directory = new_directory(args)?;
-    let keep = keep(args, &directory);
-    let mut snapshots = Snapshots::new(args, directory.clone(), vms);
+    let keep = keep(args, &directory, vms);
+    let mut snapshots = Snapshots::new(args, directory.clone());
     let mut command = Meanwhile::new(&args.command);
-    let begun = Instant::now();
     let missing = plan.missing().len();
-    let ask = Ask {
+    let ends = Until {
         wake: Some(asked.wake.as_fd()),
-        at: args.duration.and_then(|whole| begun.checked_add(whole)),
+        over: args.duration,
     };
     let mut says = args.command.is_empty() && args.duration.is_none();
-    let mut summary = record(plan, &keep, ask, |summary: &Summary| {
+    let mut summary = record(plan, &keep, ends, |summary: &Summary| {
         // It begins when the programs are at work.
         let ended = command.has_ended();
         if std::mem::take(&mut says) && std::io::stderr().is_terminal() {
             output::complain("virtflow: recording; Ctrl-C ends it");
         }
-        let over = ask.at.is_some_and(|at| Instant::now() >= at);
-        if ended || over || asked.to_stop.load(Ordering::Relaxed) {
-            return Next::Stop;
-        }
+        // What is asked for is written before it ends.
         let to_write = asked.to_write.swap(false, Ordering::Relaxed);
-        snapshots.next(summary, to_write)
+        match snapshots.next(summary, to_write) {
+            Next::Go if ended || asked.to_stop.load(Ordering::Relaxed) => Next::Stop,
+            next => next,
+        }
     })?;
-    let took = begun.elapsed();
     snapshots.told(&mut summary);
     let ended = command.finish(asked.to_stop.load(Ordering::Relaxed))?;
-    let told = said::tell(args, &directory, &summary, took, missing, ended)?;
+    let told = said::tell(args, &directory, &summary, missing, ended)?;
     Ok(match (told, ended) {
         (Finish::Incomplete, _) if args.strict => Finish::Incomplete,
         (_, Some(code)) if code != 0 => Finish::Ended(code),
@@ -125,7 +131,7 @@ fn new_directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-fn keep(args: &RecordArgs, directory: &Path) -> Keep {
+fn keep(args: &RecordArgs, directory: &Path, vms: Vec<i32>) -> Keep {
     match args.flight_recorder {
         None => Keep::All {
             directory: directory.to_owned(),
@@ -135,12 +141,18 @@ fn keep(args: &RecordArgs, directory: &Path) -> Keep {
             window,
             memory: usize::try_from(args.memory).unwrap_or(usize::MAX),
             longest: args.on_delay,
+            of: vms,
         },
     }
 }
 
 /// The processes of VMs, by number or name.
 fn processes(vms: &[String]) -> anyhow::Result<Vec<i32>> {
+    if !vms.is_empty() && !is_of_the_host() {
+        let what = "--vm: in a pid namespace of its own virtflow does not know the host's numbers; \
+                    run it on the host (docker: --pid=host)";
+        return Err(UsageError(what.to_owned()).into());
+    }
     let there = if vms.is_empty() {
         Vec::new()
     } else {

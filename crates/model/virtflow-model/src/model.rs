@@ -216,7 +216,8 @@ impl<S: Sink> Model<S> {
     /// Takes the next event.
     pub fn event(&mut self, time: Timestamp, record: &KernelRecord) {
         self.begin(time);
-        self.counts.events += 1;
+        // What a trace tells beside its events is none of them.
+        self.counts.events += u64::from(!matches!(record.event, K::ThreadTold { .. }));
         let t = time.max(self.now);
         self.cross_until(t);
         self.now = t;

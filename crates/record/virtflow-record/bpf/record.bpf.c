@@ -243,11 +243,6 @@ INLINE u32 rwbs(const void *request)
 INLINE u32 device(const void *request)
 {
     void *disk;
-    if (request_part != NONE && part_dev != NONE) {
-        void *part = pointer(request, request_part);
-        if (part)
-            return half(part, part_dev);
-    }
     if (request_disk != NONE)
         disk = pointer(request, request_disk);
     else
@@ -304,7 +299,30 @@ INLINE void *vmcb_of(const void *vcpu)
 // Whether a nested guest is what runs: then the VMCB is not that of the VM itself.
 INLINE u8 nests(const void *vcpu, const void *vmcb)
 {
-    return vmcb && svm_vmcb01 != NONE && pointer(vcpu, svm_vmcb01) != vmcb;
+    if (svm_vmcb01 == NONE)
+        return half(vcpu, vcpu_hflags) >> 5 & 1; // HF_GUEST_MASK before Linux 5.13
+    return vmcb && pointer(vcpu, svm_vmcb01) != vmcb;
+}
+
+// Bits of a VMCB's nested_ctl (arch/x86/include/asm/svm.h): with nested paging the guest's CR3 is in
+// it, otherwise that of KVM's shadow page table; of an encrypted guest nothing is.
+#define HAS_NPT 1
+#define IS_ENCRYPTED 4
+
+INLINE u64 cr3_of(const void *vcpu, const void *vmcb)
+{
+    return half(vmcb, vmcb_nested_ctl) & HAS_NPT ? word(vmcb, vmcb_cr3) : word(vcpu, vcpu_cr3);
+}
+
+INLINE u8 is_readable(const void *vmcb)
+{
+    return vmcb && vmcb_nested_ctl != NONE && !(half(vmcb, vmcb_nested_ctl) & IS_ENCRYPTED);
+}
+
+// What KVM writes into the VMCB only after the tracepoint of the entry.
+INLINE u64 pending(const void *vcpu, u32 which)
+{
+    return vcpu_regs != NONE && which != NONE ? word(vcpu, vcpu_regs + 8 * which) : 0;
 }
 
 // Whether a nested guest is what runs on Intel: then the VMCS in use is not the VM's own.
@@ -341,14 +359,15 @@ int record_26(struct context *c)
     ROOM(enter, 26);
     r->vcpu_id = half(vcpu, vcpu_id);
     r->vm_pid = half(pointer(vcpu, vcpu_kvm), kvm_userspace_pid);
-    r->cr3 = vmcb ? word(vmcb, vmcb_cr3) : 0;
-    r->rip = vmcb ? word(vmcb, vmcb_rip) : 0;
-    r->rsp = vmcb ? word(vmcb, vmcb_rsp) : 0;
+    r->cr3 = vmcb ? cr3_of(vcpu, vmcb) : 0;
+    r->rip = vmcb ? pending(vcpu, rip_at) : 0;
+    r->rsp = vmcb ? pending(vcpu, rsp_at) : 0;
     r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
     r->guest_mode = nests(vcpu, vmcb);
-    r->l1_cr3 = r->guest_mode ? word(pointer(vcpu, svm_vmcb01), vmcb_cr3) : 0;
+    r->l1_cr3 = r->guest_mode && svm_vmcb01 != NONE && half(vmcb, vmcb_nested_ctl) & HAS_NPT ?
+            word(pointer(vcpu, svm_vmcb01), vmcb_cr3) : 0;
     r->vmcb12 = r->guest_mode ? word(vcpu, svm_vmcb12) : 0;
-    r->known = vmcb ? KNOWN_ALL : KNOWN_NOTHING;
+    r->known = is_readable(vmcb) && rip_at != NONE && rsp_at != NONE ? KNOWN_ALL : KNOWN_NOTHING;
     r->pad[0] = r->pad[1] = 0;
     if (!vmcb) {
         r->guest_mode = nests_vmx(vcpu);
@@ -392,12 +411,12 @@ int record_27(struct context *c)
     r->info1 = vmcb ? word(vmcb, vmcb_info1) : 0;
     r->info2 = vmcb ? word(vmcb, vmcb_info2) : 0;
     r->intr_info = vmcb ? half(vmcb, vmcb_int_info) : 0;
-    r->cr3 = vmcb ? word(vmcb, vmcb_cr3) : 0;
+    r->cr3 = vmcb ? cr3_of(vcpu, vmcb) : 0;
     r->rsp = vmcb ? word(vmcb, vmcb_rsp) : 0;
     r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
     r->cpl = vmcb ? byte(vmcb, vmcb_cpl) : 0;
     r->guest_mode = vmcb ? nests(vcpu, vmcb) : nests_vmx(vcpu);
-    r->known = vmcb ? KNOWN_ALL : KNOWN_NOTHING;
+    r->known = is_readable(vmcb) ? KNOWN_ALL : KNOWN_NOTHING;
     r->pad = 0;
     DONE();
 }
@@ -774,7 +793,9 @@ int record_55(struct context *c)
 {
     ROOM(irte, 55);
     r->host_irq = c->args[0];
-    r->vcpu_id = irte_vcpu != NONE ? half((void *)c->args[1], vcpu_id) : (u32)c->args[1];
+    // No vCPU is told as the kernel tells it: by -1.
+    r->vcpu_id = irte_vcpu == NONE ? (u32)c->args[1] :
+             c->args[1] ? half((void *)c->args[1], vcpu_id) : ~0u;
     r->gsi = c->args[2];
     r->gvec = c->args[3];
     // Before Linux 6.17 the address of the vCPU's descriptor comes before.

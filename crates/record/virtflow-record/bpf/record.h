@@ -100,11 +100,14 @@ const volatile u32 upid_size = NONE, upid_nr = NONE, ns_inum = NONE;
 const volatile u32 hrtimer_function = NONE;
 const volatile u32 request_sector = NONE, request_bytes = NONE, request_disk = NONE;
 const volatile u32 request_queue = NONE, queue_disk = NONE, request_flags = NONE;
-const volatile u32 disk_major = NONE, disk_first_minor = NONE, request_part = NONE, part_dev = NONE;
+const volatile u32 disk_major = NONE, disk_first_minor = NONE;
 const volatile u32 irqaction_name = NONE, skb_len = NONE, skb_dev = NONE, net_device_name = NONE;
 const volatile u32 vcpu_id = NONE, vcpu_kvm = NONE, kvm_userspace_pid = NONE;
 const volatile u32 lapic_vcpu = NONE, svm_vmcb = NONE, svm_vmcb01 = NONE, svm_vmcb12 = NONE;
 const volatile u32 vmcb_cr3 = NONE, vmcb_rip = NONE, vmcb_rsp = NONE, vmcb_fs_base = NONE, vmcb_cpl = NONE;
+const volatile u32 vmcb_nested_ctl = NONE, vcpu_hflags = NONE;
+// Where KVM keeps the guest's general registers, and which of them are these.
+const volatile u32 vcpu_regs = NONE, rsp_at = NONE, rip_at = NONE;
 const volatile u32 vmcb_exit_code = NONE, vmcb_info1 = NONE, vmcb_info2 = NONE, vmcb_int_info = NONE;
 // Intel's. At the tracepoints KVM has not read most of the VMCS, and the programs cannot: they take
 // what KVM keeps, and only where its own bits say that it is that of this stay in the guest.
@@ -132,14 +135,15 @@ INLINE void loses(struct state *state, u64 now)
 {
     u32 zero = 0;
     u64 *count = bpf_map_lookup_elem(&lost, &zero);
+    // Interrupts come in between.
     if (count)
-        *count += 1;
+        __sync_fetch_and_add(count, 1);
     if (!state)
         return;
     if (!state->loss.count)
         state->loss.first = now;
     state->loss.last = now;
-    state->loss.count += 1;
+    __sync_fetch_and_add(&state->loss.count, 1);
 }
 
 // Whether what runs is no VM of those whose KVM events are wanted.
@@ -173,16 +177,19 @@ struct told {
 static __attribute__((noinline)) int tells(void *ring, struct loss *loss, u32 cpu)
 {
     struct told *r;
+    struct loss own;
     if (bpf_ringbuf_query(ring, AVAILABLE) > room_again)
         return 0;
     r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);
     if (!r)
         return 0;
-    begin(&r->head, LOSS, cpu, loss->first);
-    r->loss.count = loss->count;
-    r->loss.first = loss->first;
-    r->loss.last = loss->last;
+    own = *loss;
+    // What an interrupt loses from here on is another loss.
     loss->count = 0;
+    begin(&r->head, LOSS, cpu, own.first);
+    r->loss.count = own.count;
+    r->loss.first = own.first;
+    r->loss.last = own.last;
     bpf_ringbuf_submit(r, NO_WAKEUP);
     return 1;
 }
@@ -313,10 +320,10 @@ INLINE s64 traced_state(u32 preempted, u32 state, u32 exit_state)
 {
     if (preempted)
         return 0x100; // TASK_REPORT_MAX
-    if (state == 0x402) // TASK_IDLE
+    if (state & 0x9000) // TASK_RTLOCK_WAIT, TASK_FROZEN
+        return 2;
+    if ((state & 0x402) == 0x402) // TASK_IDLE
         return 0x80; // TASK_REPORT_IDLE
-    if (state & 0x1000) // TASK_RTLOCK_WAIT
-        state = 2;
     state = (state | exit_state) & 0x7f; // TASK_REPORT
     for (int bit = 6; bit >= 0; bit--)
         if (state & (1 << bit))

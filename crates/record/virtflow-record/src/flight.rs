@@ -2,7 +2,7 @@
 
 use crate::order::{Loss, Order, Record};
 use crate::trace::{Layout, Writer};
-use crate::{RecordError, Snapshot, dump};
+use crate::{Looked, RecordError, Snapshot, dump};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
@@ -107,15 +107,29 @@ impl Flight {
         firsts.min_by_key(|(_, last)| *last)
     }
 
-    /// What is kept and happened until `end`, as a trace in a new directory; `untold` was lost and no
-    /// record tells of it.
+    /// What is kept and happened before a look at the rings, as a trace in a new directory.
     pub(crate) fn write(
         &self,
         directory: &Path,
         layout: &Layout,
-        end: u64,
-        untold: &[(u32, Loss)],
+        looked: &Looked,
     ) -> Result<Snapshot, RecordError> {
+        let is_new = !directory.exists();
+        let written = self.write_into(directory, layout, looked);
+        if written.is_err() && is_new {
+            // Half of it is of no use.
+            let _gone = std::fs::remove_dir_all(directory);
+        }
+        written
+    }
+
+    fn write_into(
+        &self,
+        directory: &Path,
+        layout: &Layout,
+        looked: &Looked,
+    ) -> Result<Snapshot, RecordError> {
+        let end = looked.until;
         let mut writer = Writer::create(directory, layout, self.begins)?;
         let mut told = Order::new(1, self.begins);
         dump::dump(&mut told, layout.dump(dump::When::Past), &mut |_| ());
@@ -124,7 +138,7 @@ impl Flight {
         for (number, cpu) in (0_u32..).zip(&self.cpus) {
             lost += self.write_cpu(number, cpu, &mut writer)?;
         }
-        for (cpu, loss) in untold.iter().filter(|(_, loss)| loss.first < end) {
+        for (cpu, loss) in looked.untold.iter().filter(|(_, loss)| loss.first < end) {
             let last = loss.last.min(end);
             writer.lose(*cpu, Loss { last, ..*loss })?;
             lost += loss.count;

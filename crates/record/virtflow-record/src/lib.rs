@@ -29,7 +29,7 @@ mod trace;
 mod wait;
 mod watch;
 
-pub use dump::{Part, availability, named_vms};
+pub use dump::{Part, availability, is_of_the_host, named_vms};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
 pub use load::{Cost, Missing, Plan, permission};
@@ -38,7 +38,7 @@ pub use watch::Delay;
 use crate::dump::{What, When};
 use crate::flight::Flight;
 use crate::load::Ring;
-use crate::order::Order;
+use crate::order::{Loss, Order};
 use crate::trace::{Layout, Writer};
 use crate::wait::Wait;
 use crate::watch::Watch;
@@ -133,6 +133,8 @@ pub enum Keep {
         memory: usize,
         /// Threads that wait for a processor for longer than this are told ([`Summary::delay`]).
         longest: Option<Duration>,
+        /// Only threads of these processes count there, where there are any.
+        of: Vec<i32>,
     },
 }
 
@@ -171,6 +173,8 @@ pub struct Summary {
     pub lost: u64,
     /// Bytes of the trace.
     pub bytes: u64,
+    /// How long was recorded, when it is over.
+    pub covers: Duration,
     /// The trace has as many bytes as it may have.
     pub is_full: bool,
     /// What a flight recorder has written.
@@ -214,14 +218,19 @@ impl<'l> Sink<'l> {
                 window,
                 memory,
                 longest,
+                of,
             } => {
                 let flight = Flight::new(trace::cpus(), *window, *memory, began);
-                Self::Memory(flight, longest.map(Watch::new))
+                Self::Memory(
+                    flight,
+                    longest.map(|longest| Watch::new(longest, of.clone())),
+                )
             }
         })
     }
 
     /// Where a trace cannot be written any further: what there is of it is made whole.
+    /// All that happened before `until` is in it.
     fn cut(self, keep: &Keep, until: u64, error: RecordError) -> RecordError {
         if let Self::Trace(writer, _) = self {
             // The first reason is the one to tell.
@@ -230,20 +239,19 @@ impl<'l> Sink<'l> {
         cut(keep, error)
     }
 
-    /// Takes what happened before `until`; `lost` says how many records each processor had no
-    /// room for.
+    /// Takes what happened before a look at the rings.
     fn take(
         &mut self,
         order: &mut Order,
-        until: u64,
-        lost: &[u64],
+        looked: &Looked,
         summary: &mut Summary,
     ) -> Result<(), RecordError> {
-        summary.lost = lost.iter().sum();
+        let until = looked.until;
+        summary.lost = looked.lost;
         match self {
             Self::Trace(writer, bytes_max) => {
                 order.give(until, |record| writer.write(&record))?;
-                writer.flush(until, WRITTEN_WITHIN_NS)?;
+                writer.flush(until, WRITTEN_WITHIN_NS, &looked.untold)?;
                 summary.events = writer.events();
                 summary.bytes = writer.bytes();
                 summary.is_full = bytes_max.is_some_and(|max| summary.bytes >= max);
@@ -267,13 +275,39 @@ impl<'l> Sink<'l> {
     }
 }
 
-/// When somebody is asked what to do next, which is at least every other second.
+/// When a recording ends by itself, and when somebody is asked what to do next, which is at least every
+/// other second.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ask<'a> {
-    /// When something can be read here.
+pub struct Until<'a> {
+    /// Somebody is asked at once when something can be read here.
     pub wake: Option<BorrowedFd<'a>>,
-    /// And then.
-    pub at: Option<Instant>,
+    /// How long is recorded.
+    pub over: Option<Duration>,
+}
+
+/// What is known before the rings are emptied.
+#[derive(Debug)]
+struct Looked {
+    /// All that happened before comes out of them.
+    until: u64,
+    /// How many records were lost so far.
+    lost: u64,
+    /// What was lost of which no record tells that comes out of them.
+    untold: Vec<(u32, Loss)>,
+}
+
+impl Looked {
+    /// In this order: what is lost after `until` is not asked for, and what was lost before is either
+    /// told by a record that is there or not told yet.
+    fn at(ring: &Ring, lost_before: u64) -> Self {
+        let until = order::settled(trace::now());
+        let lost: u64 = ring.lost().iter().sum();
+        Self {
+            until,
+            lost: lost.saturating_sub(lost_before),
+            untold: ring.untold(),
+        }
+    }
 }
 
 /// An error that ends a trace.
@@ -295,14 +329,17 @@ fn cut(keep: &Keep, error: RecordError) -> RecordError {
 pub fn record(
     plan: Plan,
     keep: &Keep,
-    ask: Ask<'_>,
+    ends: Until<'_>,
     mut next: impl FnMut(&Summary) -> Next,
 ) -> Result<Summary, RecordError> {
     let layout = Layout::new(&plan);
     let mut ring = plan.attach()?;
-    let wait = Wait::new(&ring, ask.wake)?;
+    let wait = Wait::new(&ring, ends.wake)?;
     // From here on all tracepoints are recorded, and up to where the first one is not any more.
+    ring.drain(|_| ());
+    let lost_before = ring.lost().iter().sum();
     let began = trace::now();
+    let over = ends.over.and_then(|over| Instant::now().checked_add(over));
     let mut sink = Sink::new(keep, &layout, began)?;
     let mut order = Order::new(trace::cpus(), began);
     let mut summary = Summary {
@@ -319,43 +356,35 @@ pub fn record(
         } => EVERY_TO_WATCH,
         _ => EVERY,
     };
+    let mut taken_until = began;
     loop {
-        // First of all, so that what is lost is older than what is asked for next time.
-        let lost = ring.lost();
-        let until = order::settled(trace::now());
+        let looked = Looked::at(&ring, lost_before);
         let is_busy = ring.drain(|record| order.take(record));
-        if let Err(error) = sink.take(&mut order, until, &lost, &mut summary) {
-            return Err(sink.cut(keep, until, error));
+        if let Err(error) = sink.take(&mut order, &looked, &mut summary) {
+            return Err(sink.cut(keep, taken_until, error));
         }
+        taken_until = looked.until;
         match next(&summary) {
             Next::Go => {}
             Next::Stop => break,
             Next::Snapshot(directory) => {
                 if let Sink::Memory(flight, _) = &sink {
-                    let is_new = !directory.exists();
-                    match flight.write(&directory, &layout, until, &ring.untold()) {
+                    match flight.write(&directory, &layout, &looked) {
                         Ok(written) => summary.snapshots.push(written),
                         // The next one may find room.
-                        Err(error) => {
-                            summary.unwritten.push(error.to_string());
-                            if is_new {
-                                let _half = std::fs::remove_dir_all(&directory);
-                            }
-                        }
+                        Err(error) => summary.unwritten.push(error.to_string()),
                     }
                 }
             }
         }
-        if summary.is_full {
+        let left = over.map(|over| over.saturating_duration_since(Instant::now()));
+        if summary.is_full || left.is_some_and(|left| left.is_zero()) {
             break;
         }
         if is_busy {
             // However full they are: whoever is woken all the time does nothing else.
             std::thread::sleep(EVERY_WHEN_BUSY);
         } else {
-            let left = ask
-                .at
-                .map(|at| at.saturating_duration_since(Instant::now()));
             wait.wait(left.map_or(every, |left| left.min(every)));
         }
     }
@@ -363,16 +392,22 @@ pub fn record(
         dump(&mut order, &mut ring, layout.dump(When::End));
     }
     summary.cost = ring.cost();
-    let (lost, end) = (ring.lost(), trace::now());
+    let end = trace::now();
+    summary.covers = Duration::from_nanos(end.saturating_sub(began));
     ring.detach();
+    // Nothing happens any more that it would miss.
+    let looked = Looked {
+        until: end,
+        ..Looked::at(&ring, lost_before)
+    };
     ring.drain(|record| order.take(record));
-    let mut taken = sink.take(&mut order, end, &lost, &mut summary);
+    let mut taken = sink.take(&mut order, &looked, &mut summary);
     if let Sink::Trace(writer, _) = &mut sink {
-        let mut untold = ring.untold().into_iter();
-        taken = taken.and_then(|()| untold.try_for_each(|(cpu, loss)| writer.lose(cpu, loss)));
+        let mut untold = looked.untold.iter();
+        taken = taken.and_then(|()| untold.try_for_each(|(cpu, loss)| writer.lose(*cpu, *loss)));
     }
     match (taken, sink) {
-        (Err(error), sink) => return Err(sink.cut(keep, end, error)),
+        (Err(error), sink) => return Err(sink.cut(keep, taken_until, error)),
         (Ok(()), Sink::Trace(writer, _)) => {
             (summary.events, summary.bytes) = writer.finish(end).map_err(|e| cut(keep, e))?;
         }

@@ -10,9 +10,9 @@ use crate::dump;
 use crate::events::{dump_kind, tracepoints};
 use crate::flight::Flight;
 use crate::load::Ring;
-use crate::order::{self, Order, Record};
+use crate::order::{Order, Record};
 use crate::trace::{self, Layout};
-use crate::{Plan, RecordError, Snapshot};
+use crate::{Looked, Plan, RecordError, Snapshot};
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
@@ -53,11 +53,12 @@ struct Last {
     layout: Layout,
     order: Order,
     flight: Flight,
-    until: u64,
+    looked: Looked,
 }
 
 impl Last {
-    fn settle(&mut self, until: u64) {
+    fn settle(&mut self, looked: Looked) {
+        let until = looked.until;
         let flight = &mut self.flight;
         let given = self.order.give(until, |record| {
             flight.keep(&record);
@@ -66,7 +67,7 @@ impl Last {
         // Nothing that could fail.
         given.unwrap_or_else(|never| match never {});
         self.flight.settle(until);
-        self.until = until;
+        self.looked = looked;
     }
 }
 
@@ -106,7 +107,11 @@ impl Live {
             layout,
             order: Order::new(trace::cpus(), began),
             flight: Flight::new(trace::cpus(), window, memory, began),
-            until: began,
+            looked: Looked {
+                until: began,
+                lost: 0,
+                untold: Vec::new(),
+            },
         });
         Ok(Self {
             ring,
@@ -124,11 +129,7 @@ impl Live {
     /// Where it cannot be written.
     pub fn snapshot(&self, directory: &Path) -> Result<Option<Snapshot>, RecordError> {
         let last = self.last.as_ref();
-        let written = last.map(|last| {
-            let untold = self.ring.untold();
-            last.flight
-                .write(directory, &last.layout, last.until, &untold)
-        });
+        let written = last.map(|last| last.flight.write(directory, &last.layout, &last.looked));
         written.transpose()
     }
 
@@ -190,9 +191,10 @@ impl Live {
 
     /// Gives the records that are there, in any order.
     pub fn poll(&mut self, mut take: impl FnMut(&[u8])) -> Polled {
+        let looked = Looked::at(&self.ring, 0);
+        let until = looked.until;
         let lost = self.ring.lost();
         let asked = trace::now();
-        let until = order::settled(asked);
         let last = &mut self.last;
         let is_busy = self.ring.drain(|record| {
             if let Some(last) = last {
@@ -203,7 +205,7 @@ impl Live {
             }
         });
         if let Some(last) = last {
-            last.settle(until);
+            last.settle(looked);
         }
         Polled {
             until,

@@ -197,11 +197,9 @@ impl Plan {
 /// What kernels have one way or another. An empty way: what kernels without the others need.
 const WAYS: &[&[&[&str]]] = &[
     // To a request's disk.
-    &[
-        &["request_part", "part_dev"],
-        &["request_disk"],
-        &["request_queue", "queue_disk"],
-    ],
+    &[&["request_disk"], &["request_queue", "queue_disk"]],
+    // To whether a nested guest runs.
+    &[&["svm_vmcb01"], &["vcpu_hflags"]],
     // To the state of who is switched away from.
     &[&["switch_state"], &["task_state"]],
     // To the vCPU: by a pointer, or by its number or the thread.
@@ -441,8 +439,6 @@ mod tests {
         let with = |there: &[&str]| -> Vec<&str> {
             let all = [
                 "task_pid",
-                "request_part",
-                "part_dev",
                 "request_disk",
                 "request_queue",
                 "queue_disk",
@@ -462,7 +458,7 @@ mod tests {
             ["task_pid", "switch_state", "task_state"]
         );
         // Half a way is none.
-        let half = with(&["task_pid", "part_dev", "queue_disk", "switch_state"]);
-        assert_eq!(half.len(), 3);
+        let half = with(&["task_pid", "queue_disk", "switch_state"]);
+        assert_eq!(half, ["request_disk", "request_queue"]);
     }
 }

@@ -109,11 +109,15 @@ impl Order {
 
     /// Takes a record out of a ring; one that is none is left out.
     pub(crate) fn take(&mut self, record: &[u8]) {
-        let record = Record::read(record).filter(|record| record.time >= self.began);
-        let Some(record) = record else {
+        let Some(mut record) = Record::read(record) else {
             return;
         };
-        self.put(&record);
+        let until = record.loss().map_or(record.time, |loss| loss.last);
+        if until >= self.began {
+            // A loss may have begun before.
+            record.time = record.time.max(self.began);
+            self.put(&record);
+        }
     }
 
     /// Takes a record that is not out of a ring: one of the state dump.

@@ -171,11 +171,18 @@ impl<'l> Writer<'l> {
         cpu.next_packet(loss.last)
     }
 
-    /// Writes what has been waiting for longer than some nanoseconds for a packet to be full.
-    pub(crate) fn flush(&mut self, now: u64, longest: u64) -> Result<(), RecordError> {
-        for cpu in &mut self.cpus {
+    /// Writes what has been waiting for longer than some nanoseconds for a packet to be full; not of
+    /// processors of which something was lost that comes to be told later, and lies in between.
+    pub(crate) fn flush(
+        &mut self,
+        now: u64,
+        longest: u64,
+        untold: &[(u32, Loss)],
+    ) -> Result<(), RecordError> {
+        for (number, cpu) in (0..).zip(&mut self.cpus) {
             let begun = cpu.stream.begun();
-            if begun.is_some_and(|begun| now.saturating_sub(begun) > longest) {
+            let is_old = begun.is_some_and(|begun| now.saturating_sub(begun) > longest);
+            if is_old && untold.iter().all(|(of, _)| *of != number) {
                 cpu.next_packet(now)?;
             }
         }

@@ -3,7 +3,12 @@
 
 use crate::order::Record;
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
+
+/// A thread that was woken so shortly before it gave its processor up was woken on its way to sleep, and
+/// waits for a processor from then on.
+const ON_ITS_WAY_NS: u64 = 100_000;
 
 /// A thread that waited, or still waits, for a processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +24,10 @@ pub struct Delay {
 enum Turn {
     /// It got a processor.
     Runs,
-    /// It could run.
+    /// It lost one and could go on.
     Waits,
+    /// It was woken.
+    Woken,
     /// It cannot run, or is no more.
     Rests,
 }
@@ -31,15 +38,21 @@ pub(crate) struct Watch {
     longest: u64,
     /// Since when, by thread; and whether that it waits was told.
     waiting: HashMap<i32, (u64, bool)>,
+    /// Who is on a processor, and when it was woken there.
+    running: HashMap<i32, u64>,
     /// What was seen since the last look.
     seen: Vec<(u64, i32, Turn)>,
     lost: u64,
+    /// The processes whose threads count; those of all where there are none.
+    of: Vec<i32>,
 }
 
 impl Watch {
-    /// For threads that wait longer than this.
-    pub(crate) fn new(longest: Duration) -> Self {
+    /// For threads of these processes, or of all, that wait longer than this.
+    pub(crate) fn new(longest: Duration, of: Vec<i32>) -> Self {
         Self {
+            of,
+            running: HashMap::new(),
             longest: u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX),
             waiting: HashMap::new(),
             seen: Vec::new(),
@@ -67,7 +80,7 @@ impl Watch {
                 turn(number(48), Turn::Runs);
             }
             // sched_waking, sched_wakeup_new.
-            1 | 2 => turn(number(16), Turn::Waits),
+            1 | 2 => turn(number(16), Turn::Woken),
             _ => {}
         }
     }
@@ -78,6 +91,7 @@ impl Watch {
         if lost > self.lost {
             self.lost = lost;
             self.waiting.clear();
+            self.running.clear();
             self.seen.clear();
             return None;
         }
@@ -85,16 +99,30 @@ impl Watch {
         let mut worst: Option<(u64, i32)> = None;
         for (time, tid, turn) in self.seen.drain(..) {
             match turn {
+                // Who has a processor does not wait for one.
+                Turn::Woken if self.running.contains_key(&tid) => {
+                    self.running.insert(tid, time);
+                }
                 // Who is woken again waits since the first time.
-                Turn::Waits => {
+                Turn::Waits | Turn::Woken => {
+                    self.running.remove(&tid);
                     self.waiting.entry(tid).or_insert((time, false));
                 }
                 Turn::Rests => {
+                    let woken = self.running.remove(&tid);
                     self.waiting.remove(&tid);
+                    // Woken on its way to sleep.
+                    if woken.is_some_and(|woken| woken + ON_ITS_WAY_NS >= time) {
+                        self.waiting.insert(tid, (time, false));
+                    }
                 }
                 Turn::Runs => {
+                    self.running.insert(tid, 0);
                     let since = self.waiting.remove(&tid);
-                    if let Some((since, false)) = since {
+                    if let Some((since, false)) = since
+                        && time.saturating_sub(since) > self.longest
+                        && counts(&self.of, tid)
+                    {
                         worst = worst.max(Some((time.saturating_sub(since), tid)));
                     }
                 }
@@ -102,7 +130,7 @@ impl Watch {
         }
         for (tid, (since, told)) in &mut self.waiting {
             let waited = until.saturating_sub(*since);
-            if waited > self.longest && !*told {
+            if waited > self.longest && !*told && counts(&self.of, *tid) {
                 *told = true;
                 worst = worst.max(Some((waited, *tid)));
             }
@@ -113,6 +141,12 @@ impl Watch {
             waited: Duration::from_nanos(waited),
         })
     }
+}
+
+/// Whether a thread is one of these processes', or there are none.
+fn counts(of: &[i32], tid: i32) -> bool {
+    let has = |pid: &i32| Path::new(&format!("/proc/{pid}/task/{tid}")).exists();
+    of.is_empty() || of.iter().any(has)
 }
 
 #[cfg(test)]
@@ -154,7 +188,7 @@ mod tests {
 
     #[test]
     fn waits_that_are_too_long() {
-        let mut watch = Watch::new(Duration::from_millis(10));
+        let mut watch = Watch::new(Duration::from_millis(10), Vec::new());
         // Seen by processor, not by time: it ran at once.
         switch(&mut watch, 3 * MS, 0, 0, 7);
         waking(&mut watch, 2 * MS, 7);
@@ -176,8 +210,32 @@ mod tests {
     }
 
     #[test]
+    fn who_is_woken_while_it_runs_does_not_wait() {
+        let mut watch = Watch::new(Duration::from_millis(10), Vec::new());
+        switch(&mut watch, MS, 0, 0, 7);
+        waking(&mut watch, 2 * MS, 7);
+        assert_eq!(after(watch.look(100 * MS, 0)), None);
+        // Long before it sleeps: that is over. Just before: it wants to run again at once.
+        switch(&mut watch, 101 * MS, 7, 1, 8);
+        assert_eq!(after(watch.look(200 * MS, 0)), None);
+        waking(&mut watch, 201 * MS, 8);
+        switch(&mut watch, 201 * MS + 5_000, 8, 1, 9);
+        assert_eq!(after(watch.look(221 * MS + 5_000, 0)), Some((8, 20)));
+    }
+
+    /// Others that wait longer hide nobody.
+    #[test]
+    fn only_some_processes_count() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let mut watch = Watch::new(Duration::from_millis(10), vec![own]);
+        waking(&mut watch, MS, i32::MAX);
+        waking(&mut watch, 20 * MS, own);
+        assert_eq!(after(watch.look(40 * MS, 0)), Some((own, 20)));
+    }
+
+    #[test]
     fn a_loss_forgets() {
-        let mut watch = Watch::new(Duration::from_millis(10));
+        let mut watch = Watch::new(Duration::from_millis(10), Vec::new());
         waking(&mut watch, MS, 7);
         assert_eq!(watch.look(2 * MS, 0), None);
         assert_eq!(watch.look(100 * MS, 5), None);

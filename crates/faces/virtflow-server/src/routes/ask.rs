@@ -91,10 +91,22 @@ impl Picture {
 pub(super) async fn answer<T: Send + 'static>(
     app: &App,
     id: &str,
-    answer: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
+    answer: impl Fn(&Store) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
+    let source = source(app, id)?;
     let store = store(app, id)?;
-    work(app, move |stop| answer(&store.stopped_by(Arc::clone(stop)))).await
+    work(app, move |stop| {
+        let answered = answer(&store.stopped_by(Arc::clone(stop)));
+        // What was being written was whole meanwhile, and has another place now.
+        let moved = source.store().filter(|now| now.path() != store.path());
+        match (answered, moved) {
+            (Err(error), Some(now)) if error.is_of_store() => {
+                answer(&now.stopped_by(Arc::clone(stop)))
+            }
+            (answered, _) => answered,
+        }
+    })
+    .await
 }
 
 /// Entities, not too many.

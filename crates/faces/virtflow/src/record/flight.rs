@@ -4,9 +4,9 @@ use super::said;
 use crate::args::RecordArgs;
 use crate::output;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use virtflow_record::{Delay, Next, Snapshot, Summary};
+use virtflow_record::{Next, Snapshot, Summary};
 
 /// The traces that a flight recorder writes.
 pub(super) struct Snapshots {
@@ -15,8 +15,6 @@ pub(super) struct Snapshots {
     window: Duration,
     /// How many are kept.
     keep: usize,
-    /// The processes of the VMs whose delays count; those of all threads where there are none.
-    vms: Vec<i32>,
     /// How many were asked for.
     asked: u32,
     /// How many were told of.
@@ -30,13 +28,12 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(args: &RecordArgs, directory: PathBuf, vms: Vec<i32>) -> Self {
+    pub(super) fn new(args: &RecordArgs, directory: PathBuf) -> Self {
         Self {
             directory,
             is_flight: args.flight_recorder.is_some(),
             window: args.flight_recorder.unwrap_or_default(),
             keep: args.keep as usize,
-            vms,
             asked: 0,
             told: 0,
             unwritten: 0,
@@ -51,7 +48,7 @@ impl Snapshots {
         if !self.is_flight {
             return Next::Go;
         }
-        let delay = summary.delay.as_ref().filter(|delay| self.counts(delay));
+        let delay = summary.delay.as_ref().filter(|_| self.counts());
         if let Some(delay) = delay {
             output::complain(&format!(
                 "virtflow: thread {}{} waited {} for a processor",
@@ -75,12 +72,9 @@ impl Snapshots {
         Next::Snapshot(self.directory.join(name))
     }
 
-    /// Whether a delay is one that is waited for, and nothing was written for another one in what
-    /// would be written now.
-    fn counts(&self, delay: &Delay) -> bool {
-        let of_vm = |pid: &i32| Path::new(&format!("/proc/{pid}/task/{}", delay.tid)).exists();
-        let is_wanted = self.vms.is_empty() || self.vms.iter().any(of_vm);
-        is_wanted && self.last.is_none_or(|last| last.elapsed() >= self.window)
+    /// Whether nothing was written for another delay in what would be written now.
+    fn counts(&self) -> bool {
+        self.last.is_none_or(|last| last.elapsed() >= self.window)
     }
 
     /// Takes note of what was written since.

@@ -91,7 +91,6 @@ pub(super) fn tell(
     args: &RecordArgs,
     directory: &Path,
     summary: &Summary,
-    took: Duration,
     missing: usize,
     command_status: Option<u8>,
 ) -> anyhow::Result<Finish> {
@@ -111,7 +110,7 @@ pub(super) fn tell(
             events: summary.events,
             lost: summary.lost,
             bytes: summary.bytes,
-            elapsed_ns: nanos(took),
+            elapsed_ns: nanos(summary.covers),
             command_status,
             refused: summary.refused.iter().map(|(name, _)| *name).collect(),
             snapshots: is_flight.then(|| snapshots.collect()),
@@ -119,7 +118,7 @@ pub(super) fn tell(
             cost: summary.cost.as_ref().map(SaidCost::from),
         })?;
     } else {
-        page(directory, is_flight, summary, took).print()?;
+        page(directory, is_flight, summary).print()?;
     }
     for (name, why) in &summary.refused {
         output::complain(&format!("virtflow: {name} is not recorded: {why}"));
@@ -145,7 +144,8 @@ pub(super) fn tell(
 }
 
 /// The same for people.
-fn page(directory: &Path, is_flight: bool, summary: &Summary, took: Duration) -> Page {
+fn page(directory: &Path, is_flight: bool, summary: &Summary) -> Page {
+    let took = summary.covers;
     let mut page = Page::default();
     let rate = summary.events as f64 / took.as_secs_f64().max(1e-9);
     let in_all = format!(

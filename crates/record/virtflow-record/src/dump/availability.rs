@@ -102,7 +102,7 @@ fn may(status: &str, capability: u32) -> bool {
 }
 
 /// Whether `/proc` has the host's numbers for threads, which are those of the events.
-pub(super) fn is_of_the_host() -> bool {
+pub fn is_of_the_host() -> bool {
     not_of_the_host().is_none()
 }
 

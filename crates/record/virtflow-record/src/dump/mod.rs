@@ -25,7 +25,7 @@ mod threads;
 mod vmm;
 mod vms;
 
-pub use availability::{Part, availability};
+pub use availability::{Part, availability, is_of_the_host};
 pub(crate) use out::CLASSES;
 pub use threads::named_vms;
 

@@ -100,11 +100,10 @@ impl<'a> Out<'a> {
     }
 
     /// Since when (CLOCK_MONOTONIC) threads that begin are told by their own events, where this is
-    /// the dump of a beginning; `now` is when it was begun.
-    pub(super) fn told_since(&self, now: u64) -> Option<u64> {
+    /// the dump of a beginning.
+    pub(super) fn told_since(&self) -> Option<u64> {
         match self.what.when {
-            When::Start => Some(now),
-            When::Past => Some(self.time),
+            When::Start | When::Past => Some(self.time),
             When::End => None,
         }
     }

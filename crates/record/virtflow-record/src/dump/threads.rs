@@ -60,7 +60,7 @@ pub(super) fn write(out: &mut Out<'_>, owners: &BTreeSet<i32>) -> Read {
     let now = trace::now();
     // `/proc` counts from the start of the machine, with the time in which it was suspended.
     let begun = out
-        .told_since(now)
+        .told_since()
         .map(|since| boot.saturating_sub(now.saturating_sub(since)));
     for pid in numbers(Path::new("/proc")) {
         out.look();

@@ -64,8 +64,12 @@ pub(super) fn record(plan: &Plan, interrupted: &AtomicUsize) -> Result<Driven, T
     let ended = match child? {
         Some(mut child) => {
             let system = |error| TracerError::System(program(plan).into(), error);
-            let status = child.wait().map_err(system)?;
-            (!status.success()).then(|| format!("{} ended with {status}", program(plan)))
+            let program = program(plan);
+            match child.try_wait().map_err(system)? {
+                None => Some(format!("{program} goes on (process {})", child.id())),
+                Some(status) if status.success() => None,
+                Some(status) => Some(format!("{program} ended with {status}")),
+            }
         }
         None => None,
     };
