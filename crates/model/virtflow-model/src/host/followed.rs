@@ -161,45 +161,44 @@ impl<S: Sink> Model<S> {
         }
     }
 
+    /// What `x` did before it has `c`; nothing where it had it already.
+    fn before(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) -> Option<Sched> {
+        if self.cpus[c.0].current == Current::Thread(x) {
+            return None;
+        }
+        self.vacate(t, c);
+        let sched = self.threads[x.0].sched;
+        if let Sched::Running(other) = sched {
+            self.counts.contradictions += 1;
+            self.leave_cpu(t, other);
+            self.was(x, Status::unknown(Cause::NoEvidence, Evidence::None));
+        }
+        Some(sched)
+    }
+
     /// Something happened in `x` on `c`: it has that processor, and if it was not seen to get it,
     /// what it did until now is not known.
     fn runs(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
-        if self.cpus[c.0].current == Current::Thread(x) {
-            return;
-        }
-        self.vacate(t, c);
-        match self.threads[x.0].sched {
-            Sched::Running(other) => {
-                self.counts.contradictions += 1;
-                self.leave_cpu(t, other);
-                self.was(x, Status::unknown(Cause::NoEvidence, Evidence::None));
-            }
-            Sched::Unresolved | Sched::Sleeping | Sched::Runnable | Sched::Preempted => {
+        match self.before(t, c, x) {
+            None => return,
+            Some(Sched::Unresolved | Sched::Sleeping | Sched::Runnable | Sched::Preempted) => {
                 self.was(x, UNRECORDED);
                 self.vcpu_lost(t, x, UNRECORDED);
             }
-            Sched::Lost => {}
+            Some(Sched::Running(_) | Sched::Lost) => {}
         }
         self.takes(t, c, x, Evidence::FirstEvent);
     }
 
     /// `x` was seen to get processor `c`.
     fn comes(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
-        if self.cpus[c.0].current == Current::Thread(x) {
-            return;
-        }
-        self.vacate(t, c);
-        match self.threads[x.0].sched {
-            Sched::Running(other) => {
-                self.counts.contradictions += 1;
-                self.leave_cpu(t, other);
-                self.was(x, Status::unknown(Cause::NoEvidence, Evidence::None));
-            }
+        match self.before(t, c, x) {
+            None => return,
             // It has not run since: that it lost the processor again would have been seen. Nothing tells
             // of its wake-up, and so not how long it wanted a processor.
-            Sched::Sleeping => self.slept_at_first(x),
-            Sched::Runnable | Sched::Preempted | Sched::Lost => {}
-            Sched::Unresolved => self.was(x, UNRECORDED),
+            Some(Sched::Sleeping) => self.slept_at_first(x),
+            Some(Sched::Unresolved) => self.was(x, UNRECORDED),
+            Some(Sched::Running(_) | Sched::Runnable | Sched::Preempted | Sched::Lost) => {}
         }
         self.takes(t, c, x, Evidence::SchedSwitch);
     }
