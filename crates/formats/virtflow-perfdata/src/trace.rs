@@ -352,7 +352,9 @@ fn tells_switches(survey: &Survey, has_own: bool) -> bool {
 /// its records name threads that the events do not.
 fn numbers_are_the_kernels(survey: &Survey, thread: Option<&Slot>, order: ByteOrder) -> bool {
     let slots = [thread.copied()];
-    survey.compared.iter().all(|(told, record)| {
+    // Of a thread that is no more perf knows no number (kernel/events/core.c `perf_event_pid_type`).
+    let mut known = survey.compared.iter().filter(|(told, _)| *told != -1);
+    known.all(|(told, record)| {
         let own = RecordView::new(record, order, &slots).i64(0);
         own.is_none_or(|own| own == i64::from(*told))
     })

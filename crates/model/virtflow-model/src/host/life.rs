@@ -22,10 +22,14 @@ impl<S: Sink> Model<S> {
         if child.0 == 0 {
             return;
         }
+        let mut ns = ns.or_else(|| self.unborn.remove(&child));
         if let Some(&old) = self.thread_by_tid.get(&child) {
+            // Told of beside the events and never seen, it is this one: told after it began.
+            let thread = &self.threads[old.0];
+            let is_told = !thread.exiting && thread.sched == Sched::Unresolved;
+            ns = ns.or(thread.container.filter(|_| is_told));
             self.end_thread(t, old);
         }
-        let ns = ns.or_else(|| self.unborn.remove(&child));
         let x = self.new_thread(child, comm, t, Sched::Sleeping);
         let status = Status::new(State::Sleeping, Evidence::Fork);
         if let Some(lane) = &mut self.threads[x.0].lane {

@@ -135,6 +135,12 @@ fn a_namespace_may_be_told_before_the_fork_and_without_its_depth() {
         innermost(OTHER, 77),
         process(QEMU, QEMU),
         innermost(QEMU, HOST),
+        // Told when it was there already, which its own fork tells later.
+        K::ThreadTold {
+            tid: Tid(206),
+            pid: None,
+            comm: Comm::default(),
+        },
     ];
     let made = [
         // perf tells where a child lives right before its fork.
@@ -147,6 +153,8 @@ fn a_namespace_may_be_told_before_the_fork_and_without_its_depth() {
         // Its fork was not recorded.
         innermost(Tid(204), 88),
         switch(Tid(0), 0, Tid(204)),
+        innermost(Tid(206), 88),
+        fork(OTHER, Tid(206), None),
         // The number of one that has ended is that of another now.
         fork(OTHER, Tid(205), None),
         K::ProcessExit { tid: Tid(205) },
@@ -154,9 +162,9 @@ fn a_namespace_may_be_told_before_the_fork_and_without_its_depth() {
         fork(OTHER, Tid(205), None),
     ];
     let found = found(&dump, &made);
-    let places = [201, 202, 203, 204].map(|tid| part_of(&found, thread(Tid(tid))));
+    let places = [201, 202, 203, 204, 206].map(|tid| part_of(&found, thread(Tid(tid))));
     let (c77, c88) = ("container:77", "container:88");
-    assert_eq!(places, [c77, c88, "", c88]);
+    assert_eq!(places, [c77, c88, "", c88, c88]);
     assert_eq!(part_of(&found, thread(QEMU)), "");
     let again = found.iter().filter(thread(Tid(205)));
     let parents = again.filter_map(|e| Some(found[e.parent?.0 as usize].key.as_str()));

@@ -245,6 +245,14 @@ fn containers_are_the_namespaces_that_perf_tells() {
             contained.insert(tid, number.parse::<u64>().unwrap());
         }
     }
+    // On a busy machine perf may tell of threads that ended before it recorded any tracepoint: nothing
+    // is shown of those.
+    let shown: HashSet<i64> = store
+        .entities()
+        .iter()
+        .filter_map(|entity| Some(i64::from(entity.tid?)))
+        .collect();
+    expected.retain(|thread, _| shown.contains(thread));
     assert_eq!(contained, expected);
     let kinds: HashSet<_> = contained.values().collect();
     if kinds.len() < 2 {
