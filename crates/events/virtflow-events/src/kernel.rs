@@ -501,6 +501,11 @@ pub enum KernelEvent {
         fd: i32,
         filename: Text<24>,
     },
+    /// Our own recorder's: who runs on the processor, where no switch to it was recorded.
+    ThreadRuns {
+        tid: Tid,
+        pid: Tid,
+    },
     /// Our own recorder's: what a VMM calls its VM; often nothing.
     StatedumpVm {
         pid: Tid,

@@ -160,7 +160,15 @@ impl<S: Sink> Model<S> {
                 }
             }
             K::KvmMsiSetIrq { data, .. } => self.msi(c, data),
-            K::KvmVcpuWakeup { waited: false, .. } => self.polled(t, c, event),
+            K::KvmVcpuWakeup { waited, .. } => {
+                if let Some(v) = self.running_vcpu(t, c, event) {
+                    if waited {
+                        self.halt_ended_unentered(v);
+                    } else {
+                        self.polled(t, v);
+                    }
+                }
+            }
             K::KvmMmio { kind, gpa, .. } if kind == KVM_TRACE_MMIO_WRITE => {
                 if let Some(v) = self.running_vcpu(t, c, event)
                     && self.vcpus[v.0].rang != Some(gpa)
@@ -464,10 +472,7 @@ impl<S: Sink> Model<S> {
     }
 
     /// KVM says that it polled instead of sleeping.
-    fn polled(&mut self, t: Timestamp, c: CpuIx, event: &K) {
-        let Some(v) = self.running_vcpu(t, c, event) else {
-            return;
-        };
+    fn polled(&mut self, t: Timestamp, v: VcpuIx) {
         let Some(lane) = &mut self.vcpus[v.0].lane else {
             return;
         };
@@ -513,7 +518,11 @@ impl<S: Sink> Model<S> {
     }
 
     /// The decision, first match wins; docs/method.md explains the order.
-    fn cause_of(&mut self, v: VcpuIx, pending: &Pending) -> (Cause, Confidence, Evidence) {
+    pub(crate) fn cause_of(
+        &mut self,
+        v: VcpuIx,
+        pending: &Pending,
+    ) -> (Cause, Confidence, Evidence) {
         if pending.kicked {
             return (
                 Cause::Spinlock,

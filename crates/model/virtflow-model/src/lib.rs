@@ -17,6 +17,7 @@ mod nested;
 mod pool;
 #[cfg(test)]
 mod tests;
+mod unentered;
 mod unread;
 mod vectors;
 mod vm;

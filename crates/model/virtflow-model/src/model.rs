@@ -58,6 +58,8 @@ pub struct Counts {
     pub impossible_cpus: u64,
     /// Entries whose vCPU number is not one: a tracer's mis-declared field, not believed.
     pub misdeclared_vcpu_ids: u64,
+    /// vCPUs that came back from `KVM_RUN` and of which no entry or exit is told.
+    pub unentered_vcpus: u64,
     /// Waits whose cause two sources agree on, and on which they do not.
     pub causes_agreed: u64,
     /// See `causes_agreed`.
@@ -333,6 +335,7 @@ impl<S: Sink> Model<S> {
                 ..
             } => self.statedump(tid, pid, status, &comm),
             K::ThreadTold { tid, pid, comm } => self.thread_told(tid, pid, &comm),
+            K::ThreadRuns { tid, pid } => self.seen_running(t, c, tid, pid),
             K::ThreadFollowed { .. } | K::ThreadLeft { .. } | K::ThreadSwitch { .. } => {}
             K::StatedumpNamespace {
                 tid,

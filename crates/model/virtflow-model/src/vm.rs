@@ -11,6 +11,7 @@ use crate::host::{Context, CpuIx, Current, Past, Sched, ThreadIx};
 use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::nested::{Block, Nested, NestedIx, NestedVcpu};
+use crate::unentered::Told;
 use crate::vectors::Vectors;
 use crate::vocab::{Cause, EdgeKind, Evidence, Kind, State};
 use rustc_hash::FxHashMap;
@@ -85,6 +86,7 @@ pub(crate) struct Vcpu {
     pub(crate) entity: Entity,
     pub(crate) lane: Option<Lane>,
     pub(crate) mode: Mode,
+    pub(crate) told: Told,
     pub(crate) on_cpu: bool,
     pub(crate) exit: Option<OpenExit>,
     /// The last exit's class and code, for as long as the guest has not been entered again.
@@ -194,6 +196,7 @@ impl<S: Sink> Model<S> {
             };
         self.begin_sleep(v, t, status.state == State::Halted);
         self.vcpu_to(v, t, status);
+        self.sleeps_unentered(v);
         if status.state == State::Halted
             && let Some(lane) = &mut self.vcpus[v.0].lane
         {
@@ -312,6 +315,7 @@ impl<S: Sink> Model<S> {
     pub(crate) fn vcpu_lost(&mut self, t: Timestamp, x: ThreadIx, status: Status) {
         let Some(v) = self.vcpu_of(x) else { return };
         self.give_up_sleep(v, t, status.cause);
+        self.slept_unentered(v);
         let vcpu = &mut self.vcpus[v.0];
         vcpu.exit = None;
         vcpu.last_exit = None;
@@ -423,6 +427,9 @@ impl<S: Sink> Model<S> {
             self.was_in_kernel(v, event);
             return Some(v);
         }
+        if matches!(event, K::KvmUserspaceExit { .. }) {
+            return self.returned_unentered(t, x);
+        }
         // A probe will tell in a moment whose entry it is.
         let unnamed = self.threads[x.0].pid.is_none();
         if self.entry_probed && unnamed && matches!(event, K::KvmEntry { .. }) {
@@ -439,9 +446,9 @@ impl<S: Sink> Model<S> {
             _ => return None,
         };
         let Some((at, entry)) = entered else {
-            return self.new_vcpu(t, x, vcpu, pid);
+            return self.new_vcpu(t, x, vcpu, pid, Told::Entries);
         };
-        let v = self.new_vcpu(at, x, vcpu, pid)?;
+        let v = self.new_vcpu(at, x, vcpu, pid, Told::Entries)?;
         self.entry(at, v, &entry);
         Some(v)
     }
@@ -491,12 +498,13 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    fn new_vcpu(
+    pub(crate) fn new_vcpu(
         &mut self,
         t: Timestamp,
         x: ThreadIx,
         number: Option<u32>,
         pid: Option<Tid>,
+        told: Told,
     ) -> Option<VcpuIx> {
         let pid = pid
             .or(self.threads[x.0].pid)
@@ -533,7 +541,7 @@ impl<S: Sink> Model<S> {
         self.sink.entity(&entity);
         let key = entity.key.clone();
         let gcpu = self.new_guest_cpu(t, self.vms[vm.0].guest, &key, number);
-        let lane = self.backfilled_lane(entity.id, x, t);
+        let lane = self.backfilled_lane(entity.id, x, t, told);
         let v = VcpuIx(self.vcpus.insert(Vcpu {
             vm,
             number,
@@ -541,6 +549,7 @@ impl<S: Sink> Model<S> {
             entity,
             lane: Some(lane),
             mode: Mode::Unknown,
+            told,
             on_cpu: true,
             exit: None,
             last_exit: None,
@@ -566,7 +575,7 @@ impl<S: Sink> Model<S> {
     }
 
     /// A vCPU's lane from what the scheduler did with its thread before it first used KVM.
-    fn backfilled_lane(&mut self, entity: EntityId, x: ThreadIx, t: Timestamp) -> Lane {
+    fn backfilled_lane(&mut self, entity: EntityId, x: ThreadIx, t: Timestamp, told: Told) -> Lane {
         let past = std::mem::take(&mut self.threads[x.0].past);
         let (since, present) = match &self.threads[x.0].lane {
             Some(lane) => (lane.since(), lane.status()),
@@ -580,9 +589,9 @@ impl<S: Sink> Model<S> {
             Status::unknown(Cause::NoEvidence, Evidence::None),
         );
         for Past { span, status } in past {
-            lane.to(span.start, as_vcpu(status), &mut self.sink);
+            lane.to(span.start, as_vcpu(status, told), &mut self.sink);
         }
-        lane.to(since, as_vcpu(present), &mut self.sink);
+        lane.to(since, as_vcpu(present, told), &mut self.sink);
         lane
     }
 
@@ -644,14 +653,17 @@ impl<S: Sink> Model<S> {
             K::KvmUserspaceExit { reason, .. } => {
                 if let Some(v) = self.running_vcpu(t, c, event) {
                     self.returned_to_vmm(v, t);
-                    self.vcpu_mode(v, t, Mode::Vmm(vmm_reason(reason)));
+                    let mode = self.mode_returned(v, vmm_reason(reason));
+                    self.vcpu_mode(v, t, mode);
                 }
             }
             K::KvmFpu { load } => {
-                if let Some(v) = self.running_vcpu(t, c, event)
-                    && load
-                    && matches!(self.vcpus[v.0].mode, Mode::Vmm(_) | Mode::Unknown)
-                {
+                let Some(v) = self.running_vcpu(t, c, event) else {
+                    return;
+                };
+                if self.vcpus[v.0].told != Told::Entries {
+                    self.run_unentered(v, t);
+                } else if load && matches!(self.vcpus[v.0].mode, Mode::Vmm(_) | Mode::Unknown) {
                     // KVM goes on with what it had returned for.
                     let class = self.vcpus[v.0].last_exit.map_or(Cause::ExitOther, |e| e.0);
                     self.vcpu_mode(v, t, Mode::Hypervisor(class));
@@ -676,6 +688,7 @@ impl<S: Sink> Model<S> {
 
     fn entry(&mut self, t: Timestamp, v: VcpuIx, event: &K) {
         self.cpus_settled(v, t);
+        self.entries_told(v);
         self.explain_sleep(v, t, event);
         self.end_exit(v, t, true);
         self.nested_entry(v, t);
@@ -688,6 +701,7 @@ impl<S: Sink> Model<S> {
     fn exit(&mut self, t: Timestamp, v: VcpuIx, info: &ExitInfo) {
         let isa = info.isa.unwrap_or(exits::ISA_VMX);
         let class = exits::class(isa, info.reason);
+        self.entries_told(v);
         let vcpu = &mut self.vcpus[v.0];
         vcpu.last_exit = Some((class, info.reason));
         let nested = vcpu.nested.current_entity();
@@ -752,7 +766,10 @@ const fn vmm_reason(reason: u32) -> Cause {
 }
 
 /// What a host thread's state says about the vCPU it turned out to be.
-fn as_vcpu(status: Status) -> Status {
+fn as_vcpu(status: Status, told: Told) -> Status {
+    if told != Told::Entries && status.state == State::Running {
+        return Status::unknown(Cause::NoEvidence, Evidence::None);
+    }
     // That it ran before the first switch that was seen does not say where.
     let seen = status.evidence != Evidence::FirstEvent;
     let (state, cause) = match status.state {

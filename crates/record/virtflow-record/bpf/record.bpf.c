@@ -904,5 +904,7 @@ int record_67(struct context *c)
     DONE();
 }
 
+ONE(kvm_fpu, 68, 0)
+
 // Helpers for tracing want it.
 char _license[] SEC("license") = "GPL";

@@ -363,6 +363,7 @@ const MORE: &[Tracepoint] = tracepoints! {
     KvmDetail "kvm_avic_doorbell" "kvm_x86_avic_doorbell" "u32:vcpuid u32:apicid";
     KvmDetail "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
     KvmDetail "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
+    Kvm "kvm_fpu" "kvm_fpu" "u32:load";
 };
 
 const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
@@ -391,6 +392,19 @@ pub(crate) fn tracepoints() -> impl Iterator<Item = &'static Tracepoint> {
         .chain(OF_NET)
         .chain(OF_MODULE)
         .chain(MORE)
+}
+
+/// The kind of a tracepoint's records.
+pub(crate) fn kind_of(tracepoint: &str) -> u16 {
+    let place = tracepoints().position(|point| point.name == tracepoint);
+    place.map_or(u16::MAX, |place| place as u16)
+}
+
+/// The fields of a tracepoint's first event.
+#[cfg(test)]
+pub(crate) fn fields_of(tracepoint: &str) -> &'static str {
+    let point = tracepoints().find(|point| point.name == tracepoint);
+    point.map_or("", |point| point.classes[0].fields)
 }
 
 /// An event that a record becomes.
@@ -505,7 +519,7 @@ mod tests {
             assert!(made || source.contains(&written), "{kind} {name}");
         }
         let programs = source.matches("raw_tp/").count();
-        assert!(programs > 20 && tracepoints().count() == 68);
+        assert!(programs > 20 && tracepoints().count() == 69);
     }
 
     /// On either kind of processor an entry and an exit are told by KVM's own events, with fields

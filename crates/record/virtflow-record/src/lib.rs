@@ -25,6 +25,7 @@ mod kernel;
 mod live;
 mod load;
 mod order;
+mod running;
 mod trace;
 mod wait;
 mod watch;

@@ -11,6 +11,7 @@ use crate::events::{dump_kind, tracepoints};
 use crate::flight::Flight;
 use crate::load::Ring;
 use crate::order::{Order, Record};
+use crate::running::{Kinds, Running};
 use crate::trace::{self, Layout};
 use crate::{Looked, Plan, RecordError, Snapshot};
 use std::convert::Infallible;
@@ -45,6 +46,9 @@ pub struct Live {
     descriptions: Vec<Description>,
     began: u64,
     offset: i64,
+    /// Who runs on each processor.
+    running: Vec<Running>,
+    kinds: Kinds,
     last: Option<Last>,
 }
 
@@ -118,6 +122,8 @@ impl Live {
             descriptions,
             began,
             offset: trace::clock_offset(),
+            running: vec![Running::default(); trace::cpus() as usize],
+            kinds: Kinds::new(),
             last,
         })
     }
@@ -189,17 +195,23 @@ impl Live {
         all
     }
 
-    /// Gives the records that are there, in any order.
+    /// Gives the records that are there, those of a processor in about their order.
     pub fn poll(&mut self, mut take: impl FnMut(&[u8])) -> Polled {
         let looked = Looked::at(&self.ring, 0);
         let until = looked.until;
         let lost = self.ring.lost();
         let asked = trace::now();
-        let last = &mut self.last;
+        let Self {
+            last,
+            running,
+            kinds,
+            ..
+        } = self;
         let is_busy = self.ring.drain(|record| {
             if let Some(last) = last {
                 last.order.take(record);
             }
+            show(running, kinds, record, &mut take);
             if !is_loss(record) {
                 take(record);
             }
@@ -213,6 +225,16 @@ impl Live {
             asked,
             is_busy,
         }
+    }
+}
+
+/// Gives a record that says who runs where `record` was made, if that is new.
+fn show(running: &mut [Running], kinds: &Kinds, record: &[u8], take: &mut impl FnMut(&[u8])) {
+    if let Some(record) = Record::read(record)
+        && let Some(running) = running.get_mut(record.cpu as usize)
+        && let Some(shown) = running.shown(kinds, &record)
+    {
+        take(&shown.before(&record).bytes());
     }
 }
 

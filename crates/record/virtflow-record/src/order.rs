@@ -1,5 +1,7 @@
 //! Records in the order in which they happened, by processor.
 
+use crate::running::{Kinds, Running};
+
 /// The bytes of a record before its fields: time, kind, processor, thread, process.
 const HEAD_BYTES: usize = 20;
 /// A record may come this much later than another one that happened after it: an interrupt that is
@@ -65,6 +67,18 @@ impl<'a> Record<'a> {
             fields,
         })
     }
+
+    /// As it stands in a ring.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + self.fields.len());
+        bytes.extend(self.time.to_le_bytes());
+        bytes.extend(self.kind.to_le_bytes());
+        bytes.extend((self.cpu as u16).to_le_bytes());
+        bytes.extend(self.tid.to_le_bytes());
+        bytes.extend(self.pid.to_le_bytes());
+        bytes.extend(self.fields);
+        bytes
+    }
 }
 
 /// Up to when all is known at a time: nothing is told any more of what happened before.
@@ -91,6 +105,7 @@ struct Cpu {
     bytes: Vec<u8>,
     /// When the last one happened that does not wait any more.
     last: u64,
+    running: Running,
 }
 
 /// Puts the records of each processor in order.
@@ -98,13 +113,18 @@ struct Cpu {
 pub(crate) struct Order {
     cpus: Vec<Cpu>,
     began: u64,
+    kinds: Kinds,
 }
 
 impl Order {
     /// Of what happens from `began` on: what comes of before is told of some tracepoints only.
     pub(crate) fn new(cpus: u32, began: u64) -> Self {
         let cpus = (0..cpus).map(|_| Cpu::default()).collect();
-        Self { cpus, began }
+        Self {
+            cpus,
+            began,
+            kinds: Kinds::new(),
+        }
     }
 
     /// Takes a record out of a ring; one that is none is left out.
@@ -141,14 +161,15 @@ impl Order {
         self.began
     }
 
-    /// Gives what happened before `until`, processor by processor, and of each in order.
+    /// Gives what happened before `until`, processor by processor, and of each in order; and who runs
+    /// there, where no record tells of the switch.
     pub(crate) fn give<E>(
         &mut self,
         until: u64,
         mut to: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (number, cpu) in (0..).zip(&mut self.cpus) {
-            cpu.give(number, until, &mut to)?;
+            cpu.give(number, until, &self.kinds, &mut to)?;
         }
         Ok(())
     }
@@ -159,6 +180,7 @@ impl Cpu {
         &mut self,
         cpu: u32,
         until: u64,
+        kinds: &Kinds,
         to: &mut impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.waiting.sort_by_key(|record| record.time);
@@ -166,14 +188,18 @@ impl Cpu {
         for record in self.waiting.drain(..ready) {
             // What is too late is told as having happened when it can still be told.
             self.last = self.last.max(record.time);
-            to(Record {
+            let record = Record {
                 time: self.last,
                 kind: record.kind,
                 cpu,
                 tid: record.tid,
                 pid: record.pid,
                 fields: self.bytes.get(record.from..record.to).unwrap_or_default(),
-            })?;
+            };
+            if let Some(shown) = self.running.shown(kinds, &record) {
+                to(shown.before(&record))?;
+            }
+            to(record)?;
         }
         let first = self.waiting.iter().map(|record| record.from).min();
         let gone = first.unwrap_or(self.bytes.len());
@@ -205,8 +231,11 @@ mod tests {
     fn given(order: &mut Order, until: u64) -> Vec<(u64, u32, u8)> {
         let mut all = Vec::new();
         let done: Result<(), Infallible> = order.give(until, |record| {
-            assert_eq!((record.kind, record.tid, record.pid), (7, 11, 10));
-            all.push((record.time, record.cpu, record.fields[0]));
+            assert_eq!((record.tid, record.pid), (11, 10));
+            // Once for each processor it is told who runs there.
+            if record.kind == 7 {
+                all.push((record.time, record.cpu, record.fields[0]));
+            }
             Ok(())
         });
         done.unwrap();

@@ -153,6 +153,10 @@ pub struct Checks {
     pub impossible_cpus: u64,
     /// Entries whose vCPU number is not one: LTTng's mis-declared field, not believed.
     pub misdeclared_vcpu_ids: u64,
+    /// vCPUs of which no entry into the guest and no exit is told: the guest is not told from the
+    /// hypervisor.
+    #[serde(default)]
+    pub unentered_vcpus: u64,
     /// Waits on whose cause the injected vector and the waker agree.
     pub causes_agreed: u64,
     /// Waits on whose cause they do not.
@@ -165,6 +169,7 @@ impl Checks {
             switches_contradicted: counts.contradictions,
             impossible_cpus: counts.impossible_cpus,
             misdeclared_vcpu_ids: counts.misdeclared_vcpu_ids,
+            unentered_vcpus: counts.unentered_vcpus,
             causes_agreed: counts.causes_agreed,
             causes_disagreed: counts.causes_disagreed,
         }

@@ -90,6 +90,12 @@ pub(super) const STATEDUMP: &[Shape] = &[
             filename: s.text(1)
         })
     ),
+    shape!(["virtflow_running"], &["tid", "pid"], |s| Some(
+        K::ThreadRuns {
+            tid: s.tid(0),
+            pid: s.tid(1),
+        }
+    )),
     shape!(["virtflow_statedump_vm"], &["pid", "name"], |s| Some(
         K::StatedumpVm {
             pid: s.tid(0),

@@ -364,7 +364,8 @@ pub(super) fn checks(page: &mut Page, checks: &Checks) {
     let mut said = Vec::new();
     if checks.switches_contradicted > 0 {
         said.push(format!(
-            "{} context switches contradict who was thought to run: events were lost that no counter tells of.",
+            "{} context switches contradict who was thought to run: events were lost that no counter tells of, \
+             or the kernel made no sched_switch.",
             number(checks.switches_contradicted)
         ));
     }
@@ -379,6 +380,18 @@ pub(super) fn checks(page: &mut Page, checks: &Checks) {
             "{} entries carry a vcpu_id that is none: LTTng's kvm_x86_entry mis-declares the field (a pointer's \
              half). It was not believed; vCPUs were told apart by their threads.",
             number(checks.misdeclared_vcpu_ids)
+        ));
+    }
+    if checks.unentered_vcpus > 0 {
+        let plural = if checks.unentered_vcpus == 1 {
+            "vCPU"
+        } else {
+            "vCPUs"
+        };
+        said.push(format!(
+            "{} {plural} came back from KVM_RUN with no kvm_entry or kvm_exit: they were not recorded, or the host's \
+             KVM does not make them (kvm_pvm does not). Guest and hypervisor are not told apart there: unknown.",
+            number(checks.unentered_vcpus)
         ));
     }
     let compared = checks.causes_agreed + checks.causes_disagreed;

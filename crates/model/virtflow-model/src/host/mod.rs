@@ -220,6 +220,8 @@ pub(crate) struct Thread {
     pub(crate) msi: Option<Msi>,
     /// It entered a guest, and of which process's is not told yet.
     pub(crate) entered: Option<(Timestamp, K)>,
+    /// It came back from `KVM_RUN`, and is not known for a virtual processor.
+    pub(crate) returned: bool,
 }
 
 /// Threads that share a pid namespace other than the host's.
@@ -278,6 +280,7 @@ impl<S: Sink> Model<S> {
             line: None,
             msi: None,
             entered: None,
+            returned: false,
         }));
         self.thread_by_tid.insert(tid, x);
         if self.vm_by_pid.contains_key(&tid) {

@@ -416,6 +416,43 @@ impl<S: Sink> Model<S> {
         }
     }
 
+    /// A thread was seen on a processor, and no switch to it: where another one was thought to run,
+    /// it is not known when that left.
+    pub(crate) fn seen_running(&mut self, t: Timestamp, c: CpuIx, tid: Tid, pid: Tid) {
+        let known = match self.cpus[c.0].current {
+            Current::Unknown => {
+                self.context_tid(t, c, tid);
+                true
+            }
+            Current::Idle => tid.0 == 0,
+            Current::Thread(x) => self.threads[x.0].tid == tid,
+        };
+        if !known {
+            self.counts.contradictions += 1;
+            if let Current::Thread(other) = self.cpus[c.0].current {
+                self.lose_thread(t, other, Cause::NoEvidence, Evidence::FirstEvent);
+            }
+            if tid.0 == 0 {
+                self.cpus[c.0].current = Current::Idle;
+                let status = Status::new(State::Idle, Evidence::FirstEvent);
+                self.cpus[c.0].to(t, status, &mut self.sink);
+            } else {
+                let x = self.thread(tid, &Comm::default());
+                if self.threads[x.0].sched == Sched::Unresolved {
+                    // Nor is it known since when it runs.
+                    self.lose_thread(t, x, Cause::NoEvidence, Evidence::None);
+                }
+                self.switch_in(t, c, x);
+            }
+            self.occupant_changed(t, c);
+        }
+        if let Current::Thread(x) = self.cpus[c.0].current
+            && self.threads[x.0].pid.is_none()
+        {
+            self.set_pid(x, pid);
+        }
+    }
+
     /// A context field says who runs.
     pub(crate) fn context_tid(&mut self, t: Timestamp, c: CpuIx, tid: Tid) {
         if self.cpus[c.0].current != Current::Unknown {

@@ -8,6 +8,7 @@ mod followed;
 mod live;
 mod nested;
 mod sleeps;
+mod unentered;
 
 use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
 use virtflow_base::{CpuId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};

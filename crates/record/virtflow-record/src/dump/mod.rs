@@ -26,7 +26,7 @@ mod vmm;
 mod vms;
 
 pub use availability::{Part, availability, is_of_the_host};
-pub(crate) use out::CLASSES;
+pub(crate) use out::{CLASSES, running_kind};
 pub use threads::named_vms;
 
 use crate::order::Order;

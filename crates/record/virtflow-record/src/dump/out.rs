@@ -47,6 +47,12 @@ classes! {
     Cpu "virtflow_statedump_cpu" "u32:cpu_id i8:online i32:node str:thread_siblings";
     CpuFrequency "virtflow_statedump_cpu_frequency" "u32:cpu_id u32:khz u32:min_khz u32:max_khz u32:base_khz str:driver str:governor";
     Summary "virtflow_statedump_summary" "u64:took_ns u32:processes u32:threads u32:vanished u32:left_out";
+    Running "virtflow_running" "i32:tid i32:pid";
+}
+
+/// The kind of the records that say who runs on a processor, where no switch to it was recorded.
+pub(crate) fn running_kind() -> u16 {
+    dump_kind() + Class::Running as u16
 }
 
 /// Where the dump's events go.

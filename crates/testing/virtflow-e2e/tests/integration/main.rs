@@ -4,6 +4,7 @@
 
 mod containers;
 mod dumps;
+mod kvm;
 mod perf;
 mod perf_threads;
 mod record;

@@ -1,0 +1,187 @@
+//! vCPUs of which no entry into the guest is told.
+
+use super::*;
+
+const RETURN: K = K::KvmUserspaceExit {
+    reason: 2,
+    errno: 0,
+};
+
+fn run_begins() -> K {
+    K::KvmFpu { load: true }
+}
+
+#[test]
+fn a_thread_that_comes_back_from_kvm_run_is_a_vcpu_that_can_be_preempted() {
+    let found = run(
+        80,
+        &[
+            (0, switch(Tid(0), 0, VCPU)),
+            (10, RETURN),
+            (20, RETURN),
+            (30, switch(VCPU, 0x100, OTHER)),
+            (40, switch(OTHER, 1, VCPU)),
+            (50, RETURN),
+            (60, switch(VCPU, 1, Tid(0))),
+        ],
+    );
+    assert_eq!(
+        lane(&found, Kind::Vcpu, "/vcpu:0"),
+        [
+            // Before it was known for a vCPU, too, nothing tells the guest from the rest.
+            // Since when it ran is not known, either.
+            (0, 20, State::Unknown, Cause::NoEvidence),
+            (20, 30, State::Unknown, Cause::NoEvidence),
+            (30, 40, State::Preempted, Cause::None),
+            (40, 60, State::Unknown, Cause::NoEvidence),
+            (60, 80, State::BlockedOnHost, Cause::NoEvidence),
+        ]
+    );
+}
+
+#[test]
+fn the_vmm_has_a_vcpu_between_two_runs_where_both_ends_are_told() {
+    let found = run(
+        80,
+        &[
+            (0, switch(Tid(0), 0, VCPU)),
+            (5, RETURN),
+            (10, run_begins()),
+            (20, RETURN),
+            (25, run_begins()),
+            (40, K::KvmFpu { load: false }),
+            (42, RETURN),
+            (50, switch(VCPU, 1, Tid(0))),
+            (70, switch(Tid(0), 0, VCPU)),
+            (75, run_begins()),
+        ],
+    );
+    assert_eq!(
+        lane(&found, Kind::Vcpu, "/vcpu:0"),
+        [
+            (0, 42, State::Unknown, Cause::NoEvidence),
+            (42, 50, State::Vmm, Cause::VmmIo),
+            (50, 70, State::BlockedOnHost, Cause::HostIo),
+            (70, 75, State::Vmm, Cause::VmmIo),
+            (75, 80, State::Unknown, Cause::NoEvidence),
+        ]
+    );
+}
+
+#[test]
+fn a_halt_is_one_where_kvm_says_so_when_it_is_over() {
+    let halted = |waited| K::KvmVcpuWakeup {
+        ns: 20,
+        waited,
+        valid: true,
+    };
+    let timer = K::HrtimerExpireEntry {
+        hrtimer: 1,
+        function: 7,
+        now: 0,
+    };
+    let found = run(
+        120,
+        &[
+            (0, switch(Tid(0), 0, VCPU)),
+            (5, RETURN),
+            (10, RETURN),
+            (20, switch(VCPU, 1, Tid(0))),
+            (40, timer),
+            (41, waking(VCPU)),
+            (42, K::HrtimerExpireExit { hrtimer: 1 }),
+            (50, switch(Tid(0), 0, VCPU)),
+            (52, halted(true)),
+            // Of this sleep nothing tells whether the guest had halted.
+            (60, switch(VCPU, 1, Tid(0))),
+            (70, waking(VCPU)),
+            (80, switch(Tid(0), 0, VCPU)),
+            (82, RETURN),
+            (84, halted(true)),
+        ],
+    );
+    assert_eq!(
+        lane(&found, Kind::Vcpu, "/vcpu:0"),
+        [
+            (0, 20, State::Unknown, Cause::NoEvidence),
+            (20, 41, State::Halted, Cause::Timer),
+            (41, 50, State::Runnable, Cause::None),
+            (50, 60, State::Unknown, Cause::NoEvidence),
+            (60, 70, State::BlockedOnHost, Cause::NoEvidence),
+            (70, 80, State::Runnable, Cause::None),
+            (80, 120, State::Unknown, Cause::NoEvidence),
+        ]
+    );
+}
+
+#[test]
+fn an_entry_after_a_return_says_which_vcpu_it_is() {
+    let third = K::KvmExit(ExitInfo {
+        reason: HLT,
+        isa: Some(2),
+        rip: None,
+        info1: 0,
+        info2: 0,
+        intr_info: 0,
+        vcpu: Some(3),
+    });
+    let found = run(
+        40,
+        &[
+            (0, switch(Tid(0), 0, OTHER)),
+            (10, RETURN),
+            (20, third),
+            (25, RETURN),
+            (30, RETURN),
+        ],
+    );
+    assert_eq!(
+        lane(&found, Kind::Vcpu, "/vcpu:3"),
+        [
+            (0, 20, State::Vmm, Cause::VmmOther),
+            (20, 25, State::Hypervisor, Cause::ExitHlt),
+            (25, 40, State::Vmm, Cause::VmmIo),
+        ]
+    );
+}
+
+/// The recorder saw another thread than the last switch told.
+#[test]
+fn who_is_seen_on_a_processor_has_it() {
+    let seen = K::ThreadRuns {
+        tid: VCPU,
+        pid: QEMU,
+    };
+    let found = run(
+        60,
+        &[
+            (0, switch(Tid(0), 0, OTHER)),
+            (20, seen),
+            (20, RETURN),
+            (25, RETURN),
+            (30, switch(VCPU, 0x100, OTHER)),
+            (40, switch(OTHER, 1, VCPU)),
+        ],
+    );
+    let other = lane(&found, Kind::Thread, &format!("thread:{OTHER}@0"));
+    assert_eq!(
+        other,
+        [
+            (0, 20, State::Running, Cause::None),
+            // It may have slept, or not.
+            (20, 30, State::Unknown, Cause::NoEvidence),
+            (30, 40, State::Running, Cause::None),
+            (40, 60, State::Sleeping, Cause::None),
+        ]
+    );
+    let vm = found.entities.iter().find(|e| e.kind == Kind::Vm.code());
+    assert_eq!(vm.and_then(|vm| vm.pid), Some(QEMU.0), "not OTHER's");
+    assert_eq!(
+        lane(&found, Kind::Vcpu, "/vcpu:0"),
+        [
+            (0, 30, State::Unknown, Cause::NoEvidence),
+            (30, 40, State::Preempted, Cause::None),
+            (40, 60, State::Unknown, Cause::NoEvidence),
+        ]
+    );
+}

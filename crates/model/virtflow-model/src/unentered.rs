@@ -1,0 +1,116 @@
+//! vCPUs of which no entry into the guest is told, and no exit.
+//!
+//! KVM's vendor modules make these events, and not all do (PVM's does not), or a trace was recorded
+//! without them. The rest of KVM still tells that a thread is a vCPU, what its VMM is asked for and how a
+//! halt ended; the scheduler tells when it had a processor, and who had it instead. While it runs in
+//! `KVM_RUN`, nothing tells the guest from the hypervisor: that is unknown.
+
+use crate::host::ThreadIx;
+use crate::model::Model;
+use crate::vm::{Mode, VcpuIx};
+use crate::vocab::{Cause, Evidence, State};
+use virtflow_base::{Interval, Sink, Timestamp};
+
+/// What tells of a vCPU where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Entries and exits.
+    Entries,
+    /// The beginning and the end of `KVM_RUN` (`kvm_fpu`).
+    Runs,
+    /// The end of `KVM_RUN` only.
+    Returns,
+}
+
+impl<S: Sink> Model<S> {
+    /// A thread of no known vCPU came back from `KVM_RUN`. Where it had come back before, and no entry
+    /// was between, there will be none; the first may have been kept from entering by a signal, and
+    /// an entry tells more of the vCPU.
+    pub(crate) fn returned_unentered(&mut self, t: Timestamp, x: ThreadIx) -> Option<VcpuIx> {
+        if !std::mem::replace(&mut self.threads[x.0].returned, true) {
+            return None;
+        }
+        let v = self.new_vcpu(t, x, None, None, Told::Returns)?;
+        self.counts.unentered_vcpus += 1;
+        Some(v)
+    }
+
+    /// An entry or an exit is told: so will be all others.
+    #[inline]
+    pub(crate) fn entries_told(&mut self, v: VcpuIx) {
+        if self.vcpus[v.0].told != Told::Entries {
+            self.slept_unentered(v);
+            self.vcpus[v.0].told = Told::Entries;
+            self.counts.unentered_vcpus = self.counts.unentered_vcpus.saturating_sub(1);
+        }
+    }
+
+    /// Where a vCPU is that came back from `KVM_RUN`, for `reason`: with its VMM, if it will be told
+    /// when it goes back.
+    pub(crate) fn mode_returned(&mut self, v: VcpuIx, reason: Cause) -> Mode {
+        match self.vcpus[v.0].told {
+            Told::Entries => Mode::Vmm(reason),
+            Told::Runs => {
+                self.slept_unentered(v);
+                Mode::Vmm(reason)
+            }
+            Told::Returns => {
+                self.slept_unentered(v);
+                Mode::Unknown
+            }
+        }
+    }
+
+    /// `KVM_RUN` of a vCPU begins or ends, whose entries are not told.
+    pub(crate) fn run_unentered(&mut self, v: VcpuIx, t: Timestamp) {
+        self.vcpus[v.0].told = Told::Runs;
+        if self.vcpus[v.0].mode != Mode::Unknown {
+            self.vcpu_mode(v, t, Mode::Unknown);
+        }
+    }
+
+    /// What a vCPU sleeps for in `KVM_RUN` is told when it goes on, if at all.
+    pub(crate) fn sleeps_unentered(&mut self, v: VcpuIx) {
+        let vcpu = &self.vcpus[v.0];
+        if vcpu.told == Told::Entries || vcpu.mode != Mode::Unknown {
+            return;
+        }
+        self.slept_unentered(v);
+        if let Some(lane) = &mut self.vcpus[v.0].lane {
+            lane.hold();
+        }
+    }
+
+    /// KVM says that a halt is over in which the thread slept.
+    pub(crate) fn halt_ended_unentered(&mut self, v: VcpuIx) {
+        let vcpu = &mut self.vcpus[v.0];
+        if vcpu.told == Told::Entries {
+            return;
+        }
+        let Some(pending) = vcpu.pending.take() else {
+            return;
+        };
+        let (cause, confidence, _) = self.cause_of(v, &pending);
+        self.explain_unentered(v, |i| {
+            i.state = State::Halted.code();
+            i.cause = cause.code();
+            i.confidence = confidence.code();
+            i.evidence = Evidence::VcpuWakeup.code();
+        });
+    }
+
+    /// It did something else since: what it slept for will not be told.
+    pub(crate) fn slept_unentered(&mut self, v: VcpuIx) {
+        if self.vcpus[v.0].told != Told::Entries {
+            self.explain_unentered(v, |_| {});
+        }
+    }
+
+    fn explain_unentered(&mut self, v: VcpuIx, change: impl Fn(&mut Interval)) {
+        if let Some(lane) = &mut self.vcpus[v.0].lane
+            && lane.is_holding()
+        {
+            lane.explain(change, State::BlockedOnHost, &mut self.sink);
+        }
+    }
+}
