@@ -135,15 +135,16 @@ INLINE void loses(struct state *state, u64 now)
 {
     u32 zero = 0;
     u64 *count = bpf_map_lookup_elem(&lost, &zero);
-    // Interrupts come in between.
+    // The state first: who finds a count finds what is not told of it (`look.rs`).
+    if (state) {
+        if (!state->loss.count)
+            state->loss.first = now;
+        state->loss.last = now;
+        // Interrupts come in between.
+        __sync_fetch_and_add(&state->loss.count, 1);
+    }
     if (count)
         __sync_fetch_and_add(count, 1);
-    if (!state)
-        return;
-    if (!state->loss.count)
-        state->loss.first = now;
-    state->loss.last = now;
-    __sync_fetch_and_add(&state->loss.count, 1);
 }
 
 // Whether what runs is no VM of those whose KVM events are wanted.

@@ -1,8 +1,9 @@
 //! The flight recorder: what happened last, kept in memory until somebody wants it as a trace.
 
+use crate::look::Looked;
 use crate::order::{Loss, Order, Record};
 use crate::trace::{Layout, Writer};
-use crate::{Looked, RecordError, Snapshot, dump};
+use crate::{RecordError, Snapshot, dump};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;

@@ -6,6 +6,7 @@
 //! | `btf` | the kernel's type information |
 //! | `kernel` | where the fields that the programs read are in this kernel |
 //! | `load` | the programs, loaded and attached, and the rings that they write to |
+//! | `look` | what is known before the rings are emptied |
 //! | `order` | records in the order in which they happened |
 //! | `trace` | records written as a trace |
 //! | `flight` | records of the last while, kept until somebody wants them as a trace |
@@ -24,6 +25,7 @@ mod flight;
 mod kernel;
 mod live;
 mod load;
+mod look;
 mod order;
 mod trace;
 mod wait;
@@ -38,7 +40,8 @@ pub use watch::Delay;
 use crate::dump::{What, When};
 use crate::flight::Flight;
 use crate::load::Ring;
-use crate::order::{Loss, Order};
+use crate::look::{Looked, Looks};
+use crate::order::Order;
 use crate::trace::{Layout, Writer};
 use crate::wait::Wait;
 use crate::watch::Watch;
@@ -285,31 +288,6 @@ pub struct Until<'a> {
     pub over: Option<Duration>,
 }
 
-/// What is known before the rings are emptied.
-#[derive(Debug)]
-struct Looked {
-    /// All that happened before comes out of them.
-    until: u64,
-    /// How many records were lost so far.
-    lost: u64,
-    /// What was lost of which no record tells that comes out of them.
-    untold: Vec<(u32, Loss)>,
-}
-
-impl Looked {
-    /// In this order: what is lost after `until` is not asked for, and what was lost before is either
-    /// told by a record that is there or not told yet.
-    fn at(ring: &Ring, lost_before: u64) -> Self {
-        let until = order::settled(trace::now());
-        let lost: u64 = ring.lost().iter().sum();
-        Self {
-            until,
-            lost: lost.saturating_sub(lost_before),
-            untold: ring.untold(),
-        }
-    }
-}
-
 /// An error that ends a trace.
 fn cut(keep: &Keep, error: RecordError) -> RecordError {
     match (keep, error) {
@@ -337,7 +315,7 @@ pub fn record(
     let wait = Wait::new(&ring, ends.wake)?;
     // From here on all tracepoints are recorded, and up to where the first one is not any more.
     ring.drain(|_| ());
-    let lost_before = ring.lost().iter().sum();
+    let mut looks = Looks::from_now(&ring);
     let began = trace::now();
     let over = ends.over.and_then(|over| Instant::now().checked_add(over));
     let mut sink = Sink::new(keep, &layout, began)?;
@@ -358,7 +336,7 @@ pub fn record(
     };
     let mut taken_until = began;
     loop {
-        let looked = Looked::at(&ring, lost_before);
+        let looked = looks.look(&ring);
         let is_busy = ring.drain(|record| order.take(record));
         if let Err(error) = sink.take(&mut order, &looked, &mut summary) {
             return Err(sink.cut(keep, taken_until, error));
@@ -398,7 +376,7 @@ pub fn record(
     // Nothing happens any more that it would miss.
     let looked = Looked {
         until: end,
-        ..Looked::at(&ring, lost_before)
+        ..looks.look(&ring)
     };
     ring.drain(|record| order.take(record));
     let mut taken = sink.take(&mut order, &looked, &mut summary);

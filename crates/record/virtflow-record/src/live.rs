@@ -10,9 +10,10 @@ use crate::dump;
 use crate::events::{dump_kind, tracepoints};
 use crate::flight::Flight;
 use crate::load::Ring;
+use crate::look::{Looked, Looks};
 use crate::order::{Order, Record};
 use crate::trace::{self, Layout};
-use crate::{Looked, Plan, RecordError, Snapshot};
+use crate::{Plan, RecordError, Snapshot};
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub struct Description {
 /// A recording of which at most the last while is kept.
 pub struct Live {
     ring: Ring,
+    looks: Looks,
     descriptions: Vec<Description>,
     began: u64,
     offset: i64,
@@ -109,12 +111,12 @@ impl Live {
             flight: Flight::new(trace::cpus(), window, memory, began),
             looked: Looked {
                 until: began,
-                lost: 0,
-                untold: Vec::new(),
+                ..Looked::default()
             },
         });
         Ok(Self {
             ring,
+            looks: Looks::default(),
             descriptions,
             began,
             offset: trace::clock_offset(),
@@ -191,7 +193,7 @@ impl Live {
 
     /// Gives the records that are there, in any order.
     pub fn poll(&mut self, mut take: impl FnMut(&[u8])) -> Polled {
-        let looked = Looked::at(&self.ring, 0);
+        let looked = self.looks.look(&self.ring);
         let until = looked.until;
         let lost = self.ring.lost();
         let asked = trace::now();
