@@ -194,9 +194,8 @@ impl Live {
     /// Gives the records that are there, in any order.
     pub fn poll(&mut self, mut take: impl FnMut(&[u8])) -> Polled {
         let looked = self.looks.look(&self.ring);
-        let until = looked.until;
-        let lost = self.ring.lost();
-        let asked = trace::now();
+        let (until, asked) = (looked.until, looked.asked);
+        let lost = looked.of_cpus.clone();
         let last = &mut self.last;
         let is_busy = self.ring.drain(|record| {
             if let Some(last) = last {

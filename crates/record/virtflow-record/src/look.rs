@@ -11,6 +11,9 @@ pub(crate) struct Looked {
     pub(crate) until: u64,
     /// How many records were lost so far.
     pub(crate) lost: u64,
+    /// Of each processor, with what was lost before it began; and when that was asked.
+    pub(crate) of_cpus: Vec<u64>,
+    pub(crate) asked: u64,
     /// What was lost of which no record tells that comes out of the rings.
     pub(crate) untold: Vec<(u32, Loss)>,
 }
@@ -38,17 +41,19 @@ impl Looks {
     /// told by a record that is there or not told yet.
     pub(crate) fn look(&mut self, ring: &Ring) -> Looked {
         let until = order::settled(trace::now());
-        self.look_at(until, ring.lost().iter().sum(), || ring.untold())
+        let of_cpus = ring.lost();
+        let asked = trace::now();
+        Looked {
+            until,
+            asked,
+            ..self.look_at(of_cpus, || ring.untold())
+        }
     }
 
-    /// `lost` in all, and what is `untold` of it. That is asked of every processor, so only where there
+    /// What was lost `of_cpus`, and what is `untold` of it. That is asked of every processor, so only where there
     /// can be any: the programs note it before they count it (`loses` of `bpf/record.h`).
-    fn look_at(
-        &mut self,
-        until: u64,
-        lost: u64,
-        untold: impl FnOnce() -> Vec<(u32, Loss)>,
-    ) -> Looked {
+    fn look_at(&mut self, of_cpus: Vec<u64>, untold: impl FnOnce() -> Vec<(u32, Loss)>) -> Looked {
+        let lost: u64 = of_cpus.iter().sum();
         let untold = if self.is_untold || lost != self.lost {
             untold()
         } else {
@@ -57,9 +62,10 @@ impl Looks {
         self.lost = lost;
         self.is_untold = !untold.is_empty();
         Looked {
-            until,
             lost: lost.saturating_sub(self.before),
+            of_cpus,
             untold,
+            ..Looked::default()
         }
     }
 }
@@ -91,16 +97,20 @@ mod tests {
         };
         for (at, (lost, untold, asks)) in all.into_iter().enumerate() {
             let mut asked = false;
-            let looked = looks.look_at(at as u64, lost, || {
+            let looked = looks.look_at(vec![2, lost - 2], || {
                 asked = true;
                 untold.clone()
             });
             assert_eq!((asked, looked.lost), (asks, lost - 7), "{at}");
-            assert_eq!((looked.until, looked.untold), (at as u64, untold), "{at}");
+            assert_eq!(
+                (looked.of_cpus, looked.untold),
+                (vec![2, lost - 2], untold),
+                "{at}"
+            );
         }
         // Where nothing was ever lost it is never asked for.
         let mut looks = Looks::default();
-        let looked = looks.look_at(1, 0, || unreachable!());
+        let looked = looks.look_at(vec![0, 0], || unreachable!());
         assert_eq!(looked.lost, 0);
     }
 }
