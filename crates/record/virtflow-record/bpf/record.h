@@ -90,6 +90,9 @@ struct {
     int (*max_entries)[1];
 } vms SEC(".maps");
 const volatile u32 only_some_vms = 0;
+// A bit for each kind of records that only a vCPU's own thread makes (`events.rs`).
+const volatile u64 of_vcpus[2] = {};
+#define OF_VCPU(number) (of_vcpus[number / 64] >> number % 64 & 1)
 
 // Where fields are.
 const volatile u32 task_pid = NONE, task_tgid = NONE, task_comm = NONE, task_prio = NONE;
@@ -214,12 +217,6 @@ INLINE u64 wakes(void *ring, struct state *state)
     state->records += 1;
     return state->records % LOOKS ? NO_WAKEUP : looks(ring, state);
 }
-
-// Whether only the vCPU's own thread passes the tracepoint.
-#define OF_VCPU(number)                                                   \
-    ((number >= 26 && number <= 29) || (number >= 34 && number <= 38) || \
-     (number >= 40 && number <= 49) || number == 53 || number == 54 || \
-     (number >= 57 && number <= 60) || number == 63 || number >= 66)
 
 // Takes room for a record of one kind, or counts its loss and leaves.
 #define ROOM(record, number)                                            \

@@ -1,6 +1,6 @@
 //! The programs in the kernel, and the rings that they write to.
 
-use crate::events::{Group, Tells, Tracepoint, Vendor, tracepoints};
+use crate::events::{Group, Tells, Tracepoint, Vendor, of_vcpus, tracepoints};
 use crate::kernel::{NONE, Types};
 use crate::order::Loss;
 use crate::{Options, RecordError, trace};
@@ -143,6 +143,8 @@ impl Plan {
         }
         let only_some = u32::from(!vms.is_empty());
         loader.override_global("only_some_vms", &only_some, true);
+        let of_vcpus = of_vcpus();
+        loader.override_global("of_vcpus", &of_vcpus[..], true);
         let has_module = u32::from(self.machine.module);
         loader.override_global("has_module", &has_module, true);
         loader.map_max_entries("rings", cpus);
