@@ -118,7 +118,10 @@ const volatile u32 vmx_exit_reason = NONE, vmx_loaded = NONE, vmx_own = NONE, vm
 const volatile u32 vcpu_kept = NONE, vcpu_cr3 = NONE, cr3_bit = NONE;
 // Which argument is which, from 0.
 const volatile u32 switch_prev = NONE, switch_state = NONE, entry_vcpu = NONE, exit_vcpu = NONE;
-const volatile u32 issue_request = NONE, fault_vcpu = NONE, irte_vcpu = NONE, irte_set = NONE;
+const volatile u32 issue_request = NONE, complete_status = NONE, fault_vcpu = NONE, irte_vcpu = NONE;
+const volatile u32 irte_set = NONE;
+// What the kernel makes of each status of the block layer.
+const volatile s32 errnos[256] = {};
 // Whether our own module (kmod/) tells of entries and exits what KVM does not know.
 const volatile u32 has_module = 0;
 

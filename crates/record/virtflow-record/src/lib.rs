@@ -3,6 +3,7 @@
 //! | module | |
 //! |---|---|
 //! | `events` | which tracepoints, and what events their records become |
+//! | `block` | what is told of a disk's request that ended badly |
 //! | `btf` | the kernel's type information |
 //! | `kernel` | where the fields that the programs read are in this kernel |
 //! | `load` | the programs, loaded and attached, and the rings that they write to |
@@ -18,6 +19,7 @@
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
 //! builds it anew and compares.
 
+mod block;
 mod btf;
 mod dump;
 mod events;

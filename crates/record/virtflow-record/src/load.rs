@@ -42,6 +42,7 @@ pub struct Plan {
     options: Options,
     kinds: Vec<Kind>,
     constants: Vec<(&'static str, u32)>,
+    errnos: [i32; 256],
     missing: Vec<Missing>,
     machine: Tells,
 }
@@ -83,6 +84,7 @@ impl Plan {
             options,
             kinds,
             constants,
+            errnos: types.errnos(),
             missing,
             machine,
         };
@@ -144,6 +146,7 @@ impl Plan {
         let only_some = u32::from(!vms.is_empty());
         loader.override_global("only_some_vms", &only_some, true);
         let of_vcpus = of_vcpus();
+        loader.override_global("errnos", &self.errnos[..], true);
         loader.override_global("of_vcpus", &of_vcpus[..], true);
         let has_module = u32::from(self.machine.module);
         loader.override_global("has_module", &has_module, true);
@@ -204,6 +207,8 @@ const WAYS: &[&[&[&str]]] = &[
     &[&["svm_vmcb01"], &["vcpu_hflags"]],
     // To the state of who is switched away from.
     &[&["switch_state"], &["task_state"]],
+    // To why a request ended badly: by a status, or the errno itself.
+    &[&["complete_status"], &[]],
     // To the vCPU: by a pointer, or by its number or the thread.
     &[&["fault_vcpu"], &[]],
     &[&["irte_vcpu"], &[]],
