@@ -36,7 +36,7 @@ mod watch;
 pub use dump::{Part, availability, is_of_the_host, named_vms};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
-pub use load::{Cost, Missing, Plan, permission};
+pub use load::{Cost, Missed, Missing, Plan, permission};
 pub use watch::Delay;
 
 use crate::dump::{What, When};
@@ -176,6 +176,8 @@ pub struct Summary {
     pub events: u64,
     /// Records for which there was no room.
     pub lost: u64,
+    /// What was not recorded though there was room, when it is over.
+    pub missed: Missed,
     /// Bytes of the trace.
     pub bytes: u64,
     /// How long was recorded, when it is over.
@@ -236,10 +238,10 @@ impl<'l> Sink<'l> {
 
     /// Where a trace cannot be written any further: what there is of it is made whole.
     /// All that happened before `until` is in it.
-    fn cut(self, keep: &Keep, until: u64, error: RecordError) -> RecordError {
+    fn cut(self, keep: &Keep, until: u64, missed: &Missed, error: RecordError) -> RecordError {
         if let Self::Trace(writer, _) = self {
             // The first reason is the one to tell.
-            let _rest = writer.finish(until);
+            let _rest = writer.finish(until, missed);
         }
         cut(keep, error)
     }
@@ -318,6 +320,7 @@ pub fn record(
     // From here on all tracepoints are recorded, and up to where the first one is not any more.
     ring.drain(|_| ());
     let mut looks = Looks::from_now(&ring);
+    let missed_before = ring.missed();
     let began = trace::now();
     let over = ends.over.and_then(|over| Instant::now().checked_add(over));
     let mut sink = Sink::new(keep, &layout, began)?;
@@ -341,7 +344,8 @@ pub fn record(
         let looked = looks.look(&ring);
         let is_busy = ring.drain(|record| order.take(record));
         if let Err(error) = sink.take(&mut order, &looked, &mut summary) {
-            return Err(sink.cut(keep, taken_until, error));
+            let missed = ring.missed().since(&missed_before);
+            return Err(sink.cut(keep, taken_until, &missed, error));
         }
         taken_until = looked.until;
         match next(&summary) {
@@ -349,7 +353,8 @@ pub fn record(
             Next::Stop => break,
             Next::Snapshot(directory) => {
                 if let Sink::Memory(flight, _) = &sink {
-                    match flight.write(&directory, &layout, &looked) {
+                    let missed = ring.missed().since(&missed_before);
+                    match flight.write(&directory, &layout, &looked, &missed) {
                         Ok(written) => summary.snapshots.push(written),
                         // The next one may find room.
                         Err(error) => summary.unwritten.push(error.to_string()),
@@ -373,6 +378,7 @@ pub fn record(
     }
     summary.cost = ring.cost();
     let end = trace::now();
+    summary.missed = ring.missed().since(&missed_before);
     summary.covers = Duration::from_nanos(end.saturating_sub(began));
     ring.detach();
     // Nothing happens any more that it would miss.
@@ -387,9 +393,11 @@ pub fn record(
         taken = taken.and_then(|()| untold.try_for_each(|(cpu, loss)| writer.lose(*cpu, *loss)));
     }
     match (taken, sink) {
-        (Err(error), sink) => return Err(sink.cut(keep, taken_until, error)),
+        (Err(error), sink) => return Err(sink.cut(keep, taken_until, &summary.missed, error)),
         (Ok(()), Sink::Trace(writer, _)) => {
-            (summary.events, summary.bytes) = writer.finish(end).map_err(|e| cut(keep, e))?;
+            (summary.events, summary.bytes) = writer
+                .finish(end, &summary.missed)
+                .map_err(|e| cut(keep, e))?;
         }
         (Ok(()), Sink::Memory(..)) => {}
     }

@@ -13,7 +13,7 @@ use crate::load::Ring;
 use crate::look::{Looked, Looks};
 use crate::order::{Order, Record};
 use crate::trace::{self, Layout};
-use crate::{Plan, RecordError, Snapshot};
+use crate::{Missed, Plan, RecordError, Snapshot};
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub struct Description {
 pub struct Live {
     ring: Ring,
     looks: Looks,
+    missed_before: Missed,
     descriptions: Vec<Description>,
     began: u64,
     offset: i64,
@@ -103,6 +104,7 @@ impl Live {
         let descriptions = descriptions(&plan);
         let layout = Layout::new(&plan);
         let ring = plan.attach()?;
+        let missed_before = ring.missed();
         // From here on all tracepoints are recorded.
         let began = trace::now();
         let last = keep.map(|(window, memory)| Last {
@@ -117,6 +119,7 @@ impl Live {
         Ok(Self {
             ring,
             looks: Looks::default(),
+            missed_before,
             descriptions,
             began,
             offset: trace::clock_offset(),
@@ -131,7 +134,11 @@ impl Live {
     /// Where it cannot be written.
     pub fn snapshot(&self, directory: &Path) -> Result<Option<Snapshot>, RecordError> {
         let last = self.last.as_ref();
-        let written = last.map(|last| last.flight.write(directory, &last.layout, &last.looked));
+        let written = last.map(|last| {
+            let missed = self.ring.missed().since(&self.missed_before);
+            last.flight
+                .write(directory, &last.layout, &last.looked, &missed)
+        });
         written.transpose()
     }
 
