@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
-use virtflow_base::{Place, Problem, Problems};
+use virtflow_base::{Place, Problem, ProblemKind, Problems};
 use virtflow_events::{Recording, TraceInfo};
 
 /// A trace that was read.
@@ -99,6 +99,12 @@ pub struct ProblemReport {
 }
 
 impl ProblemsReport {
+    /// What was lost of which nobody knows when.
+    pub fn lost(&self) -> impl Iterator<Item = &ProblemReport> {
+        let is_lost = |problem: &&ProblemReport| problem.kind == ProblemKind::Lost.as_str();
+        self.first.iter().filter(is_lost)
+    }
+
     pub(crate) fn new(problems: &Problems) -> Self {
         Self {
             total: problems.total(),

@@ -24,6 +24,8 @@ pub enum ProblemKind {
     Io,
     /// An index or header that contradicts the data; the data was believed.
     Contradiction,
+    /// Events that were lost, on a processor and at a time that nobody knows.
+    Lost,
 }
 
 impl ProblemKind {
@@ -38,6 +40,7 @@ impl ProblemKind {
             Self::Unsupported => "unsupported",
             Self::Io => "io",
             Self::Contradiction => "contradiction",
+            Self::Lost => "lost",
         }
     }
 }

@@ -203,6 +203,11 @@ impl Recording {
     /// What was wrong already on opening.
     pub fn problems(&self) -> Problems {
         let mut all = Problems::default();
+        // First: of many problems only some are kept.
+        self.traces
+            .iter()
+            .filter_map(Trace::missed)
+            .for_each(|missed| all.push(missed));
         for (trace, info) in self.opened() {
             all.merge(trace.problems().clone());
             if trace.follows().is_some() && self.followed(info.machine).is_none() {

@@ -46,7 +46,12 @@ fn of_store(args: &InfoArgs, store: &Path) -> anyhow::Result<Finish> {
         let title = format!("virtflow info {}", args.traces);
         page.line(Tone::Strong, &title);
         for machine in &facts {
-            losses(&mut page, &machine.streams, machine.begin_ns);
+            losses(
+                &mut page,
+                &machine.streams,
+                machine.begin_ns,
+                &machine.problems,
+            );
         }
         let told: Vec<_> = facts
             .iter()
@@ -129,7 +134,12 @@ fn text(info: &Info, args: &InfoArgs) -> Page {
     let mut page = Page::default();
     page.line(Tone::Strong, &format!("virtflow info {}", info.path));
     for machine in &info.machines {
-        losses(&mut page, &machine.streams, machine.begin_ns);
+        losses(
+            &mut page,
+            &machine.streams,
+            machine.begin_ns,
+            &info.problems,
+        );
     }
     let told = info.machines.iter();
     let told: Vec<_> = told.map(|m| (m.name.as_str(), m.clock.as_ref())).collect();

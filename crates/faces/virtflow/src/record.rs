@@ -1,6 +1,7 @@
 //! `virtflow record`: a trace of this host, by BPF programs in its kernel, or by another tracer.
 
 mod flight;
+mod place;
 mod said;
 mod with;
 
@@ -8,6 +9,7 @@ use crate::args::{Profile, RecordArgs, UsageError};
 use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
+use place::Place;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use std::io::IsTerminal;
@@ -54,7 +56,8 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
              (modprobe kvm_amd or kvm_intel), or leave --profile vm out"
         );
     }
-    let directory = new_directory(args)?;
+    let place = Place::new(args)?;
+    let directory = place.path().to_owned();
     let keep = keep(args, &directory, vms);
     let mut snapshots = Snapshots::new(args, directory.clone());
     let mut command = Meanwhile::new(&args.command);
@@ -99,36 +102,6 @@ fn there_is(command: &[String]) -> anyhow::Result<()> {
         return Ok(());
     }
     Err(UsageError(format!("{program}: there is no such command")).into())
-}
-
-/// Where the trace goes.
-fn output_directory(args: &RecordArgs) -> PathBuf {
-    match &args.output {
-        Some(directory) => directory.clone(),
-        None => PathBuf::from(format!(
-            "virtflow-{}",
-            jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")
-        )),
-    }
-}
-
-/// Where the trace goes, where nothing is yet.
-fn new_directory(args: &RecordArgs) -> anyhow::Result<PathBuf> {
-    let directory = output_directory(args);
-    if args.output.is_none() {
-        // Of several that begin in the same second each has its own.
-        let more = (2..).map(|n| PathBuf::from(format!("{}-{n}", directory.display())));
-        let mut names = std::iter::once(directory.clone()).chain(more);
-        return Ok(names.find(|name| !name.exists()).unwrap_or(directory));
-    }
-    if directory.exists() {
-        let what = format!(
-            "{}: exists; name another directory with -o",
-            directory.display()
-        );
-        return Err(UsageError(what).into());
-    }
-    Ok(directory)
 }
 
 fn keep(args: &RecordArgs, directory: &Path, vms: Vec<i32>) -> Keep {

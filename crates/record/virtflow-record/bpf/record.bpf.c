@@ -282,7 +282,7 @@ int record_24(struct context *c)
     r->dev = device(request);
     r->sector = word(request, request_sector);
     r->nr_sector = (u32)c->args[2] >> 9;
-    r->error = c->args[1];
+    r->error = complete_status == NONE ? (s32)c->args[1] : errnos[(u8)arg(c, complete_status)];
     r->rwbs = rwbs(request);
     DONE();
 }

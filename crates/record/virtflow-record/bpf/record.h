@@ -90,6 +90,9 @@ struct {
     int (*max_entries)[1];
 } vms SEC(".maps");
 const volatile u32 only_some_vms = 0;
+// A bit for each kind of records that only a vCPU's own thread makes (`events.rs`).
+const volatile u64 of_vcpus[2] = {};
+#define OF_VCPU(number) (of_vcpus[number / 64] >> number % 64 & 1)
 
 // Where fields are.
 const volatile u32 task_pid = NONE, task_tgid = NONE, task_comm = NONE, task_prio = NONE;
@@ -115,7 +118,10 @@ const volatile u32 vmx_exit_reason = NONE, vmx_loaded = NONE, vmx_own = NONE, vm
 const volatile u32 vcpu_kept = NONE, vcpu_cr3 = NONE, cr3_bit = NONE;
 // Which argument is which, from 0.
 const volatile u32 switch_prev = NONE, switch_state = NONE, entry_vcpu = NONE, exit_vcpu = NONE;
-const volatile u32 issue_request = NONE, fault_vcpu = NONE, irte_vcpu = NONE, irte_set = NONE;
+const volatile u32 issue_request = NONE, complete_status = NONE, fault_vcpu = NONE, irte_vcpu = NONE;
+const volatile u32 irte_set = NONE;
+// What the kernel makes of each status of the block layer.
+const volatile s32 errnos[256] = {};
 // Whether our own module (kmod/) tells of entries and exits what KVM does not know.
 const volatile u32 has_module = 0;
 
@@ -135,15 +141,16 @@ INLINE void loses(struct state *state, u64 now)
 {
     u32 zero = 0;
     u64 *count = bpf_map_lookup_elem(&lost, &zero);
-    // Interrupts come in between.
+    // The state first: who finds a count finds what is not told of it (`look.rs`).
+    if (state) {
+        if (!state->loss.count)
+            state->loss.first = now;
+        state->loss.last = now;
+        // Interrupts come in between.
+        __sync_fetch_and_add(&state->loss.count, 1);
+    }
     if (count)
         __sync_fetch_and_add(count, 1);
-    if (!state)
-        return;
-    if (!state->loss.count)
-        state->loss.first = now;
-    state->loss.last = now;
-    __sync_fetch_and_add(&state->loss.count, 1);
 }
 
 // Whether what runs is no VM of those whose KVM events are wanted.
@@ -213,12 +220,6 @@ INLINE u64 wakes(void *ring, struct state *state)
     state->records += 1;
     return state->records % LOOKS ? NO_WAKEUP : looks(ring, state);
 }
-
-// Whether only the vCPU's own thread passes the tracepoint.
-#define OF_VCPU(number)                                                   \
-    ((number >= 26 && number <= 29) || (number >= 34 && number <= 38) || \
-     (number >= 40 && number <= 49) || number == 53 || number == 54 || \
-     (number >= 57 && number <= 60) || number == 63 || number >= 66)
 
 // Takes room for a record of one kind, or counts its loss and leaves.
 #define ROOM(record, number)                                            \

@@ -102,6 +102,8 @@ pub(crate) struct Tracepoint {
     pub(crate) classes: &'static [Class],
     /// It is one of our own module's.
     pub(crate) of_module: bool,
+    /// Only a vCPU's own thread passes it: whose it is, is whose VM it tells of.
+    pub(crate) of_vcpu: bool,
 }
 
 const PLAIN: Tracepoint = Tracepoint {
@@ -110,6 +112,7 @@ const PLAIN: Tracepoint = Tracepoint {
     group: Group::Kvm,
     classes: &[],
     of_module: false,
+    of_vcpu: false,
 };
 
 const fn class(name: &'static str, fields: &'static str) -> Class {
@@ -122,10 +125,11 @@ const fn class(name: &'static str, fields: &'static str) -> Class {
 }
 
 macro_rules! tracepoints {
-    ($($group:ident $tracepoint:literal $name:literal $fields:literal;)*) => {
+    ($($group:ident $($vcpu:ident)? $tracepoint:literal $name:literal $fields:literal;)*) => {
         &[$(Tracepoint {
             name: $tracepoint,
             group: Group::$group,
+            of_vcpu: !stringify!($($vcpu)?).is_empty(),
             classes: &[class($name, $fields)],
             ..PLAIN
         }),*]
@@ -169,6 +173,7 @@ const ENTRY_AND_EXIT: &[Tracepoint] = &[
     Tracepoint {
         name: "kvm_entry",
         group: Group::Kvm,
+        of_vcpu: true,
         classes: &[
             Class {
                 name: "addons_vcpu_enter_guest",
@@ -194,6 +199,7 @@ const ENTRY_AND_EXIT: &[Tracepoint] = &[
     Tracepoint {
         name: "kvm_exit",
         group: Group::Kvm,
+        of_vcpu: true,
         classes: &[
             Class {
                 name: "kvm_x86_exit",
@@ -219,8 +225,8 @@ const ENTRY_AND_EXIT: &[Tracepoint] = &[
 ];
 
 const OF_KVM: &[Tracepoint] = &[
-    kvm("kvm_inj_virq", &[class("kvm_x86_inj_virq", "u32:irq")]),
-    kvm(
+    vcpu("kvm_inj_virq", &[class("kvm_x86_inj_virq", "u32:irq")]),
+    vcpu(
         "kvm_userspace_exit",
         &[class("kvm_userspace_exit", "u32:reason i32:errno")],
     ),
@@ -246,12 +252,12 @@ const OF_KVM: &[Tracepoint] = &[
             "u32:apicid u16:dm u8:tm u8:vec",
         )],
     ),
-    kvm("kvm_eoi", &[class("kvm_x86_eoi", "u32:apicid i32:vector")]),
-    kvm(
+    vcpu("kvm_eoi", &[class("kvm_x86_eoi", "u32:apicid i32:vector")]),
+    vcpu(
         "kvm_pv_eoi",
         &[class("kvm_x86_pv_eoi", "u32:apicid i32:vector")],
     ),
-    kvm(
+    vcpu(
         "kvm_msr",
         &[Class {
             name: "kvm_x86_msr",
@@ -260,11 +266,11 @@ const OF_KVM: &[Tracepoint] = &[
             when: When::Always,
         }],
     ),
-    kvm(
+    vcpu(
         "kvm_apic_ipi",
         &[class("kvm_x86_apic_ipi", "u32:icr_low u32:dest_id")],
     ),
-    kvm(
+    vcpu(
         "kvm_vcpu_wakeup",
         &[Class {
             name: "kvm_vcpu_wakeup",
@@ -280,7 +286,7 @@ const OF_KVM: &[Tracepoint] = &[
             "u32:vcpu_id u64:previous_tsc_offset u64:next_tsc_offset",
         )],
     ),
-    kvm(
+    vcpu(
         "kvm_hypercall",
         &[class(
             "kvm_x86_hypercall",
@@ -290,35 +296,36 @@ const OF_KVM: &[Tracepoint] = &[
     Tracepoint {
         name: "kvm_nested_vmenter",
         older: Some("kvm_nested_vmrun"),
+        of_vcpu: true,
         classes: &[class(
             "kvm_x86_nested_vmrun",
             "u64:rip u64:vmcb u64:nested_rip u32:int_ctl u32:event_inj",
         )],
         ..PLAIN
     },
-    kvm(
+    vcpu(
         "kvm_nested_vmexit_inject",
         &[class(
             "kvm_x86_nested_vmexit_inject",
             "u32:exit_code u64:exit_info1 u64:exit_info2 u32:exit_int_info u32:exit_int_info_err u32:isa",
         )],
     ),
-    kvm(
+    vcpu(
         "kvm_nested_intr_vmexit",
         &[class("kvm_x86_nested_intr_vmexit", "u64:rip")],
     ),
-    kvm("kvm_mmio", &[class("kvm_mmio", "u32:type u32:len u64:gpa")]),
-    kvm(
+    vcpu("kvm_mmio", &[class("kvm_mmio", "u32:type u32:len u64:gpa")]),
+    vcpu(
         "kvm_pio",
         &[class("kvm_x86_pio", "u32:rw u32:port u32:size u32:count")],
     ),
-    kvm("kvm_fast_mmio", &[class("kvm_fast_mmio", "u64:gpa")]),
-    kvm("kvm_cr", &[class("kvm_x86_cr", "u32:rw u32:cr u64:val")]),
-    kvm(
+    vcpu("kvm_fast_mmio", &[class("kvm_fast_mmio", "u64:gpa")]),
+    vcpu("kvm_cr", &[class("kvm_x86_cr", "u32:rw u32:cr u64:val")]),
+    vcpu(
         "kvm_apic",
         &[class("kvm_x86_apic", "u32:rw u32:reg u64:val")],
     ),
-    kvm("kvm_cpuid", &[class("kvm_x86_cpuid", "u32:function")]),
+    vcpu("kvm_cpuid", &[class("kvm_x86_cpuid", "u32:function")]),
 ];
 
 const OF_NET: &[Tracepoint] = tracepoints! {
@@ -352,18 +359,18 @@ const OF_MODULE: &[Tracepoint] = &[
 const MORE: &[Tracepoint] = tracepoints! {
     Kvm "kvm_pi_irte_update" "kvm_x86_pi_irte_update" "u32:host_irq u32:vcpu_id u32:gsi u32:gvec u32:set";
     Power "cpu_idle" "power_cpu_idle" "u32:state u32:cpu_id";
-    KvmDetail "kvm_page_fault" "kvm_x86_page_fault" "x64:fault_address x64:error_code";
-    KvmDetail "kvm_halt_poll_ns" "kvm_halt_poll_ns" "u32:vcpu_id u32:new u32:old u32:grow";
-    KvmDetail "kvm_async_pf_not_present" "kvm_async_pf_not_present" "x64:token x64:gva";
-    KvmDetail "kvm_try_async_get_page" "kvm_try_async_get_page" "x64:gva x64:gfn";
+    KvmDetail Vcpu "kvm_page_fault" "kvm_x86_page_fault" "x64:fault_address x64:error_code";
+    KvmDetail Vcpu "kvm_halt_poll_ns" "kvm_halt_poll_ns" "u32:vcpu_id u32:new u32:old u32:grow";
+    KvmDetail Vcpu "kvm_async_pf_not_present" "kvm_async_pf_not_present" "x64:token x64:gva";
+    KvmDetail Vcpu "kvm_try_async_get_page" "kvm_try_async_get_page" "x64:gva x64:gfn";
     KvmDetail "kvm_async_pf_ready" "kvm_async_pf_ready" "x64:token x64:gva";
     KvmDetail "kvm_async_pf_completed" "kvm_async_pf_completed" "x64:address x64:gva";
-    KvmDetail "kvm_avic_incomplete_ipi" "kvm_x86_avic_incomplete_ipi" "u32:vcpu x32:icrh x32:icrl u32:id u32:index";
+    KvmDetail Vcpu "kvm_avic_incomplete_ipi" "kvm_x86_avic_incomplete_ipi" "u32:vcpu x32:icrh x32:icrl u32:id u32:index";
     KvmDetail "kvm_avic_ga_log" "kvm_x86_avic_ga_log" "u32:vmid u32:vcpuid";
     KvmDetail "kvm_avic_doorbell" "kvm_x86_avic_doorbell" "u32:vcpuid u32:apicid";
-    KvmDetail "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
-    KvmDetail "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
-    Kvm "kvm_fpu" "kvm_fpu" "u32:load";
+    KvmDetail Vcpu "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
+    KvmDetail Vcpu "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
+    Kvm Vcpu "kvm_fpu" "kvm_fpu" "u32:load";
 };
 
 const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
@@ -374,11 +381,19 @@ const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
     }
 }
 
+const fn vcpu(name: &'static str, classes: &'static [Class]) -> Tracepoint {
+    Tracepoint {
+        of_vcpu: true,
+        ..kvm(name, classes)
+    }
+}
+
 const fn of_module(name: &'static str, classes: &'static [Class]) -> Tracepoint {
     Tracepoint {
         name,
         classes,
         of_module: true,
+        of_vcpu: true,
         ..PLAIN
     }
 }
@@ -405,6 +420,18 @@ pub(crate) fn kind_of(tracepoint: &str) -> u16 {
 pub(crate) fn fields_of(tracepoint: &str) -> &'static str {
     let point = tracepoints().find(|point| point.name == tracepoint);
     point.map_or("", |point| point.classes[0].fields)
+}
+
+/// For the programs: a bit for each kind of records that only a vCPU's own thread makes, 64 in a word.
+pub(crate) fn of_vcpus() -> [u64; 2] {
+    let mut bits = [0; 2];
+    let kinds = (0_usize..).zip(tracepoints());
+    for (kind, _) in kinds.filter(|(_, tracepoint)| tracepoint.of_vcpu) {
+        if let Some(word) = bits.get_mut(kind / 64) {
+            *word |= 1 << (kind % 64);
+        }
+    }
+    bits
 }
 
 /// An event that a record becomes.
@@ -520,6 +547,33 @@ mod tests {
         }
         let programs = source.matches("raw_tp/").count();
         assert!(programs > 20 && tracepoints().count() == 69);
+    }
+
+    /// What KVM may do for a VM elsewhere than in a vCPU's own thread: the devices' interrupts, what an
+    /// ioctl of any thread does, what workers and interrupts of the IOMMU do.
+    #[test]
+    fn what_only_a_vcpus_own_thread_passes() {
+        let elsewhere = [
+            "kvm_set_irq",
+            "kvm_msi_set_irq",
+            "kvm_apic_accept_irq",
+            "kvm_apicv_accept_irq",
+            "kvm_write_tsc_offset",
+            "kvm_pi_irte_update",
+            "kvm_async_pf_ready",
+            "kvm_async_pf_completed",
+            "kvm_avic_ga_log",
+            "kvm_avic_doorbell",
+        ];
+        let bits = of_vcpus();
+        for (kind, tracepoint) in tracepoints().enumerate() {
+            let name = tracepoint.name;
+            let of_vm = name.starts_with("kvm_") || tracepoint.of_module;
+            let is_own = of_vm && !elsewhere.contains(&name);
+            assert_eq!(bits[kind / 64] >> (kind % 64) & 1 == 1, is_own, "{name}");
+        }
+        let words = format!("const volatile u64 of_vcpus[{}]", bits.len());
+        assert!(include_str!("../bpf/record.h").contains(&words));
     }
 
     /// On either kind of processor an entry and an exit are told by KVM's own events, with fields

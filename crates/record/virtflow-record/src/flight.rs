@@ -1,8 +1,9 @@
 //! The flight recorder: what happened last, kept in memory until somebody wants it as a trace.
 
+use crate::look::Looked;
 use crate::order::{Loss, Order, Record};
 use crate::trace::{Layout, Writer};
-use crate::{Looked, RecordError, Snapshot, dump};
+use crate::{Missed, RecordError, Snapshot, dump};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
@@ -108,14 +109,16 @@ impl Flight {
     }
 
     /// What is kept and happened before a look at the rings, as a trace in a new directory.
+    /// What was `missed` since the recorder began may have been before what is kept: nobody knows.
     pub(crate) fn write(
         &self,
         directory: &Path,
         layout: &Layout,
         looked: &Looked,
+        missed: &Missed,
     ) -> Result<Snapshot, RecordError> {
         let is_new = !directory.exists();
-        let written = self.write_into(directory, layout, looked);
+        let written = self.write_into(directory, layout, looked, missed);
         if written.is_err() && is_new {
             // Half of it is of no use.
             let _gone = std::fs::remove_dir_all(directory);
@@ -128,6 +131,7 @@ impl Flight {
         directory: &Path,
         layout: &Layout,
         looked: &Looked,
+        missed: &Missed,
     ) -> Result<Snapshot, RecordError> {
         let end = looked.until;
         let mut writer = Writer::create(directory, layout, self.begins)?;
@@ -143,7 +147,7 @@ impl Flight {
             writer.lose(*cpu, Loss { last, ..*loss })?;
             lost += loss.count;
         }
-        let (events, bytes) = writer.finish(end)?;
+        let (events, bytes) = writer.finish(end, missed)?;
         Ok(Snapshot {
             directory: directory.to_owned(),
             events,

@@ -1,9 +1,9 @@
 //! Where the fields that the programs read are in this kernel: from its type information (BTF), so
 //! that no kernel version is ever asked for.
 
-use crate::RecordError;
 use crate::btf::{Btf, Type};
 use crate::events::{Tells, Vendor};
+use crate::{RecordError, block};
 use std::path::Path;
 
 /// Where the kernel keeps it.
@@ -71,6 +71,11 @@ impl Types {
     /// Who can tell what a guest's registers are.
     pub(crate) const fn machine(&self) -> Tells {
         self.machine
+    }
+
+    /// What each status of the block layer becomes.
+    pub(crate) fn errnos(&self) -> [i32; 256] {
+        block::errnos(self.number(block::MOVED).is_some())
     }
 
     /// The size of a structure.
@@ -172,6 +177,7 @@ impl Types {
             argument("entry_vcpu", "kvm_entry", "kvm_vcpu"),
             argument("exit_vcpu", "kvm_exit", "kvm_vcpu"),
             argument("issue_request", "block_rq_issue", "request"),
+            argument("complete_status", "block_rq_complete", "blk_status_t"),
             argument("fault_vcpu", "kvm_page_fault", "kvm_vcpu"),
             argument("irte_vcpu", "kvm_pi_irte_update", "kvm_vcpu"),
             argument("irte_set", "kvm_pi_irte_update", "bool"),

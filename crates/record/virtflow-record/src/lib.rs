@@ -3,9 +3,11 @@
 //! | module | |
 //! |---|---|
 //! | `events` | which tracepoints, and what events their records become |
+//! | `block` | what is told of a disk's request that ended badly |
 //! | `btf` | the kernel's type information |
 //! | `kernel` | where the fields that the programs read are in this kernel |
 //! | `load` | the programs, loaded and attached, and the rings that they write to |
+//! | `look` | what is known before the rings are emptied |
 //! | `order` | records in the order in which they happened |
 //! | `trace` | records written as a trace |
 //! | `flight` | records of the last while, kept until somebody wants them as a trace |
@@ -17,6 +19,7 @@
 //! The programs are C (`bpf/record.bpf.c`) and committed as an object; `cargo xtask bpf --check`
 //! builds it anew and compares.
 
+mod block;
 mod btf;
 mod dump;
 mod events;
@@ -24,6 +27,7 @@ mod flight;
 mod kernel;
 mod live;
 mod load;
+mod look;
 mod order;
 mod running;
 mod trace;
@@ -33,13 +37,14 @@ mod watch;
 pub use dump::{Part, availability, is_of_the_host, named_vms};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
-pub use load::{Cost, Missing, Plan, permission};
+pub use load::{Cost, Missed, Missing, Plan, permission};
 pub use watch::Delay;
 
 use crate::dump::{What, When};
 use crate::flight::Flight;
 use crate::load::Ring;
-use crate::order::{Loss, Order};
+use crate::look::{Looked, Looks};
+use crate::order::Order;
 use crate::trace::{Layout, Writer};
 use crate::wait::Wait;
 use crate::watch::Watch;
@@ -172,6 +177,8 @@ pub struct Summary {
     pub events: u64,
     /// Records for which there was no room.
     pub lost: u64,
+    /// What was not recorded though there was room, when it is over.
+    pub missed: Missed,
     /// Bytes of the trace.
     pub bytes: u64,
     /// How long was recorded, when it is over.
@@ -232,10 +239,10 @@ impl<'l> Sink<'l> {
 
     /// Where a trace cannot be written any further: what there is of it is made whole.
     /// All that happened before `until` is in it.
-    fn cut(self, keep: &Keep, until: u64, error: RecordError) -> RecordError {
+    fn cut(self, keep: &Keep, until: u64, missed: &Missed, error: RecordError) -> RecordError {
         if let Self::Trace(writer, _) = self {
             // The first reason is the one to tell.
-            let _rest = writer.finish(until);
+            let _rest = writer.finish(until, missed);
         }
         cut(keep, error)
     }
@@ -286,31 +293,6 @@ pub struct Until<'a> {
     pub over: Option<Duration>,
 }
 
-/// What is known before the rings are emptied.
-#[derive(Debug)]
-struct Looked {
-    /// All that happened before comes out of them.
-    until: u64,
-    /// How many records were lost so far.
-    lost: u64,
-    /// What was lost of which no record tells that comes out of them.
-    untold: Vec<(u32, Loss)>,
-}
-
-impl Looked {
-    /// In this order: what is lost after `until` is not asked for, and what was lost before is either
-    /// told by a record that is there or not told yet.
-    fn at(ring: &Ring, lost_before: u64) -> Self {
-        let until = order::settled(trace::now());
-        let lost: u64 = ring.lost().iter().sum();
-        Self {
-            until,
-            lost: lost.saturating_sub(lost_before),
-            untold: ring.untold(),
-        }
-    }
-}
-
 /// An error that ends a trace.
 fn cut(keep: &Keep, error: RecordError) -> RecordError {
     match (keep, error) {
@@ -338,7 +320,8 @@ pub fn record(
     let wait = Wait::new(&ring, ends.wake)?;
     // From here on all tracepoints are recorded, and up to where the first one is not any more.
     ring.drain(|_| ());
-    let lost_before = ring.lost().iter().sum();
+    let mut looks = Looks::from_now(&ring);
+    let missed_before = ring.missed();
     let began = trace::now();
     let over = ends.over.and_then(|over| Instant::now().checked_add(over));
     let mut sink = Sink::new(keep, &layout, began)?;
@@ -359,10 +342,11 @@ pub fn record(
     };
     let mut taken_until = began;
     loop {
-        let looked = Looked::at(&ring, lost_before);
+        let looked = looks.look(&ring);
         let is_busy = ring.drain(|record| order.take(record));
         if let Err(error) = sink.take(&mut order, &looked, &mut summary) {
-            return Err(sink.cut(keep, taken_until, error));
+            let missed = ring.missed().since(&missed_before);
+            return Err(sink.cut(keep, taken_until, &missed, error));
         }
         taken_until = looked.until;
         match next(&summary) {
@@ -370,7 +354,8 @@ pub fn record(
             Next::Stop => break,
             Next::Snapshot(directory) => {
                 if let Sink::Memory(flight, _) = &sink {
-                    match flight.write(&directory, &layout, &looked) {
+                    let missed = ring.missed().since(&missed_before);
+                    match flight.write(&directory, &layout, &looked, &missed) {
                         Ok(written) => summary.snapshots.push(written),
                         // The next one may find room.
                         Err(error) => summary.unwritten.push(error.to_string()),
@@ -394,12 +379,13 @@ pub fn record(
     }
     summary.cost = ring.cost();
     let end = trace::now();
+    summary.missed = ring.missed().since(&missed_before);
     summary.covers = Duration::from_nanos(end.saturating_sub(began));
     ring.detach();
     // Nothing happens any more that it would miss.
     let looked = Looked {
         until: end,
-        ..Looked::at(&ring, lost_before)
+        ..looks.look(&ring)
     };
     ring.drain(|record| order.take(record));
     let mut taken = sink.take(&mut order, &looked, &mut summary);
@@ -408,9 +394,11 @@ pub fn record(
         taken = taken.and_then(|()| untold.try_for_each(|(cpu, loss)| writer.lose(*cpu, *loss)));
     }
     match (taken, sink) {
-        (Err(error), sink) => return Err(sink.cut(keep, taken_until, error)),
+        (Err(error), sink) => return Err(sink.cut(keep, taken_until, &summary.missed, error)),
         (Ok(()), Sink::Trace(writer, _)) => {
-            (summary.events, summary.bytes) = writer.finish(end).map_err(|e| cut(keep, e))?;
+            (summary.events, summary.bytes) = writer
+                .finish(end, &summary.missed)
+                .map_err(|e| cut(keep, e))?;
         }
         (Ok(()), Sink::Memory(..)) => {}
     }

@@ -10,10 +10,11 @@ use crate::dump;
 use crate::events::{dump_kind, tracepoints};
 use crate::flight::Flight;
 use crate::load::Ring;
+use crate::look::{Looked, Looks};
 use crate::order::{Order, Record};
 use crate::running::{Kinds, Running};
 use crate::trace::{self, Layout};
-use crate::{Looked, Plan, RecordError, Snapshot};
+use crate::{Missed, Plan, RecordError, Snapshot};
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct Description {
 /// A recording of which at most the last while is kept.
 pub struct Live {
     ring: Ring,
+    looks: Looks,
+    missed_before: Missed,
     descriptions: Vec<Description>,
     began: u64,
     offset: i64,
@@ -105,6 +108,7 @@ impl Live {
         let descriptions = descriptions(&plan);
         let layout = Layout::new(&plan);
         let ring = plan.attach()?;
+        let missed_before = ring.missed();
         // From here on all tracepoints are recorded.
         let began = trace::now();
         let last = keep.map(|(window, memory)| Last {
@@ -113,12 +117,13 @@ impl Live {
             flight: Flight::new(trace::cpus(), window, memory, began),
             looked: Looked {
                 until: began,
-                lost: 0,
-                untold: Vec::new(),
+                ..Looked::default()
             },
         });
         Ok(Self {
             ring,
+            looks: Looks::default(),
+            missed_before,
             descriptions,
             began,
             offset: trace::clock_offset(),
@@ -135,7 +140,11 @@ impl Live {
     /// Where it cannot be written.
     pub fn snapshot(&self, directory: &Path) -> Result<Option<Snapshot>, RecordError> {
         let last = self.last.as_ref();
-        let written = last.map(|last| last.flight.write(directory, &last.layout, &last.looked));
+        let written = last.map(|last| {
+            let missed = self.ring.missed().since(&self.missed_before);
+            last.flight
+                .write(directory, &last.layout, &last.looked, &missed)
+        });
         written.transpose()
     }
 
@@ -197,10 +206,9 @@ impl Live {
 
     /// Gives the records that are there, those of a processor in about their order.
     pub fn poll(&mut self, mut take: impl FnMut(&[u8])) -> Polled {
-        let looked = Looked::at(&self.ring, 0);
-        let until = looked.until;
-        let lost = self.ring.lost();
-        let asked = trace::now();
+        let looked = self.looks.look(&self.ring);
+        let (until, asked) = (looked.until, looked.asked);
+        let lost = looked.of_cpus.clone();
         let Self {
             last,
             running,

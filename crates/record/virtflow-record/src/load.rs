@@ -1,6 +1,6 @@
 //! The programs in the kernel, and the rings that they write to.
 
-use crate::events::{Group, Tells, Tracepoint, Vendor, tracepoints};
+use crate::events::{Group, Tells, Tracepoint, Vendor, of_vcpus, tracepoints};
 use crate::kernel::{NONE, Types};
 use crate::order::Loss;
 use crate::{Options, RecordError, trace};
@@ -9,7 +9,7 @@ use aya::programs::RawTracePoint;
 use aya::sys::{Stats, enable_stats};
 use aya::{Ebpf, EbpfLoader};
 use aya_obj::generated::bpf_map_type;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// The programs, as `cargo xtask bpf` built them.
@@ -42,6 +42,7 @@ pub struct Plan {
     options: Options,
     kinds: Vec<Kind>,
     constants: Vec<(&'static str, u32)>,
+    errnos: [i32; 256],
     missing: Vec<Missing>,
     machine: Tells,
 }
@@ -83,6 +84,7 @@ impl Plan {
             options,
             kinds,
             constants,
+            errnos: types.errnos(),
             missing,
             machine,
         };
@@ -143,6 +145,9 @@ impl Plan {
         }
         let only_some = u32::from(!vms.is_empty());
         loader.override_global("only_some_vms", &only_some, true);
+        let of_vcpus = of_vcpus();
+        loader.override_global("errnos", &self.errnos[..], true);
+        loader.override_global("of_vcpus", &of_vcpus[..], true);
         let has_module = u32::from(self.machine.module);
         loader.override_global("has_module", &has_module, true);
         loader.map_max_entries("rings", cpus);
@@ -202,6 +207,8 @@ const WAYS: &[&[&[&str]]] = &[
     &[&["svm_vmcb01"], &["vcpu_hflags"]],
     // To the state of who is switched away from.
     &[&["switch_state"], &["task_state"]],
+    // To why a request ended badly: by a status, or the errno itself.
+    &[&["complete_status"], &[]],
     // To the vCPU: by a pointer, or by its number or the thread.
     &[&["fault_vcpu"], &[]],
     &[&["irte_vcpu"], &[]],
@@ -353,6 +360,48 @@ pub struct Cost {
     pub time: Duration,
 }
 
+/// How often a program is said not to have run, where that is told.
+fn missed(fdinfo: &str) -> Option<u64> {
+    let mut lines = fdinfo.lines();
+    let count = lines.find_map(|line| line.strip_prefix("recursion_misses:"))?;
+    count.trim().parse().ok()
+}
+
+/// What was not recorded though there was room: how often, by tracepoint. On which processor and when,
+/// nobody knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missed(pub Vec<(&'static str, u64)>);
+
+impl Missed {
+    /// What of it is not in an `earlier` count.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let before = |name: &str| {
+            let mut all = earlier.0.iter();
+            all.find(|(of, _)| *of == name)
+                .map_or(0, |(_, count)| *count)
+        };
+        let all = self
+            .0
+            .iter()
+            .map(|(name, count)| (*name, count.saturating_sub(before(name))));
+        Self(all.filter(|(_, count)| *count > 0).collect())
+    }
+
+    /// How often in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl std::fmt::Display for Missed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, (name, count)) in self.0.iter().enumerate() {
+            write!(f, "{}{count} {name}", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 /// The programs at work.
 pub(crate) struct Ring {
     programs: Option<Ebpf>,
@@ -424,6 +473,20 @@ impl Ring {
         Some(costs.collect())
     }
 
+    /// How often each program was not run because it was at work on that CPU already: an interrupt came
+    /// in between. All that the kernel tells of that is how often (kernel/bpf/syscall.c
+    /// `bpf_prog_show_fdinfo`; before Linux 5.12 it does not count, and runs it).
+    pub(crate) fn missed(&self) -> Missed {
+        let programs = self.programs.as_ref();
+        let all = self.kinds.iter().filter_map(|(kind, name, _)| {
+            let fd = programs?.program(&program(*kind))?.fd().ok()?;
+            let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+            let missed = missed(&std::fs::read_to_string(path).ok()?)?;
+            (missed > 0).then_some((*name, missed))
+        });
+        Missed(all.collect())
+    }
+
     /// Stops the programs.
     pub(crate) fn detach(&mut self) {
         self.programs = None;
@@ -433,6 +496,22 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_missed_is_told_by_tracepoint_since_it_began() {
+        let info = "pos:\t0\nprog_type:\t17\nprog_id:\t5\nrun_cnt:\t0\nrecursion_misses:\t12\n";
+        assert_eq!(missed(info), Some(12));
+        assert_eq!(missed("pos:\t0\nprog_type:\t17\n"), None);
+        let before = Missed(vec![("kvm_set_irq", 3), ("netif_rx", 1)]);
+        let now = Missed(vec![
+            ("kvm_set_irq", 12),
+            ("netif_rx", 1),
+            ("net_dev_queue", 2),
+        ]);
+        let since = now.since(&before);
+        assert_eq!(since.to_string(), "9 kvm_set_irq, 2 net_dev_queue");
+        assert_eq!((since.total(), now.since(&now).total()), (11, 0));
+    }
 
     #[test]
     fn one_way_is_enough() {

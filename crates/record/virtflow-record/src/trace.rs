@@ -3,7 +3,7 @@
 use crate::dump::{What, When};
 use crate::events::{Shape, Shapes, classes, fields};
 use crate::order::{Loss, Record};
-use crate::{Plan, RecordError};
+use crate::{Missed, Plan, RecordError};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 use virtflow_ctf::writer::{
@@ -79,6 +79,8 @@ impl Cpu {
 /// A trace that is being written.
 pub(crate) struct Writer<'l> {
     layout: &'l Layout,
+    trace: TraceWriter,
+    config: TraceConfig,
     cpus: Vec<Cpu>,
     payload: Vec<u8>,
     events: u64,
@@ -131,9 +133,12 @@ impl<'l> Writer<'l> {
                 lost: 0,
             })
         });
+        let cpus = cpus.collect::<Result<_, RecordError>>()?;
         Ok(Self {
             layout,
-            cpus: cpus.collect::<Result<_, RecordError>>()?,
+            trace,
+            config,
+            cpus,
             payload: Vec::new(),
             events: 0,
         })
@@ -199,9 +204,9 @@ impl<'l> Writer<'l> {
         self.cpus.iter().map(|cpu| cpu.stream.bytes()).sum()
     }
 
-    /// Ends the trace at `end`: its events and its bytes. What cannot be written is left out of it, and
-    /// the first reason told; it is whole all the same.
-    pub(crate) fn finish(self, end: u64) -> Result<(u64, u64), RecordError> {
+    /// Ends the trace at `end`, of which some was `missed`: its events and its bytes. What cannot be
+    /// written is left out of it, and the first reason told; it is whole all the same.
+    pub(crate) fn finish(mut self, end: u64, missed: &Missed) -> Result<(u64, u64), RecordError> {
         let mut bytes = 0;
         let mut wrong = None;
         for cpu in self.cpus {
@@ -214,6 +219,12 @@ impl<'l> Writer<'l> {
                 Ok(totals) => bytes += totals.bytes,
                 Err(error) => wrong = wrong.or(Some(error)),
             }
+        }
+        if missed.total() > 0 {
+            let missed = EnvValue::Text(missed.to_string());
+            self.config.env.push(("missed_events".to_owned(), missed));
+            let told = self.trace.restate(&self.config, &self.layout.all);
+            wrong = wrong.or(told.err());
         }
         wrong.map_or(Ok((self.events, bytes)), |error| Err(error.into()))
     }

@@ -140,34 +140,46 @@ impl Drop for Directory {
 /// Records by a tracer that is one command, which runs what is to be recorded.
 fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven, TracerError> {
     let _directory = Directory::make(plan.directory())?;
-    let mut command = command(argv);
-    if plan.wanted.command.is_empty() {
-        // There what the tracer says stands in the way; of a command it is the command's.
-        command.stdout(Stdio::null());
-    }
+    let mut command = if plan.wanted.command.is_empty() {
+        let mut alone = command(argv);
+        // What the tracer says stands in the way; of a command it is the command's. No Ctrl-C of the
+        // terminal reaches it: one that comes while it starts would end it without a trace.
+        alone.stdout(Stdio::null()).process_group(0);
+        alone
+    } else {
+        // The command is the terminal's as any is. Until the tracer says what a Ctrl-C does, it does
+        // nothing; what it then starts has that from it.
+        let deaf = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"].map(str::to_owned);
+        command(&[&deaf, argv].concat())
+    };
     let begun = Instant::now();
     let child = command.spawn();
     let child = child.map_err(|error| cannot_start(plan.tracer, argv, error))?;
     let status = attend(child, argv, interrupted)?;
-    let signals = interrupted.load(Ordering::Relaxed);
-    if signals > 1 {
-        return Err(TracerError::Interrupted(match plan.tracer {
-            Tracer::TraceCmd => {
-                "the kernel may still be tracing: `trace-cmd reset` ends it for everybody"
-            }
-            _ => "the trace is not whole",
-        }));
-    }
     let trace = plan.trace();
     let written = std::fs::metadata(&trace).is_ok_and(|file| file.len() > 0);
-    // perf ends as its command ended, and after a signal by that signal.
-    let timed_out = plan.wanted.duration.is_some() && status.code() == Some(TIMED_OUT);
-    let well = status.success() || timed_out || signals > 0;
-    let of_command = plan.tracer == Tracer::Perf && !plan.wanted.command.is_empty();
     if !written {
         // Nobody has use for an empty file.
         let _ = std::fs::remove_file(&trace);
     }
+    let signals = interrupted.load(Ordering::Relaxed);
+    if signals > 1 || signals > 0 && !written {
+        return Err(TracerError::Interrupted(match (plan.tracer, written) {
+            (Tracer::TraceCmd, true) => {
+                "the kernel may still be tracing: `trace-cmd reset` ends it for everybody"
+            }
+            (Tracer::TraceCmd, false) => {
+                "nothing was recorded; the kernel may still be tracing: `trace-cmd reset` ends it for \
+                 everybody"
+            }
+            (_, true) => "the trace is not whole",
+            (_, false) => "nothing was recorded",
+        }));
+    }
+    // perf ends as its command ended, and after a signal by that signal.
+    let timed_out = plan.wanted.duration.is_some() && status.code() == Some(TIMED_OUT);
+    let well = status.success() || timed_out || signals > 0;
+    let of_command = plan.tracer == Tracer::Perf && !plan.wanted.command.is_empty();
     if !written || !(well || of_command) {
         return Err(failed(argv, status, None));
     }
@@ -178,8 +190,9 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
     })
 }
 
-/// Waits for a tracer's end. After an interruption it is asked to end as Ctrl-C does, and then what
-/// it runs: trace-cmd waits for that. Of a terminal's Ctrl-C all of them know before.
+/// Waits for a tracer's end. After an interruption it is asked to end as Ctrl-C does, once it is
+/// ready for that (trace-cmd takes seconds to begin, and would be gone without a trace), and then what
+/// it runs: trace-cmd waits for that.
 fn attend(
     mut child: Child,
     argv: &[String],
@@ -196,7 +209,7 @@ fn attend(
         }
         let signals = interrupted.load(Ordering::Relaxed);
         match asked {
-            None if signals > 0 => {
+            None if signals > 0 && is_ready(pid) => {
                 asked = Some(Instant::now());
                 signal(pid, Signal::INT);
             }
@@ -212,6 +225,24 @@ fn attend(
         }
         std::thread::sleep(EVERY);
     }
+}
+
+/// Whether a tracer makes a trace of what it has when it is asked to end: it catches the signal, or
+/// has begun its work already.
+fn is_ready(pid: Pid) -> bool {
+    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
+    let status = std::fs::read_to_string(path).unwrap_or_default();
+    catches(&status, Signal::INT) || children(pid).next().is_some()
+}
+
+/// Whether a process catches a signal, by its status (Documentation/filesystems/proc.rst of the
+/// kernel: a bit for each signal, from 1).
+fn catches(status: &str, signal: Signal) -> bool {
+    let mut lines = status.lines();
+    let bits = lines
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    bits.is_some_and(|bits| bits >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// The processes that a process made.

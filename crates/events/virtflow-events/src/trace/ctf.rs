@@ -5,12 +5,30 @@ use crate::any::AnyEvent;
 use crate::bind::{KernelBinding, KernelExtract};
 use crate::open::{ClockInfo, TraceInfo};
 use std::sync::Arc;
-use virtflow_base::Timestamp;
+use virtflow_base::{Place, Problem, ProblemKind, Timestamp};
 use virtflow_ctf::{EventView, Extract, StreamReader, Trace, Wanted};
 
 pub(super) fn machine(trace: &Trace) -> (String, String) {
     let env = |name| trace.metadata().env_text(name).unwrap_or("").to_owned();
     (env("hostname"), env("kernel_release"))
+}
+
+/// What its recorder says it missed, nobody knows when: `virtflow record` counts what the kernel did not
+/// let it see.
+pub(super) fn missed(trace: &Trace) -> Option<Problem> {
+    let missed = trace.metadata().env_text("missed_events")?;
+    let what = format!(
+        "not recorded: {missed}; the recorder's program at that tracepoint was at work on the CPU \
+         already, and the kernel does not tell on which CPU and when that was"
+    );
+    Some(Problem {
+        kind: ProblemKind::Lost,
+        place: Place {
+            file: Arc::new(trace.path().join("metadata")),
+            ..Place::default()
+        },
+        what,
+    })
 }
 
 pub(super) fn info(trace: &Trace, machine: usize) -> TraceInfo {

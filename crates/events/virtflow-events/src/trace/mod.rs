@@ -15,7 +15,7 @@ use crate::kernel::KernelRecord;
 use crate::open::{OpenError, TraceInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use virtflow_base::{Fill, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
+use virtflow_base::{Fill, Problem, Problems, RecordSource, Stamped, StreamCoverage, Timestamp};
 use virtflow_tracefs::EventFormat;
 
 pub use perfdata::Switches;
@@ -138,6 +138,14 @@ impl Trace {
             Self::Ctf(trace) => trace.problems(),
             Self::TraceDat(trace) => trace.problems(),
             Self::PerfData(trace) => trace.problems(),
+        }
+    }
+
+    /// What it lost, nobody knows when.
+    pub(crate) fn missed(&self) -> Option<Problem> {
+        match self {
+            Self::Ctf(trace) => ctf::missed(trace),
+            Self::TraceDat(_) | Self::PerfData(_) => None,
         }
     }
 

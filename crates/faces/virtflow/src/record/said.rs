@@ -6,6 +6,7 @@ use crate::output::{self, duration, number, size};
 use crate::page::Page;
 use crate::table::Tone;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use virtflow_record::{Cost, Missing, Plan, Snapshot, Summary, availability};
@@ -18,6 +19,9 @@ struct Said<'a> {
     directory: &'a Path,
     events: u64,
     lost: u64,
+    /// What was not recorded though there was room, by tracepoint; where there is any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    missed: BTreeMap<&'a str, u64>,
     bytes: u64,
     elapsed_ns: u64,
     /// What the command ended with, if it has.
@@ -109,6 +113,7 @@ pub(super) fn tell(
             directory,
             events: summary.events,
             lost: summary.lost,
+            missed: summary.missed.0.iter().copied().collect(),
             bytes: summary.bytes,
             elapsed_ns: nanos(summary.covers),
             command_status,
@@ -133,6 +138,13 @@ pub(super) fn tell(
         let unwritten = summary.unwritten.len();
         anyhow::bail!("{unwritten} of the traces that were asked for could not be written");
     }
+    if summary.missed.total() > 0 {
+        output::complain(&format!(
+            "virtflow: warning: events were MISSED, nobody knows when: {}; the kernel does not run a \
+             program that is at work on the CPU already",
+            summary.missed
+        ));
+    }
     if summary.lost > 0 {
         output::complain(&format!(
             "virtflow: warning: {} events were LOST: there was no room for them; give more with --buffer",
@@ -140,7 +152,11 @@ pub(super) fn tell(
         ));
         return Ok(Finish::Incomplete);
     }
-    Ok(Finish::Complete)
+    Ok(if summary.missed.total() > 0 {
+        Finish::Incomplete
+    } else {
+        Finish::Complete
+    })
 }
 
 /// The same for people.

@@ -1,7 +1,7 @@
 //! `virtflow record --with`: another tracer records.
 
+use super::place::{Place, named};
 use super::said::{Planned, show_plan};
-use super::{new_directory, output_directory};
 use crate::args::{Format, Profile, RecordArgs, UsageError, With};
 use crate::output::{self, duration, number, size};
 use crate::page::Page;
@@ -50,10 +50,11 @@ pub(super) fn run(args: &RecordArgs, tracers: &[Tracer]) -> anyhow::Result<Finis
         return Ok(Finish::Complete);
     };
     if args.dry_run {
-        let plan = Plan::new(tracer, wanted(args, output_directory(args)))?;
+        let plan = Plan::new(tracer, wanted(args, named(args)))?;
         return dry_run(args, &plan);
     }
-    let plan = Plan::new(tracer, wanted(args, new_directory(args)?))?;
+    let place = Place::new(args)?;
+    let plan = Plan::new(tracer, wanted(args, place.path().to_owned()))?;
     warn(&plan);
     let interrupted = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&interrupted);
@@ -65,6 +66,7 @@ pub(super) fn run(args: &RecordArgs, tracers: &[Tracer]) -> anyhow::Result<Finis
         Ok(driven) => tell(args, &plan, &driven),
         Err(error @ TracerError::Interrupted(_)) => {
             output::complain(&format!("virtflow: {error}"));
+            drop(place);
             std::process::exit(EXIT_INTERRUPTED)
         }
         Err(error) => Err(error.into()),
@@ -111,7 +113,7 @@ struct Commands {
 fn print(args: &RecordArgs, tracers: &[Tracer]) -> anyhow::Result<Finish> {
     let mut plans = Vec::new();
     for &tracer in tracers {
-        let wanted = wanted(args, output_directory(args));
+        let wanted = wanted(args, named(args));
         if !args.dry_run {
             plans.push(Plan::of_all(tracer, wanted));
             continue;

@@ -103,7 +103,7 @@ fn text(report: &Report, args: &ReportArgs) -> Page {
 }
 
 fn of_machine(page: &mut Page, machine: &MachineReport, times: &trace::Times, top: usize) {
-    trace::losses(page, &machine.streams, machine.begin_ns);
+    trace::losses(page, &machine.streams, machine.begin_ns, &machine.problems);
     trace::trace(page, machine, times);
     if !machine.vms.is_empty() {
         vm::summary(page, &machine.vms);

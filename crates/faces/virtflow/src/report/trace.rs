@@ -6,8 +6,8 @@ use crate::table::{Table, Tone};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use virtflow_query::{
-    Checks, ClockAlignment, GuestOf, MachineReport, Missing, ProblemsReport, SourceReport,
-    StreamReport,
+    Checks, ClockAlignment, GuestOf, MachineReport, Missing, ProblemReport, ProblemsReport,
+    SourceReport, StreamReport,
 };
 
 /// A stream that begins or ends this much of the recording apart from the others is worth a word.
@@ -45,9 +45,20 @@ impl Times {
 }
 
 /// Lost events, first of all.
-pub(crate) fn losses(page: &mut Page, streams: &[StreamReport], begin: Option<i64>) {
+pub(crate) fn losses(
+    page: &mut Page,
+    streams: &[StreamReport],
+    begin: Option<i64>,
+    problems: &ProblemsReport,
+) {
     let begin = begin.unwrap_or_default();
     let lost: Vec<_> = streams.iter().filter(|s| !s.is_whole()).collect();
+    let at_no_time: Vec<_> = problems.lost().collect();
+    if lost.is_empty() && !at_no_time.is_empty() {
+        page.heading(Tone::Warning, "LOST EVENTS: nobody knows when");
+        of_no_time(page, &at_no_time);
+        return;
+    }
     if lost.is_empty() {
         page.heading(Tone::Strong, "LOST EVENTS: none");
         page.paragraph(
@@ -63,7 +74,13 @@ pub(crate) fn losses(page: &mut Page, streams: &[StreamReport], begin: Option<i6
         (n, true) => format!("{}, and an unknown number more", number(n)),
         (n, false) => number(n),
     };
-    page.heading(Tone::Warning, &format!("LOST EVENTS: {how_many}"));
+    let others = if at_no_time.is_empty() {
+        ""
+    } else {
+        ", and others, nobody knows when"
+    };
+    page.heading(Tone::Warning, &format!("LOST EVENTS: {how_many}{others}"));
+    of_no_time(page, &at_no_time);
     let headings = [
         "CPU",
         "events",
@@ -107,6 +124,19 @@ pub(crate) fn losses(page: &mut Page, streams: &[StreamReport], begin: Option<i6
          they are; from the first to the last one, counted from the beginning of the trace. What cannot be known \
          because of them is shown as unknown (events were lost).",
     );
+}
+
+/// What was lost on a processor and at a time that nobody knows.
+fn of_no_time(page: &mut Page, lost: &[&ProblemReport]) {
+    for one in lost {
+        page.paragraph(Tone::Warning, &format!("{}: {}.", one.file, one.what));
+    }
+    if !lost.is_empty() {
+        page.paragraph(
+            Tone::Plain,
+            "What these events would have told may be wrong or unknown anywhere in the trace.",
+        );
+    }
 }
 
 /// How the clocks of several machines were made one; nothing where there is one machine.

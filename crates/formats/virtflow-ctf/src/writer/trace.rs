@@ -35,13 +35,26 @@ impl TraceWriter {
         if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(WriteError::DuplicateClass(pair[0]));
         }
-        let text = match config.format {
-            Format::Ctf18 => metadata::text(config, classes)?,
-            Format::Ctf2 => fragments::text(config, classes)?,
-        };
+        let text = text(config, classes)?;
         let mut trace = Self::copy(dir, text.as_bytes(), &config.stream)?;
         trace.classes = Some(ids.into());
         Ok(trace)
+    }
+
+    /// Writes the metadata once more, with what is only known at the end: `config` and `classes` are those
+    /// of the beginning but for the environment.
+    ///
+    /// # Errors
+    /// When they cannot be written; those of the beginning stay then.
+    pub fn restate(&self, config: &TraceConfig, classes: &[EventClass]) -> Result<(), WriteError> {
+        let (new, path) = (self.dir.join("metadata.new"), self.dir.join("metadata"));
+        let written = fs::write(&new, text(config, classes)?);
+        let written = written.and_then(|()| fs::rename(&new, &path));
+        if written.is_err() {
+            // It would not be taken for a stream, but it is of no use.
+            let _gone = fs::remove_file(&new);
+        }
+        written.map_err(at(&path))
     }
 
     /// Creates `dir` where it is missing with the metadata of another trace, byte by byte (packets
@@ -79,5 +92,13 @@ impl TraceWriter {
     /// When its files cannot be created.
     pub fn stream(&self, identity: StreamIdentity) -> Result<StreamWriter, WriteError> {
         StreamWriter::create(&self.dir, &self.config, identity, self.classes.clone())
+    }
+}
+
+/// The metadata of a trace.
+fn text(config: &TraceConfig, classes: &[EventClass]) -> Result<String, WriteError> {
+    match config.format {
+        Format::Ctf18 => metadata::text(config, classes),
+        Format::Ctf2 => fragments::text(config, classes),
     }
 }

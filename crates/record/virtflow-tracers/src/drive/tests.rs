@@ -200,6 +200,68 @@ fn what_a_tracer_waits_for_is_asked_to_end_too() {
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
+/// trace-cmd takes seconds before it says what a Ctrl-C does; until then it would end it.
+#[test]
+fn one_that_is_interrupted_while_it_starts_is_asked_when_it_has_begun() {
+    // Of all shells only one that reads its commands from a file that it was given as its input leaves
+    // the signal as it is.
+    let body = "while [ \"$1\" != -o ]; do shift; done\n: > \"$HERE/started\"\n\
+        i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; : > \"$HERE/begun\"\n\
+        trap 'echo whole > \"$2\"; exit 0' INT\nwhile :; do sleep 0.01; done";
+    for tracer in [Tracer::TraceCmd, Tracer::Perf] {
+        let fake = Fake::new("export HERE; exec sh -s -- \"$@\" < \"$HERE/body\"");
+        std::fs::write(fake.at("body"), body).unwrap();
+        let plan = fake.plan(tracer, |wanted| wanted.duration = None);
+        let driven = drive(&plan, &interrupt_when(fake.at("started"), 1)).unwrap();
+        assert!(fake.at("begun").exists());
+        assert_eq!(std::fs::read_to_string(driven.trace).unwrap(), "whole\n");
+    }
+}
+
+/// A terminal's Ctrl-C reaches what is recorded, but no tracer that is not ready for it.
+#[test]
+fn only_a_tracer_with_a_command_shares_the_terminals_ctrl_c_and_begins_deaf() {
+    let body = "while [ \"$1\" != -o ]; do shift; done\n\
+        grep -e SigIgn -e NSpgid /proc/$$/status > \"$2\"";
+    let told = |command: &[&str]| {
+        let fake = Fake::new(body);
+        let plan = fake.plan(Tracer::TraceCmd, |wanted| {
+            wanted.command = command.iter().map(|&word| word.to_owned()).collect();
+        });
+        let driven = drive(&plan, &AtomicUsize::new(0)).unwrap();
+        let text = std::fs::read_to_string(driven.trace).unwrap();
+        let of = |name: &str, radix| {
+            let mut lines = text.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+            let value = value.split_whitespace().next_back().unwrap();
+            u64::from_str_radix(value, radix).unwrap()
+        };
+        (of("SigIgn:", 16) >> 1 & 1 == 1, of("NSpgid:", 10))
+    };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let own = status.lines().find_map(|line| line.strip_prefix("NSpgid:"));
+    let own: u64 = own
+        .unwrap()
+        .split_whitespace()
+        .next_back()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_ne!(told(&[]).1, own);
+    assert_eq!(told(&["work"]), (true, own));
+}
+
+/// One that ends of it all the same has recorded nothing, and that is said.
+#[test]
+fn one_that_ends_of_an_interruption_without_a_trace_is_told() {
+    let body = "trap 'exit 1' INT\n: > \"$HERE/started\"\nwhile :; do sleep 0.01; done";
+    let fake = Fake::new(body);
+    let plan = fake.plan(Tracer::TraceCmd, |wanted| wanted.duration = None);
+    let error = drive(&plan, &interrupt_when(fake.at("started"), 1)).unwrap_err();
+    assert!(matches!(error, TracerError::Interrupted(_)), "{error}");
+    assert!(!fake.at("out").exists());
+}
+
 #[test]
 fn one_that_does_not_end_is_made_to() {
     let fake = Fake::new("trap '' INT\n: > \"$HERE/started\"\nwhile :; do sleep 0.01; done");

@@ -147,6 +147,37 @@ fn a_flood() {
     assert_eq!(strict.status.code(), Some(4));
 }
 
+/// What the kernel did not let the recorder see, nobody knows when, stands in the trace's environment. An
+/// interrupt must come in the middle of a program for that, so it is written there.
+#[test]
+fn what_was_missed_is_said_first() {
+    let place = Place::new();
+    let Some(said) = recorded(&place, &[], "sleep 0.1") else {
+        return;
+    };
+    let metadata = place.at("trace").join("metadata");
+    let text = std::fs::read_to_string(&metadata).unwrap();
+    assert_eq!(text.contains("missed_events"), said["missed"].is_object());
+    let name = "tracer_name = \"virtflow\";";
+    assert!(text.contains(name), "{text}");
+    let missed = "missed_events = \"3 kvm_set_irq, 1 netif_rx\";";
+    let text = text.replace(name, &format!("{name}\n\t{missed}"));
+    std::fs::write(&metadata, text).unwrap();
+    let trace = place.at("trace");
+    let trace = trace.to_str().unwrap();
+    for command in ["info", "report"] {
+        let text = place.said(&[command, trace]);
+        let first = text.find("LOST EVENTS: nobody knows when").unwrap();
+        let what = text.find("3 kvm_set_irq, 1 netif_rx").unwrap();
+        assert!(first < what && what - first < 400, "{text}");
+        let strict = place.run(&[command, "--strict", trace]);
+        assert_eq!(strict.status.code(), Some(4), "{command}");
+    }
+    let info: serde_json::Value =
+        serde_json::from_str(&place.said(&["info", trace, "--format", "json"])).unwrap();
+    assert_eq!(info["problems"]["first"][0]["kind"], "lost");
+}
+
 /// What is lost while the recorder does not look is told where it was: from the first to the last
 /// record that found no room, and nothing is known of that time.
 #[test]

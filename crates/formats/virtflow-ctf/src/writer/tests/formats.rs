@@ -59,6 +59,32 @@ fn both_formats_say_the_same() {
 }
 
 #[test]
+fn what_is_known_at_the_end_is_told_in_the_environment() {
+    for format in [Format::Ctf18, Format::Ctf2] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = TraceConfig {
+            format,
+            ..TraceConfig::default()
+        };
+        let classes = [EventClass::new(0, "tick", vec![Field::unsigned("_x", 32)])];
+        let writer = TraceWriter::create(dir.path(), &config, &classes).unwrap();
+        let mut stream = writer.stream(StreamIdentity::of_cpu("k", 0)).unwrap();
+        stream.begin_packet(1).unwrap();
+        stream.event(2, 0, &[0; 4]).unwrap();
+        stream.end_packet(3).unwrap();
+        stream.finish().unwrap();
+        let before = told(dir.path());
+        let missed = ("missed_events".to_owned(), EnvValue::from("3 tick"));
+        config.env.push(missed);
+        writer.restate(&config, &classes).unwrap();
+        assert_eq!(told(dir.path()), before);
+        let trace = Trace::open(dir.path()).unwrap();
+        assert_eq!(trace.metadata().env_text("missed_events"), Some("3 tick"));
+        assert!(!dir.path().join("metadata.new").exists());
+    }
+}
+
+#[test]
 fn ctf2_says_what_it_is() {
     let dir = tempfile::tempdir().unwrap();
     write_in(Format::Ctf2, dir.path(), ByteOrder::Big, HeaderKind::Large).unwrap();
