@@ -6,6 +6,7 @@ use crate::needed::{Asked, Missing, missing};
 use crate::pipeline::Outcome;
 use crate::report::{Checks, StreamReport};
 use crate::source::{ProblemsReport, SourceReport, sources};
+use crate::vms::VmInfo;
 use serde::{Deserialize, Serialize};
 use virtflow_base::{Span, Timestamp};
 use virtflow_events::Recording;
@@ -37,6 +38,9 @@ pub struct Facts {
     /// TCP segments that there was no room to note: whom they woke on other machines is not known.
     #[serde(default)]
     pub segments_unnoted: u64,
+    /// Its VMs, as far as a recorder's state dump tells of them; only of a store.
+    #[serde(default)]
+    pub vms: Vec<VmInfo>,
     /// What was wrong with the input.
     pub problems: ProblemsReport,
     /// Whether the analysis was stopped before the end.

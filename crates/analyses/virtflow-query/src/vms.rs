@@ -2,7 +2,7 @@
 //! disks and network devices, their vCPUs' threads, affinity and time stamp counters.
 
 use crate::pipeline::threads;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use virtflow_base::text;
 use virtflow_events::{AnyEvent, Recording, Scope, Value};
@@ -15,7 +15,7 @@ const PARTS_MAX: usize = 4_096;
 const THREADS_MAX: usize = 1 << 17;
 
 /// A VM as a state dump tells of it. What was not told is absent.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VmInfo {
     /// The process that runs it.
@@ -48,7 +48,7 @@ pub struct VmInfo {
 }
 
 /// A disk of a VM, in its VMM's words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "its VMM's words")]
 pub struct DiskInfo {
@@ -61,7 +61,7 @@ pub struct DiskInfo {
 }
 
 /// A network device of a VM, as its host has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "its VMM's words")]
 pub struct NetInfo {
@@ -72,7 +72,7 @@ pub struct NetInfo {
 }
 
 /// A vCPU of a VM.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VcpuInfo {
     /// Its number.

@@ -63,7 +63,9 @@ fn of_store(args: &InfoArgs, store: &Path) -> anyhow::Result<Finish> {
             machine.traces.iter().for_each(|t| source(&mut page, t));
         }
         for machine in &facts {
-            streams(&mut page, &of_facts(machine));
+            let machine = of_facts(machine);
+            streams(&mut page, &machine);
+            vms::show(&mut page, &machine.vms);
         }
         for machine in &facts {
             missing(&mut page, &machine.missing(true));
@@ -78,7 +80,7 @@ fn of_store(args: &InfoArgs, store: &Path) -> anyhow::Result<Finish> {
     })
 }
 
-/// A machine as [`streams`] shows it.
+/// A machine as [`streams`] and [`vms::show`] show it.
 fn of_facts(facts: &Facts) -> MachineInfo {
     MachineInfo {
         name: facts.name.clone(),
@@ -87,7 +89,7 @@ fn of_facts(facts: &Facts) -> MachineInfo {
         begin_ns: facts.begin_ns,
         end_ns: facts.end_ns,
         streams: facts.streams.clone(),
-        vms: Vec::new(),
+        vms: facts.vms.clone(),
         analyses: Vec::new(),
         missing: Vec::new(),
     }

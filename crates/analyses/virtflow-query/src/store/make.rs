@@ -8,6 +8,7 @@ use crate::clocks::align;
 use crate::facts::Facts;
 use crate::needed::command;
 use crate::pipeline::{Progress, analyze, machines};
+use crate::vms::vms;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +83,10 @@ pub fn make(
         };
         let (sink, mut outcome) = analyze(recording, machine, options, sink, progress);
         writer = sink.sink.finish();
-        after.push(Facts::new(recording, machine, &outcome));
+        after.push(Facts {
+            vms: vms(recording, machine),
+            ..Facts::new(recording, machine, &outcome)
+        });
         noted.push(Noted::of(recording, machine, first, &mut outcome));
         if outcome.stopped {
             break;

@@ -428,6 +428,26 @@ fn vm_of(place: &Place, pid: u32) -> serde_json::Value {
     vms.next().unwrap().clone()
 }
 
+/// A store that is made of the trace tells of its VMs what the trace does.
+fn as_a_store_tells_it(place: &Place) {
+    let [trace, store] = ["trace", "store"].map(|name| place.at(name).display().to_string());
+    place.said(&["analyze", &trace, "-o", &store]);
+    let json = |of: &str| -> serde_json::Value {
+        let said = place.said(&["info", of, "--format", "json"]);
+        serde_json::from_str(&said).unwrap()
+    };
+    let (of_trace, of_store) = (json(&trace), json(&store));
+    assert_eq!(of_store["report"][0]["vms"], of_trace["machines"][0]["vms"]);
+    let [of_trace, of_store] = [&trace, &store].map(|of| {
+        let text = place.said(&["info", of]);
+        let lines = text.lines().skip_while(|line| !line.starts_with("VM "));
+        let of_vms = lines.take_while(|line| !line.starts_with("EVENT"));
+        of_vms.map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert!(of_trace.iter().any(|line| line.contains("web-1")));
+    assert_eq!(of_trace, of_store);
+}
+
 #[test]
 fn a_state_dump_at_both_ends() {
     let place = Place::new();
@@ -485,6 +505,7 @@ fn a_state_dump_at_both_ends() {
             return;
         }
     }
+    as_a_store_tells_it(&place);
     let vm = vm_of(&place, of_qemu);
     assert_eq!((&vm["name"], &vm["vmm"]), (&"web-1".into(), &"qemu".into()));
     assert_eq!(
