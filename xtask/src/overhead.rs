@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Seconds that each takes
     #[arg(long, default_value_t = 1)]
     seconds: u32,
-    /// Recorders: virtflow, virtflow-cost (the same, and the kernel measures what the programs cost),
+    /// Recorders: virtflow, virtflow-full (all it can record), virtflow-cost (and the kernel measures what the programs cost),
     /// lttng, trace-cmd, perf
     #[arg(long, value_delimiter = ',', default_value = "virtflow,virtflow-cost")]
     with: Vec<String>,
@@ -208,7 +208,8 @@ fn start(virtflow: &Path, trace: &Path, with: &str) -> Result<Child> {
         .args(["record", "--format", "json", "-o"])
         .arg(trace);
     match with {
-        "virtflow" => command.arg("--profile=full"),
+        "virtflow" => &mut command,
+        "virtflow-full" => command.arg("--profile=full"),
         // The same, and the kernel measures, which costs a little.
         "virtflow-cost" => command.arg("--cost"),
         other => command.args(["--with", other]),

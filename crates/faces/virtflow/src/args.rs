@@ -130,22 +130,23 @@ pub(crate) enum Format {
 /// What is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
-    /// Threads, interrupts, timers, disks, packets, frequencies, idle states, all of KVM
-    Full,
-    /// What the analyses of VMs need: no frequencies, idle states, page faults
+    /// What the analyses read: threads, interrupts, timers, disks, packets, frequencies, KVM; nothing
+    /// is recorded on a host without KVM
     Vm,
+    /// Besides that: idle states, KVM's page faults and polling, AVIC
+    Full,
     /// Threads only
     Minimal,
 }
 
 impl Profile {
-    /// The tracepoints that belong to it.
-    pub(crate) fn groups(self) -> Vec<virtflow_record::Group> {
-        use virtflow_record::Group::{Block, Irq, Kvm, Net, Sched};
-        match self {
-            Self::Full => virtflow_record::Options::default().groups,
-            Self::Vm => vec![Sched, Irq, Block, Net, Kvm],
-            Self::Minimal => vec![Sched],
+    /// The tracepoints that belong to one; where none is named, what the analyses read and is there.
+    pub(crate) fn groups(profile: Option<Self>) -> Vec<virtflow_record::Group> {
+        use virtflow_record::Group::{Block, Irq, Kvm, Net, Power, Sched};
+        match profile {
+            Some(Self::Full) => virtflow_record::Options::default().groups,
+            Some(Self::Vm) | None => vec![Sched, Irq, Block, Net, Power, Kvm],
+            Some(Self::Minimal) => vec![Sched],
         }
     }
 }
@@ -180,9 +181,9 @@ pub(crate) struct RecordArgs {
     /// For how long: 10s, 500ms, 2m [default: until the command ends or Ctrl-C]
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<std::time::Duration>,
-    /// What to record
-    #[arg(long, value_enum, default_value_t = Profile::Full)]
-    pub(crate) profile: Profile,
+    /// What to record [default: vm, or what of it is there on a host without KVM]
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<Profile>,
     /// KVM events of these VMs only, by process or name; what else happens on the host is recorded
     /// all the same
     #[arg(long, value_name = "NAME|PID")]
@@ -279,9 +280,9 @@ pub(crate) enum TopFormat {
 /// `virtflow top`.
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
-    /// What to record
-    #[arg(long, value_enum, default_value_t = Profile::Full)]
-    pub(crate) profile: Profile,
+    /// What to record [default: vm, or what of it is there on a host without KVM]
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<Profile>,
     /// Room for events that were not taken yet, for each processor: 64K, 4M
     #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
     pub(crate) buffer: u64,

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     let asked = Asked::new()?;
     let vms = processes(&args.vm)?;
     let plan = Plan::new(Options {
-        groups: args.profile.groups(),
+        groups: Profile::groups(args.profile),
         ring_bytes: args
             .buffer
             .map_or(BUFFER, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<Finish> {
     if args.dry_run {
         return said::dry_run(args, &plan);
     }
-    if args.profile == Profile::Vm && plan.tracepoints().all(|name| name != "kvm_entry") {
+    if args.profile == Some(Profile::Vm) && plan.tracepoints().all(|name| name != "kvm_entry") {
         anyhow::bail!(
             "this kernel has no tracepoint kvm_entry: nothing would be told of VMs; load KVM \
              (modprobe kvm_amd or kvm_intel), or leave --profile vm out"

@@ -66,6 +66,9 @@ struct state {
     // empty.
     u32 records;
     u32 is_woken;
+    // Written at each record: no two processors' may share a line of the cache, nor two neighbours that
+    // are fetched together.
+    u64 apart[12];
 };
 
 struct {

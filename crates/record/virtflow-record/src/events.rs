@@ -17,13 +17,13 @@ pub enum Group {
     Block,
     /// Packets.
     Net,
-    /// Frequencies and idle states.
+    /// Frequencies.
     Power,
     /// KVM.
     Kvm,
-    /// KVM's page faults, polling, and interrupts that the hardware delivers: of no use to the
-    /// analyses, but to whoever reads the events.
-    KvmDetail,
+    /// Idle states; KVM's page faults, polling, and interrupts that the hardware delivers: of no use to
+    /// the analyses, but to whoever reads the events.
+    Detail,
 }
 
 /// An event that is written for a record.
@@ -358,18 +358,18 @@ const OF_MODULE: &[Tracepoint] = &[
 
 const MORE: &[Tracepoint] = tracepoints! {
     Kvm "kvm_pi_irte_update" "kvm_x86_pi_irte_update" "u32:host_irq u32:vcpu_id u32:gsi u32:gvec u32:set";
-    Power "cpu_idle" "power_cpu_idle" "u32:state u32:cpu_id";
-    KvmDetail Vcpu "kvm_page_fault" "kvm_x86_page_fault" "x64:fault_address x64:error_code";
-    KvmDetail Vcpu "kvm_halt_poll_ns" "kvm_halt_poll_ns" "u32:vcpu_id u32:new u32:old u32:grow";
-    KvmDetail Vcpu "kvm_async_pf_not_present" "kvm_async_pf_not_present" "x64:token x64:gva";
-    KvmDetail Vcpu "kvm_try_async_get_page" "kvm_try_async_get_page" "x64:gva x64:gfn";
-    KvmDetail "kvm_async_pf_ready" "kvm_async_pf_ready" "x64:token x64:gva";
-    KvmDetail "kvm_async_pf_completed" "kvm_async_pf_completed" "x64:address x64:gva";
-    KvmDetail Vcpu "kvm_avic_incomplete_ipi" "kvm_x86_avic_incomplete_ipi" "u32:vcpu x32:icrh x32:icrl u32:id u32:index";
-    KvmDetail "kvm_avic_ga_log" "kvm_x86_avic_ga_log" "u32:vmid u32:vcpuid";
-    KvmDetail "kvm_avic_doorbell" "kvm_x86_avic_doorbell" "u32:vcpuid u32:apicid";
-    KvmDetail Vcpu "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
-    KvmDetail Vcpu "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
+    Detail "cpu_idle" "power_cpu_idle" "u32:state u32:cpu_id";
+    Detail Vcpu "kvm_page_fault" "kvm_x86_page_fault" "x64:fault_address x64:error_code";
+    Detail Vcpu "kvm_halt_poll_ns" "kvm_halt_poll_ns" "u32:vcpu_id u32:new u32:old u32:grow";
+    Detail Vcpu "kvm_async_pf_not_present" "kvm_async_pf_not_present" "x64:token x64:gva";
+    Detail Vcpu "kvm_try_async_get_page" "kvm_try_async_get_page" "x64:gva x64:gfn";
+    Detail "kvm_async_pf_ready" "kvm_async_pf_ready" "x64:token x64:gva";
+    Detail "kvm_async_pf_completed" "kvm_async_pf_completed" "x64:address x64:gva";
+    Detail Vcpu "kvm_avic_incomplete_ipi" "kvm_x86_avic_incomplete_ipi" "u32:vcpu x32:icrh x32:icrl u32:id u32:index";
+    Detail "kvm_avic_ga_log" "kvm_x86_avic_ga_log" "u32:vmid u32:vcpuid";
+    Detail "kvm_avic_doorbell" "kvm_x86_avic_doorbell" "u32:vcpuid u32:apicid";
+    Detail Vcpu "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
+    Detail Vcpu "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
     Kvm Vcpu "kvm_fpu" "kvm_fpu" "u32:load";
 };
 

@@ -110,9 +110,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        use Group::{Block, Irq, Kvm, KvmDetail, Net, Power, Sched};
+        use Group::{Block, Detail, Irq, Kvm, Net, Power, Sched};
         Self {
-            groups: vec![Sched, Irq, Block, Net, Power, Kvm, KvmDetail],
+            groups: vec![Sched, Irq, Block, Net, Power, Kvm, Detail],
             ring_bytes: 1 << 22,
             vms: Vec::new(),
             measure: false,

@@ -199,6 +199,9 @@ impl Plan {
     }
 }
 
+/// How many words the programs keep of each processor (`struct state`).
+const STATE_WORDS: usize = 16;
+
 /// What kernels have one way or another. An empty way: what kernels without the others need.
 const WAYS: &[&[&[&str]]] = &[
     // To a request's disk.
@@ -411,7 +414,7 @@ pub(crate) struct Ring {
     lost: PerCpuArray<MapData, u64>,
     /// By processor: what was lost that no record tells yet (how many, the first, the last), and what
     /// only the programs need.
-    states: Array<MapData, [u64; 4]>,
+    states: Array<MapData, [u64; STATE_WORDS]>,
     /// Tracepoints at which the kernel lets no program run, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
     kinds: Vec<Kind>,
@@ -452,7 +455,7 @@ impl Ring {
     /// What was lost of each processor that no record tells yet.
     pub(crate) fn untold(&self) -> Vec<(u32, Loss)> {
         let all = (0..self.states.len()).filter_map(|cpu| {
-            let [count, first, last, _] = self.states.get(&cpu, 0).ok()?;
+            let [count, first, last, ..] = self.states.get(&cpu, 0).ok()?;
             (count > 0).then_some((cpu, Loss { count, first, last }))
         });
         all.collect()

@@ -75,11 +75,12 @@ pub(super) fn run(args: &RecordArgs, tracers: &[Tracer]) -> anyhow::Result<Finis
 
 fn wanted(args: &RecordArgs, output: PathBuf) -> Wanted {
     use Group::{Block, Cr3, Irq, Kvm, Net, Power, Sched};
+    let all = vec![Sched, Irq, Block, Net, Power, Kvm, Cr3];
     // Who asks for VMs has nothing of a trace without.
     let (groups, must) = match args.profile {
-        Profile::Full => (vec![Sched, Irq, Block, Net, Power, Kvm, Cr3], vec![Sched]),
-        Profile::Vm => (vec![Sched, Irq, Block, Net, Kvm, Cr3], vec![Sched, Kvm]),
-        Profile::Minimal => (vec![Sched], vec![Sched]),
+        Some(Profile::Minimal) => (vec![Sched], vec![Sched]),
+        Some(Profile::Vm) => (all, vec![Sched, Kvm]),
+        Some(Profile::Full) | None => (all, vec![Sched]),
     };
     Wanted {
         output,

@@ -1,7 +1,7 @@
 //! Where windows come from: this host as it runs, or a trace.
 
 use super::prometheus::{self, Latest};
-use crate::args::TopArgs;
+use crate::args::{Profile, TopArgs};
 use crate::output::number;
 use rustix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
@@ -199,7 +199,7 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
         }
         None => {
             let plan = Plan::new(Options {
-                groups: args.profile.groups(),
+                groups: Profile::groups(args.profile),
                 ring_bytes: u32::try_from(args.buffer).unwrap_or(u32::MAX),
                 ..Options::default()
             })?;
