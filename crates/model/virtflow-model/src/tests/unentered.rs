@@ -29,9 +29,7 @@ fn a_thread_that_comes_back_from_kvm_run_is_a_vcpu_that_can_be_preempted() {
         lane(&found, Kind::Vcpu, "/vcpu:0"),
         [
             // Before it was known for a vCPU, too, nothing tells the guest from the rest.
-            // Since when it ran is not known, either.
-            (0, 20, State::Unknown, Cause::NoEvidence),
-            (20, 30, State::Unknown, Cause::NoEvidence),
+            (0, 30, State::Unknown, Cause::NoEvidence),
             (30, 40, State::Preempted, Cause::None),
             (40, 60, State::Unknown, Cause::NoEvidence),
             (60, 80, State::BlockedOnHost, Cause::NoEvidence),
@@ -179,7 +177,9 @@ fn who_is_seen_on_a_processor_has_it() {
     assert_eq!(
         lane(&found, Kind::Vcpu, "/vcpu:0"),
         [
-            (0, 30, State::Unknown, Cause::NoEvidence),
+            // Since when it ran is not known, either.
+            (0, 20, State::Unknown, Cause::NoEvidence),
+            (20, 30, State::Unknown, Cause::NoEvidence),
             (30, 40, State::Preempted, Cause::None),
             (40, 60, State::Unknown, Cause::NoEvidence),
         ]
