@@ -433,9 +433,7 @@ impl<S: Sink> Model<S> {
                 self.lose_thread(t, other, Cause::NoEvidence, Evidence::FirstEvent);
             }
             if tid.0 == 0 {
-                self.cpus[c.0].current = Current::Idle;
-                let status = Status::new(State::Idle, Evidence::FirstEvent);
-                self.cpus[c.0].to(t, status, &mut self.sink);
+                self.seen_idle(t, c);
             } else {
                 let x = self.thread(tid, &Comm::default());
                 if self.threads[x.0].sched == Sched::Unresolved {
@@ -453,15 +451,20 @@ impl<S: Sink> Model<S> {
         }
     }
 
+    /// Nothing runs on a processor, since when is not told.
+    fn seen_idle(&mut self, t: Timestamp, c: CpuIx) {
+        self.cpus[c.0].current = Current::Idle;
+        let status = Status::new(State::Idle, Evidence::FirstEvent);
+        self.cpus[c.0].to(t, status, &mut self.sink);
+    }
+
     /// A context field says who runs.
     pub(crate) fn context_tid(&mut self, t: Timestamp, c: CpuIx, tid: Tid) {
         if self.cpus[c.0].current != Current::Unknown {
             return;
         }
         if tid.0 == 0 {
-            self.cpus[c.0].current = Current::Idle;
-            let status = Status::new(State::Idle, Evidence::FirstEvent);
-            self.cpus[c.0].to(t, status, &mut self.sink);
+            self.seen_idle(t, c);
         } else {
             let x = self.thread(tid, &Comm::default());
             self.check_current(t, c, x);
