@@ -16,6 +16,9 @@ const EVENTS: &str = "sched:sched_switch,sched:sched_waking,sched:sched_wakeup,\
 /// Moments are compared that lie so far inside an interval, in nanoseconds: perf's own records of a
 /// switch come a little after the tracepoint.
 const INSIDE: i64 = 50_000;
+/// Where the machine itself stood still between the two records of one switch they are further apart,
+/// by up to this (195 us were seen); that may be so at few moments, and only beside that switch.
+const APART: i64 = 1_000_000;
 
 /// Records `work` twice at once, everything and its threads alone; false where that cannot be done.
 fn record(dir: &Path, switches: &[&str], work: &[&str]) -> bool {
@@ -129,6 +132,7 @@ fn agree(told: &Stretch, truth: &Stretch, whose: bool) -> (bool, bool) {
 /// moments something was told, and at how many not.
 fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
     let (mut known, mut unknown) = (0, 0);
+    let mut apart = Vec::new();
     for (key, lane) in told {
         for truth in truth.get(key).into_iter().flatten() {
             let nanos = truth.end - truth.start;
@@ -144,7 +148,13 @@ fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
                     continue;
                 };
                 let (same, is_known) = agree(told, truth, whose);
-                assert!(same, "{key} at {moment}: {told:?}, and in truth {truth:?}");
+                let is_late = moment == truth.start + INSIDE && told.end - truth.start < APART
+                    || moment == truth.end - INSIDE && truth.end - told.start < APART;
+                let differs = format!("{key} at {moment}: {told:?}, and in truth {truth:?}");
+                assert!(same || is_late, "{differs}");
+                if !same {
+                    apart.push(differs);
+                }
                 if is_known {
                     known += 1;
                 } else {
@@ -153,6 +163,7 @@ fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
             }
         }
     }
+    assert!(apart.len() <= 2 + known / 200, "{known}: {apart:#?}");
     (known, unknown)
 }
 
