@@ -16,10 +16,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 /// What budgets may differ by, in hundredths of a lane's time.
 const POINTS_MAX: f64 = 1.0;
+/// The state of a vCPU in its guest, as a budget names it.
+const GUEST: &str = "guest ";
 /// Exits that one has inside of the range and the other, a moment later, outside.
 const EDGE_MAX: u64 = 2;
-/// The same entry is told by both within this time.
-const SAME_NS: i64 = 2_000_000;
 /// Until then a halt may have begun before the later recording.
 const SETTLE_NS: i64 = 1_500_000_000;
 /// After that a halt may end only when one of them has ended.
@@ -79,7 +79,18 @@ fn compare_traces(lttng: &Path, ours: &Path) -> Result<usize> {
     let reports = [lttng, ours].map(|trace| report(&virtflow, trace, begin, end));
     let [theirs, own] = reports;
     let (theirs, own) = (vcpus(&theirs?)?, vcpus(&own?)?);
-    let mut bad = 0;
+    let [their_stretches, own_stretches] = [lttng, ours].map(|trace| stretches(&virtflow, trace));
+    let (their_stretches, own_stretches) = (their_stretches?, own_stretches?);
+    let (mut bad, mut all) = (0, Compared::default());
+    let mut by_vcpu = BTreeMap::new();
+    for (key, own) in &own_stretches {
+        let theirs = their_stretches.get(key).map_or(&[][..], Vec::as_slice);
+        let found = compare(theirs, own);
+        all.same += found.same;
+        all.differ += found.differ;
+        all.alone += found.alone;
+        by_vcpu.insert(*key, found);
+    }
     for (tid, theirs) in &theirs {
         let Some(own) = own.get(tid) else {
             println!("vCPU thread {tid}: not in ours");
@@ -87,10 +98,21 @@ fn compare_traces(lttng: &Path, ours: &Path) -> Result<usize> {
             continue;
         };
         println!("vCPU thread {tid}                         LTTng %   ours %     off");
+        let probes = by_vcpu.get(&own.key).copied().unwrap_or_default();
+        let probes_ns = probes.probes_ns();
+        let probes = 100.0 * (probes_ns as f64) * (own.exits as f64) / own.wall_ns;
         for (state, [theirs, own]) in both(&theirs.budget, &own.budget) {
             let off = own - theirs;
-            bad += usize::from(off.abs() > POINTS_MAX);
+            let by_probes = if state == GUEST { probes } else { 0.0 };
+            bad += usize::from((off - by_probes).abs() > POINTS_MAX);
             println!("  {state:<38} {theirs:>8.2} {own:>8.2} {off:>7.2}");
+            if state == GUEST {
+                println!(
+                    "    of it LTTng's probes at exits        {:>8} {:>8} {probes:>7.2}  \
+                     ({probes_ns} ns each more than at entries)",
+                    "", ""
+                );
+            }
         }
         for (who, [theirs, own]) in both(&theirs.taken, &own.taken) {
             let off = own - theirs;
@@ -100,11 +122,11 @@ fn compare_traces(lttng: &Path, ours: &Path) -> Result<usize> {
         bad += usize::from(theirs.exits.abs_diff(own.exits) > EDGE_MAX);
         println!("  exits: {} and {}", theirs.exits, own.exits);
     }
-    let entries = [lttng, ours].map(|trace| entries(&virtflow, trace));
-    let [theirs, own] = entries;
-    let (same, differ, alone) = compare(&theirs?, &own?);
-    println!("page tables at entries: {same} the same, {differ} differ, {alone} only in ours");
-    bad += usize::from(differ > 0 || same == 0);
+    println!(
+        "page tables at entries: {} the same, {} differ, {} only in ours",
+        all.same, all.differ, all.alone
+    );
+    bad += usize::from(all.differ > 0 || all.same == 0);
     if !is_whole(&virtflow, ours)? {
         println!("events were lost, or something is wrong in our trace: virtflow info says what");
         bad += 1;
@@ -161,6 +183,9 @@ fn report(virtflow: &Path, trace: &Path, begin: i64, end: i64) -> Result<Value> 
 /// What a report says of a vCPU: shares of its time in hundredths.
 #[derive(Debug, Default)]
 struct Vcpu {
+    /// Its VMM and its number.
+    key: (i64, i64),
+    wall_ns: f64,
     budget: BTreeMap<String, f64>,
     taken: BTreeMap<String, f64>,
     exits: u64,
@@ -171,13 +196,16 @@ fn vcpus(report: &Value) -> Result<BTreeMap<i64, Vcpu>> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut found = BTreeMap::new();
     for machine in list(&report["machines"]) {
-        for vcpu in list(&machine["vms"])
-            .iter()
-            .flat_map(|vm| list(&vm["vcpus"]))
-        {
+        for (vm, vcpu) in list(&machine["vms"]).iter().flat_map(|vm| {
+            list(&vm["vcpus"])
+                .into_iter()
+                .map(|vcpu| (vm["pid"].as_i64(), vcpu))
+        }) {
             let wall = vcpu["budget"]["wall_ns"].as_f64().unwrap_or(0.0).max(1.0);
             let share = |value: &Value| 100.0 * value.as_f64().unwrap_or(0.0) / wall;
             let mut own = Vcpu {
+                key: (vm.unwrap_or(-1), vcpu["vcpu"].as_i64().unwrap_or(-1)),
+                wall_ns: wall,
                 exits: vcpu["exit_count"].as_u64().unwrap_or(0),
                 ..Vcpu::default()
             };
@@ -216,16 +244,25 @@ fn both(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>) -> Vec<(Stri
     all
 }
 
-/// The time and the page table of every entry, by VMM and vCPU.
-type Entries = BTreeMap<(i64, i64), Vec<(i64, u64)>>;
+/// One stretch in a guest, by the events at its two ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stretch {
+    entry: i64,
+    /// Not where the recording ends within.
+    exit: Option<i64>,
+    cr3: u64,
+}
+
+/// The stretches in a guest of every vCPU in order, by VMM and vCPU.
+type Stretches = BTreeMap<(i64, i64), Vec<Stretch>>;
 
 /// Those of a recording.
-fn entries(virtflow: &Path, trace: &Path) -> Result<Entries> {
+fn stretches(virtflow: &Path, trace: &Path) -> Result<Stretches> {
     let mut child = Command::new(virtflow)
         .args([
             "events",
             "--filter",
-            "vcpu_enter_guest",
+            "kvm_x86_entry,vcpu_enter_guest,kvm_x86_exit",
             "--format",
             "jsonl",
         ])
@@ -236,54 +273,145 @@ fn entries(virtflow: &Path, trace: &Path) -> Result<Entries> {
         .spawn()
         .context("cannot run virtflow")?;
     let out = child.stdout.take().context("no output")?;
-    let mut found = Entries::new();
+    let mut found = Stretches::new();
+    // By processor: when it entered a guest, and whose stretch is not over yet.
+    let mut entered: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut within: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for line in BufReader::new(out).lines() {
         let event: Value = serde_json::from_str(&line?)?;
         let fields = &event["fields"];
         let number = |key: &str| fields[key].as_i64().unwrap_or(-1);
-        let key = (number("vm_pid"), number("vcpu_id"));
         let time = event["time_ns"]
             .as_i64()
             .context("an event without a time")?;
-        found
-            .entry(key)
-            .or_default()
-            .push((time, fields["cr3"].as_u64().unwrap_or(0)));
+        let cpu = event["cpu"]
+            .as_i64()
+            .context("an event without a processor")?;
+        match event["name"].as_str() {
+            Some("kvm_x86_entry") => {
+                entered.insert(cpu, time);
+            }
+            Some("vcpu_enter_guest") => {
+                let key = (number("vm_pid"), number("vcpu_id"));
+                within.insert(cpu, key);
+                found.entry(key).or_default().push(Stretch {
+                    entry: entered.remove(&cpu).unwrap_or(time),
+                    exit: None,
+                    cr3: fields["cr3"].as_u64().unwrap_or(0),
+                });
+            }
+            _ => {
+                let key = within.remove(&cpu);
+                let list = key.and_then(|key| found.get_mut(&key));
+                if let Some(last) = list.and_then(|list| list.last_mut()) {
+                    last.exit = Some(time);
+                }
+            }
+        }
     }
     child.wait()?;
     Ok(found)
 }
 
-/// How many entries of ours have the page table that LTTng's has, another one, or no counterpart.
-fn compare(theirs: &Entries, own: &Entries) -> (usize, usize, usize) {
-    let (mut same, mut differ, mut alone) = (0, 0, 0);
-    for (key, entries) in own {
-        let none = Vec::new();
-        let theirs = theirs.get(key).unwrap_or(&none);
-        for (time, cr3) in entries {
-            let after = theirs.partition_point(|(at, _)| at <= time);
-            let near = [after.checked_sub(1), Some(after)];
-            let near = near.into_iter().flatten().filter_map(|at| theirs.get(at));
-            match near.min_by_key(|(at, _)| (at - time).abs()) {
-                Some((at, _)) if (at - time).abs() > SAME_NS => alone += 1,
-                Some((_, other)) if other == cr3 => same += 1,
-                Some(_) => differ += 1,
-                None => alone += 1,
-            }
+/// What the stretches of one vCPU, or all, have in common in both recordings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Compared {
+    same: usize,
+    differ: usize,
+    /// Outside of LTTng's recording.
+    alone: usize,
+    /// How much later than LTTng's ours are, all entries and all exits of `pairs` together.
+    entry_ns: i64,
+    exit_ns: i64,
+    pairs: i64,
+}
+
+impl Compared {
+    /// How much longer a stretch in the guest is in ours: both recorders stand at the same
+    /// tracepoints, ours after LTTng, so what LTTng's probes at an exit take is guest time in ours,
+    /// and what they take at an entry is guest time in LTTng's.
+    fn probes_ns(self) -> i64 {
+        (self.exit_ns - self.entry_ns) / self.pairs.max(1)
+    }
+}
+
+/// Compares the stretches of one vCPU one by one.
+///
+/// Which belongs to which is not told by time alone: where the machine stands still between the two
+/// probes, the next entry may be closer. Both lists are whole and in order, so one shift is right for
+/// all, and it is the one that most pairs of closest entries have.
+fn compare(theirs: &[Stretch], own: &[Stretch]) -> Compared {
+    let mut votes: BTreeMap<i64, usize> = BTreeMap::new();
+    for (index, one) in own.iter().enumerate() {
+        let after = theirs.partition_point(|other| other.entry <= one.entry);
+        let near = [after.checked_sub(1), Some(after)].into_iter().flatten();
+        let near = near.filter_map(|at| Some((at, theirs.get(at)?.entry.abs_diff(one.entry))));
+        if let Some((at, _)) = near.min_by_key(|(_, apart)| *apart) {
+            *votes.entry(at as i64 - index as i64).or_default() += 1;
         }
     }
-    (same, differ, alone)
+    let shift = votes.iter().max_by_key(|(_, count)| **count);
+    let shift = shift.map_or(0, |(shift, _)| *shift);
+    let mut found = Compared::default();
+    for (index, one) in own.iter().enumerate() {
+        let at = usize::try_from(index as i64 + shift).ok();
+        let Some(other) = at.and_then(|at| theirs.get(at)) else {
+            found.alone += 1;
+            continue;
+        };
+        if other.cr3 == one.cr3 {
+            found.same += 1;
+        } else {
+            found.differ += 1;
+        }
+        if let (Some(exit), Some(other_exit)) = (one.exit, other.exit) {
+            found.pairs += 1;
+            found.entry_ns += one.entry - other.entry;
+            found.exit_ns += exit - other_exit;
+        }
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(list: &[(i64, i64, u64)]) -> Vec<Stretch> {
+        let stretch = |&(entry, exit, cr3)| Stretch {
+            entry,
+            exit: Some(exit),
+            cr3,
+        };
+        list.iter().map(stretch).collect()
+    }
+
     #[test]
-    fn entries_are_compared_with_the_closest() {
-        let of = |entries: &[(i64, u64)]| BTreeMap::from([((1, 0), entries.to_vec())]);
-        let theirs = of(&[(10_000_000, 7), (20_000_000, 8)]);
-        let own = of(&[(10_001_000, 7), (19_999_000, 9), (15_000_000, 7)]);
-        assert_eq!(compare(&theirs, &own), (1, 1, 1));
+    fn entries_are_compared_in_order_also_where_the_machine_stood_still() {
+        let theirs = of(&[
+            (0, 9, 6),
+            (10, 19, 7),
+            (20, 29, 8),
+            (30, 39, 9),
+            (40, 49, 5),
+        ]);
+        // The third is 9 late, and closer to the one after it.
+        let own = of(&[
+            (11, 22, 7),
+            (29, 32, 8),
+            (31, 42, 9),
+            (41, 52, 4),
+            (51, 62, 3),
+        ]);
+        let found = compare(&theirs, &own);
+        assert_eq!((found.same, found.differ, found.alone), (3, 1, 1));
+        assert_eq!((found.entry_ns, found.exit_ns, found.pairs), (12, 12, 4));
+    }
+
+    #[test]
+    fn what_the_other_recorders_probes_take_within_ours_is_told() {
+        let theirs = of(&[(0, 100, 1), (200, 300, 1)]);
+        let own = of(&[(10, 114, 1), (212, 318, 1)]);
+        assert_eq!(compare(&theirs, &own).probes_ns(), 5);
     }
 }

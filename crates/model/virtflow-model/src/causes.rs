@@ -3,7 +3,7 @@
 
 use crate::host::{Context, CpuIx, Current, ThreadIx, Wake};
 use crate::model::Model;
-use crate::nested::injected_vector;
+use crate::nested::{NestedIx, injected_vector};
 use crate::vm::{VcpuIx, VmIx};
 use crate::vocab::{Cause, Confidence, Evidence, State};
 use crate::waits::is_device;
@@ -50,6 +50,8 @@ impl Timers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
     halted: bool,
+    /// The nested vCPU that halted; `None` where the guest itself did.
+    within: Option<NestedIx>,
     pub(crate) wake: Option<Wake>,
     accepted: Option<u8>,
     injected: Option<u8>,
@@ -67,6 +69,7 @@ impl<S: Sink> Model<S> {
         self.give_up_sleep(v, t, Cause::NoEvidence);
         self.vcpus[v.0].pending = Some(Pending {
             halted,
+            within: self.vcpus[v.0].nested.current(),
             wake: None,
             accepted: None,
             injected: None,
@@ -75,6 +78,14 @@ impl<S: Sink> Model<S> {
             told: false,
             judged: None,
         });
+    }
+
+    /// Whether a halt now is one of the guest, or nested guest, that was woken last.
+    pub(crate) fn halts_where_it_slept(&self, v: VcpuIx) -> bool {
+        let vcpu = &self.vcpus[v.0];
+        let current = vcpu.nested.current();
+        vcpu.pending
+            .is_some_and(|pending| pending.within == current)
     }
 
     pub(crate) fn note_wake(&mut self, v: VcpuIx, t: Timestamp) {

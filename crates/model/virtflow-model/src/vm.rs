@@ -717,7 +717,7 @@ impl<S: Sink> Model<S> {
             off_cpu_ns: 0,
             mark: t,
         });
-        self.guest_exit(v, t, info, class);
+        self.guest_exit(v, t, isa, info, class);
         self.vcpus[v.0].doorbell = exits::mmio_write(isa, info);
         self.vcpu_mode(v, t, Mode::Hypervisor(class));
         self.nested_exit(v, t, isa, info);

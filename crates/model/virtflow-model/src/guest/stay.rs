@@ -2,6 +2,7 @@
 
 use super::ident::{Segment, is_user_rip};
 use super::{GcpuIx, Piece};
+use crate::exits;
 use crate::model::Model;
 use crate::vm::{Mode, VcpuIx};
 use crate::vocab::Cause;
@@ -112,7 +113,14 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    pub(crate) fn guest_exit(&mut self, v: VcpuIx, t: Timestamp, info: &ExitInfo, class: Cause) {
+    pub(crate) fn guest_exit(
+        &mut self,
+        v: VcpuIx,
+        t: Timestamp,
+        isa: u32,
+        info: &ExitInfo,
+        class: Cause,
+    ) {
         let g = self.gcpu_of(v);
         let level = self.gcpus[g.0].level;
         let gcpu = &mut self.gcpus[g.0];
@@ -121,19 +129,20 @@ impl<S: Sink> Model<S> {
             gcpu.after_exit.clear();
             open.left(t, info, class, level);
         }
-        self.judge_idle(v, info, class);
+        self.judge_idle(v, isa, info, class);
         let vcpu = &self.vcpus[v.0];
         if let (Some(cr3), false) = (vcpu.written_cr3, vcpu.probed) {
             self.close_segment(v, cr3, None, GuestStack::NONE);
         }
     }
 
-    /// Whether the guest did anything since it was woken, for telling idle from waiting.
-    pub(super) fn judge_idle(&mut self, v: VcpuIx, info: &ExitInfo, class: Cause) {
+    /// Whether the guest did anything since it was woken, for telling idle from waiting. To let a
+    /// guest of its own run is doing something; when that one halts, this one has not halted yet.
+    pub(super) fn judge_idle(&mut self, v: VcpuIx, isa: u32, info: &ExitInfo, class: Cause) {
         let user = info.rip.is_some_and(|rip| rip >> 63 == 0);
-        if user {
+        if user || exits::starts_nested(isa, info.reason) {
             self.flush_judged(v, Some(true));
-        } else if class == Cause::ExitHlt {
+        } else if class == Cause::ExitHlt && self.halts_where_it_slept(v) {
             self.flush_judged(v, Some(false));
         }
     }

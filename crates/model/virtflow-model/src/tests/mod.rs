@@ -339,6 +339,28 @@ fn a_halt_after_which_nothing_was_done_is_idle() {
 }
 
 #[test]
+fn to_let_a_nested_guest_run_is_not_idle_also_where_that_one_halts() {
+    let mut events = halted(&[
+        (70, exit(VMRUN)),
+        (75, ENTRY),
+        (80, exit(HLT)),
+        (85, ENTRY),
+        (90, exit(HLT)),
+        (95, switch(VCPU, 1, Tid(0))),
+    ]);
+    for event in &mut events {
+        if let K::KvmExit(info) = &mut event.1 {
+            info.rip = Some(u64::MAX);
+        }
+    }
+    let lane = lane(&run(100, &events), Kind::Vcpu, "/vcpu:0");
+    assert!(
+        lane.contains(&(25, 51, State::Halted, Cause::Timer)),
+        "{lane:?}"
+    );
+}
+
+#[test]
 fn woken_on_the_way_to_sleep_it_is_runnable_at_once() {
     let events = [
         (0, switch(Tid(0), 0, VCPU)),
