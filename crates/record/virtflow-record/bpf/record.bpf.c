@@ -3,7 +3,8 @@
 // What `virtflow record` has the kernel do: at each tracepoint that the analyses use, write down
 // its time, processor and arguments, as the trace will have them, into the processor's ring.
 //
-// Raw tracepoints, so that it makes no difference whether KVM is a module. No kernel header and no
+// KVM's are raw tracepoints, so that it makes no difference whether KVM is a module; the frequent ones of
+// the kernel itself are both (record.h, BOTH). No kernel header and no
 // version is needed: where fields are and which argument is which is told in constants
 // (record.h), which the loader finds in the kernel's own type information (BTF). An offset of NONE is
 // a field that this kernel has not.
@@ -23,24 +24,26 @@ struct sched_switch {
     s32 next_prio;
 } PACKED;
 
-SEC("raw_tp/sched_switch")
-int record_0(struct context *c)
+INLINE int switches(struct context *c, int typed)
 {
     void *prev = (void *)arg(c, switch_prev), *next = (void *)arg(c, switch_prev + 1);
-    u32 state = switch_state != NONE ? (u32)arg(c, switch_state) : half(prev, task_state);
+    u32 state = switch_state != NONE ? (u32)arg(c, switch_state) :
+                       half_of(typed, prev, task_state);
     ROOM(sched_switch, 0);
-    comm(r->prev_comm, prev);
+    name_of(typed, r->prev_comm, prev, task_comm);
     // Who goes is who is current until then.
     r->prev_tid = r->head.tid;
-    r->prev_prio = half(prev, task_prio) - 100;
+    r->prev_prio = half_of(typed, prev, task_prio) - 100;
     // Only who is dead (0x80, TASK_DEAD) has an exit state.
     r->prev_state = traced_state((u8)c->args[0], state,
-                     state & 0x80 ? half(prev, task_exit_state) : 0);
-    comm(r->next_comm, next);
-    r->next_tid = half(next, task_pid);
-    r->next_prio = half(next, task_prio) - 100;
+                     state & 0x80 ? half_of(typed, prev, task_exit_state) : 0);
+    name_of(typed, r->next_comm, next, task_comm);
+    r->next_tid = half_of(typed, next, task_pid);
+    r->next_prio = half_of(typed, next, task_prio) - 100;
     DONE();
 }
+
+BOTH(sched_switch, 0, switches)
 
 struct wakeup {
     struct head head;
@@ -51,16 +54,17 @@ struct wakeup {
 } PACKED;
 
 #define WAKEUP(name, number)                                   \
-    SEC("raw_tp/" #name) int record_##number(struct context *c) \
+    INLINE int name##s(struct context *c, int typed)       \
     {                                                      \
         void *task = (void *)c->args[0];               \
         ROOM(wakeup, number);                          \
-        comm(r->comm, task);                           \
-        r->tid = half(task, task_pid);                 \
-        r->prio = half(task, task_prio) - 100;         \
-        r->target_cpu = half(task, task_cpu);           \
+        name_of(typed, r->comm, task, task_comm);      \
+        r->tid = half_of(typed, task, task_pid);       \
+        r->prio = half_of(typed, task, task_prio) - 100; \
+        r->target_cpu = half_of(typed, task, task_cpu); \
         DONE();                                        \
-    }
+    }                                                      \
+    BOTH(name, number, name##s)
 
 WAKEUP(sched_waking, 1)
 WAKEUP(sched_wakeup_new, 2)
@@ -197,16 +201,17 @@ struct expire {
     u64 function;
 } PACKED;
 
-SEC("raw_tp/hrtimer_expire_entry")
-int record_21(struct context *c)
+INLINE int expires(struct context *c, int typed)
 {
     void *timer = (void *)c->args[0];
     ROOM(expire, 21);
-    r->hrtimer = (u64)timer;
+    WRITE_POINTER(r->hrtimer, timer);
     r->now = word((void *)c->args[1], 0);
-    r->function = word(timer, hrtimer_function);
+    r->function = word_of(typed, timer, hrtimer_function);
     DONE();
 }
+
+BOTH(hrtimer_expire_entry, 21, expires)
 
 struct word {
     struct head head;
@@ -234,36 +239,37 @@ struct block_issue {
 
 // As LTTng writes rwbs: bits by what the request is (instrumentation/events/block.h of
 // lttng-modules): 1 write, 2 discard, 4 read, 5 read-ahead... Of these only write and read.
-INLINE u32 rwbs(const void *request)
+INLINE u32 rwbs(int typed, const void *request)
 {
-    u32 op = half(request, request_flags) & 0xff;
+    u32 op = half_of(typed, request, request_flags) & 0xff;
     return op == 1 ? 1 : op == 0 ? 1 << 2 : 0;
 }
 
-INLINE u32 device(const void *request)
+INLINE u32 device(int typed, const void *request)
 {
     void *disk;
     if (request_disk != NONE)
-        disk = pointer(request, request_disk);
+        disk = pointer_of(typed, request, request_disk);
     else
-        disk = pointer(pointer(request, request_queue), queue_disk);
-    return disk ? half(disk, disk_major) << 20 | half(disk, disk_first_minor) : 0;
+        disk = pointer_of(typed, pointer_of(typed, request, request_queue), queue_disk);
+    return disk ? half_of(typed, disk, disk_major) << 20 | half_of(typed, disk, disk_first_minor) : 0;
 }
 
-SEC("raw_tp/block_rq_issue")
-int record_23(struct context *c)
+INLINE int issues(struct context *c, int typed)
 {
     void *request = (void *)arg(c, issue_request);
     ROOM(block_issue, 23);
-    r->dev = device(request);
-    r->sector = word(request, request_sector);
-    r->bytes = half(request, request_bytes);
+    r->dev = device(typed, request);
+    r->sector = word_of(typed, request, request_sector);
+    r->bytes = half_of(typed, request, request_bytes);
     r->nr_sector = r->bytes >> 9;
     r->tid = (u32)bpf_get_current_pid_tgid();
-    r->rwbs = rwbs(request);
+    r->rwbs = rwbs(typed, request);
     r->comm[0] = 0;
     DONE();
 }
+
+BOTH(block_rq_issue, 23, issues)
 
 struct block_complete {
     struct head head;
@@ -274,18 +280,19 @@ struct block_complete {
     u32 rwbs;
 } PACKED;
 
-SEC("raw_tp/block_rq_complete")
-int record_24(struct context *c)
+INLINE int completes(struct context *c, int typed)
 {
     void *request = (void *)c->args[0];
     ROOM(block_complete, 24);
-    r->dev = device(request);
-    r->sector = word(request, request_sector);
+    r->dev = device(typed, request);
+    r->sector = word_of(typed, request, request_sector);
     r->nr_sector = (u32)c->args[2] >> 9;
     r->error = complete_status == NONE ? (s32)c->args[1] : errnos[(u8)arg(c, complete_status)];
-    r->rwbs = rwbs(request);
+    r->rwbs = rwbs(typed, request);
     DONE();
 }
+
+BOTH(block_rq_complete, 24, completes)
 
 TWO(cpu_frequency, 25, 0, 1)
 
@@ -309,15 +316,49 @@ INLINE u8 nests(const void *vcpu, const void *vmcb)
 #define HAS_NPT 1
 #define IS_ENCRYPTED 4
 
-INLINE u64 cr3_of(const void *vcpu, const void *vmcb)
+INLINE u64 cr3_of(const void *vcpu, u32 nested_ctl, u64 cr3)
 {
-    return half(vmcb, vmcb_nested_ctl) & HAS_NPT ? word(vmcb, vmcb_cr3) : word(vcpu, vcpu_cr3);
+    return nested_ctl & HAS_NPT ? cr3 : word(vcpu, vcpu_cr3);
 }
 
-INLINE u8 is_readable(const void *vmcb)
+INLINE u8 is_readable(const void *vmcb, u32 nested_ctl)
 {
-    return vmcb && vmcb_nested_ctl != NONE && !(half(vmcb, vmcb_nested_ctl) & IS_ENCRYPTED);
+    return vmcb && vmcb_nested_ctl != NONE && !(nested_ctl & IS_ENCRYPTED);
 }
+
+// Parts of a VMCB that are read at once, as each read is a call (AMD's manual, volume 2, appendix B): from
+// the exit code to nested_ctl, from FS' base to CPL, from CR3 to RSP. What a kernel has elsewhere is
+// read by itself.
+struct part {
+    u32 from, bytes;
+    u8 *copy;
+};
+
+INLINE u64 word_in(const struct part *part, const void *vmcb, u32 at)
+{
+    if (at >= part->from && at - part->from + 8 <= part->bytes)
+        return *(u64 *)(part->copy + (at - part->from));
+    return word(vmcb, at);
+}
+
+INLINE u32 half_in(const struct part *part, const void *vmcb, u32 at)
+{
+    if (at >= part->from && at - part->from + 4 <= part->bytes)
+        return *(u32 *)(part->copy + (at - part->from));
+    return half(vmcb, at);
+}
+
+INLINE u8 byte_in(const struct part *part, const void *vmcb, u32 at)
+{
+    if (at >= part->from && at - part->from < part->bytes)
+        return part->copy[at - part->from];
+    return byte(vmcb, at);
+}
+
+#define PART(name, first, end)                                                    \
+    u8 name##_copy[(end) - (first)] __attribute__((aligned(8)));              \
+    const struct part name = { first, (end) - (first), name##_copy };         \
+    bpf_probe_read_kernel(name##_copy, (end) - (first), (const char *)vmcb + (first))
 
 // What KVM writes into the VMCB only after the tracepoint of the entry.
 INLINE u64 pending(const void *vcpu, u32 which)
@@ -359,15 +400,16 @@ int record_26(struct context *c)
     ROOM(enter, 26);
     r->vcpu_id = half(vcpu, vcpu_id);
     r->vm_pid = half(pointer(vcpu, vcpu_kvm), kvm_userspace_pid);
-    r->cr3 = vmcb ? cr3_of(vcpu, vmcb) : 0;
+    u32 nested_ctl = vmcb ? half(vmcb, vmcb_nested_ctl) : 0;
+    r->cr3 = vmcb ? cr3_of(vcpu, nested_ctl, word(vmcb, vmcb_cr3)) : 0;
     r->rip = vmcb ? pending(vcpu, rip_at) : 0;
     r->rsp = vmcb ? pending(vcpu, rsp_at) : 0;
     r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
     r->guest_mode = nests(vcpu, vmcb);
-    r->l1_cr3 = r->guest_mode && svm_vmcb01 != NONE && half(vmcb, vmcb_nested_ctl) & HAS_NPT ?
+    r->l1_cr3 = r->guest_mode && svm_vmcb01 != NONE && nested_ctl & HAS_NPT ?
             word(pointer(vcpu, svm_vmcb01), vmcb_cr3) : 0;
     r->vmcb12 = r->guest_mode ? word(vcpu, svm_vmcb12) : 0;
-    r->known = is_readable(vmcb) && rip_at != NONE && rsp_at != NONE ? KNOWN_ALL : KNOWN_NOTHING;
+    r->known = is_readable(vmcb, nested_ctl) && rip_at != NONE && rsp_at != NONE ? KNOWN_ALL : KNOWN_NOTHING;
     r->pad[0] = r->pad[1] = 0;
     if (!vmcb) {
         r->guest_mode = nests_vmx(vcpu);
@@ -405,19 +447,30 @@ int record_27(struct context *c)
     ROOM(leave, 27);
     r->vcpu_id = half(vcpu, vcpu_id);
     r->isa = svm_vmcb != NONE ? 2 : 1;
-    r->exit_reason = vmcb ? half(vmcb, vmcb_exit_code) :
-             vmx_exit_reason != NONE ? half(vcpu, vmx_exit_reason) : NONE;
-    r->guest_rip = vmcb ? word(vmcb, vmcb_rip) : 0;
-    r->info1 = vmcb ? word(vmcb, vmcb_info1) : 0;
-    r->info2 = vmcb ? word(vmcb, vmcb_info2) : 0;
-    r->intr_info = vmcb ? half(vmcb, vmcb_int_info) : 0;
-    r->cr3 = vmcb ? cr3_of(vcpu, vmcb) : 0;
-    r->rsp = vmcb ? word(vmcb, vmcb_rsp) : 0;
-    r->fs_base = vmcb ? word(vmcb, vmcb_fs_base) : 0;
-    r->cpl = vmcb ? byte(vmcb, vmcb_cpl) : 0;
-    r->guest_mode = vmcb ? nests(vcpu, vmcb) : nests_vmx(vcpu);
-    r->known = is_readable(vmcb) ? KNOWN_ALL : KNOWN_NOTHING;
     r->pad = 0;
+    if (!vmcb) {
+        r->exit_reason = vmx_exit_reason != NONE ? half(vcpu, vmx_exit_reason) : NONE;
+        r->guest_rip = r->info1 = r->info2 = r->cr3 = r->rsp = r->fs_base = 0;
+        r->intr_info = r->cpl = 0;
+        r->guest_mode = nests_vmx(vcpu);
+        r->known = KNOWN_NOTHING;
+    } else {
+        PART(control, 0x70, 0x98);
+        PART(segments, 0x448, 0x4d0);
+        PART(registers, 0x550, 0x5e0);
+        u32 nested_ctl = half_in(&control, vmcb, vmcb_nested_ctl);
+        r->exit_reason = half_in(&control, vmcb, vmcb_exit_code);
+        r->info1 = word_in(&control, vmcb, vmcb_info1);
+        r->info2 = word_in(&control, vmcb, vmcb_info2);
+        r->intr_info = half_in(&control, vmcb, vmcb_int_info);
+        r->fs_base = word_in(&segments, vmcb, vmcb_fs_base);
+        r->cpl = byte_in(&segments, vmcb, vmcb_cpl);
+        r->guest_rip = word_in(&registers, vmcb, vmcb_rip);
+        r->rsp = word_in(&registers, vmcb, vmcb_rsp);
+        r->cr3 = cr3_of(vcpu, nested_ctl, word_in(&registers, vmcb, vmcb_cr3));
+        r->guest_mode = nests(vcpu, vmcb);
+        r->known = is_readable(vmcb, nested_ctl) ? KNOWN_ALL : KNOWN_NOTHING;
+    }
     DONE();
 }
 
@@ -692,22 +745,23 @@ struct packet {
     struct head head;
     u64 skbaddr;
     u32 len;
-    char name[16];
+    char device[16];
 } PACKED;
 
-#define PACKET(tracepoint, number)                                   \
-    SEC("raw_tp/" #tracepoint) int record_##number(struct context *c) \
+#define PACKET(name, number)                                         \
+    INLINE int name##s(struct context *c, int typed)             \
     {                                                            \
         void *skb = (void *)c->args[0];                      \
-        void *dev = pointer(skb, skb_dev);                   \
+        void *dev = pointer_of(typed, skb, skb_dev);         \
         ROOM(packet, number);                                \
-        r->skbaddr = (u64)skb;                               \
-        r->len = half(skb, skb_len);                         \
-        if (!dev || net_device_name == NONE ||               \
-            bpf_probe_read_kernel(r->name, 16, (char *)dev + net_device_name)) \
-            r->name[0] = 0;                              \
+        WRITE_POINTER(r->skbaddr, skb);                      \
+        r->len = half_of(typed, skb, skb_len);               \
+        r->device[0] = 0;                                    \
+        if (dev)                                             \
+            name_of(typed, r->device, dev, net_device_name); \
         DONE();                                              \
-    }
+    }                                                            \
+    BOTH(name, number, name##s)
 
 PACKET(net_dev_queue, 50)
 PACKET(netif_receive_skb, 51)

@@ -5,9 +5,9 @@ use crate::kernel::{NONE, Types};
 use crate::order::Loss;
 use crate::{Options, RecordError, trace};
 use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
-use aya::programs::RawTracePoint;
+use aya::programs::{BtfTracePoint, Program, RawTracePoint};
 use aya::sys::{Stats, enable_stats};
-use aya::{Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf, EbpfLoader};
 use aya_obj::generated::bpf_map_type;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -135,11 +135,17 @@ impl Plan {
         &self.missing
     }
 
-    /// Loads the programs and has them run.
-    pub(crate) fn attach(self) -> Result<Ring, RecordError> {
-        let cpus = trace::cpus();
+    /// How large each ring is.
+    fn ring_bytes(&self) -> u32 {
+        let bytes = self.options.ring_bytes;
+        bytes.clamp(1 << 16, 1 << 30).next_power_of_two()
+    }
+
+    /// The programs and their maps, of which no program is the kernel's yet.
+    fn programs(&self, types: Option<&Btf>, cpus: u32) -> Result<Ebpf, RecordError> {
         let vms = &self.options.vms;
         let mut loader = EbpfLoader::new();
+        loader.btf(types);
         for (name, at) in &self.constants {
             loader.override_global(name, at, true);
         }
@@ -152,14 +158,20 @@ impl Plan {
         loader.override_global("has_module", &has_module, true);
         loader.map_max_entries("rings", cpus);
         loader.map_max_entries("states", cpus);
-        let bytes = self.options.ring_bytes;
-        let bytes = bytes.clamp(1 << 16, 1 << 30).next_power_of_two();
+        let bytes = self.ring_bytes();
         let room_again = u64::from(bytes) / ROOM_AGAIN;
         loader.override_global("room_again", &room_again, true);
         let wake_at = u64::from(bytes) / IS_BUSY;
         loader.override_global("wake_at", &wake_at, true);
         loader.map_max_entries("vms", u32::try_from(vms.len().max(1)).unwrap_or(u32::MAX));
-        let mut programs = loader.load(OBJECT).map_err(refused)?;
+        loader.load(OBJECT).map_err(refused)
+    }
+
+    /// Loads the programs and has them run.
+    pub(crate) fn attach(self) -> Result<Ring, RecordError> {
+        let (cpus, bytes, vms) = (trace::cpus(), self.ring_bytes(), &self.options.vms);
+        let types = Btf::from_sys_fs().ok();
+        let mut programs = self.programs(types.as_ref(), cpus)?;
         let records = rings(&mut programs, cpus, bytes)?;
         if let Some(Ok(mut wanted)) = programs.map_mut("vms").map(HashMap::<_, i32, u8>::try_from) {
             for vm in vms {
@@ -179,7 +191,7 @@ impl Plan {
         let stats = (self.options.measure).then(|| enable_stats(Stats::RunTime).ok());
         let mut refused = Vec::new();
         for (kind, name, needed) in &self.kinds {
-            if let Err(why) = begin(&mut programs, *kind, name) {
+            if let Err(why) = begin(&mut programs, *kind, name, types.as_ref()) {
                 if *needed {
                     return Err(self::why(format!("{name}: {why}")));
                 }
@@ -279,18 +291,45 @@ fn failed(error: &dyn std::error::Error) -> RecordError {
 }
 
 /// What the program of a kind of records is called.
-fn program(kind: u16) -> String {
+fn raw_program(kind: u16) -> String {
     format!("record_{kind}")
 }
 
-/// Has a program run at its tracepoint.
-fn begin(programs: &mut Ebpf, kind: u16, name: &str) -> Result<(), String> {
-    let program = programs.program_mut(&program(kind));
+/// What the program is called to which the verifier knows the arguments' types, where there is one.
+fn typed_program(kind: u16) -> String {
+    format!("typed_{kind}")
+}
+
+/// Has a program run at its tracepoint: one that reads fields directly, where the kernel's type
+/// information permits it.
+fn begin(programs: &mut Ebpf, kind: u16, name: &str, types: Option<&Btf>) -> Result<(), String> {
+    let typed = programs.program_mut(&typed_program(kind));
+    if let (Some(program), Some(types)) = (typed, types)
+        && let Ok(program) = <&mut BtfTracePoint>::try_from(program)
+        && program.load(name, types).is_ok()
+    {
+        if program.attach().is_ok() {
+            return Ok(());
+        }
+        // `at_work` finds the one that runs.
+        program.unload().map_err(|error| chain(&error))?;
+    }
+    let program = programs.program_mut(&raw_program(kind));
     let program = program.ok_or_else(|| "there is no program for it".to_owned())?;
     let program: &mut RawTracePoint = program.try_into().map_err(|error| chain(&error))?;
     program.load().map_err(|error| chain(&error))?;
     program.attach(name).map_err(|error| chain(&error))?;
     Ok(())
+}
+
+/// The program of a kind that runs.
+fn at_work(programs: &Ebpf, kind: u16) -> Option<&Program> {
+    let mut both = [typed_program(kind), raw_program(kind)].into_iter();
+    both.find_map(|name| {
+        programs
+            .program(&name)
+            .filter(|program| program.fd().is_ok())
+    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -466,7 +505,7 @@ impl Ring {
         self.stats.as_ref()?;
         let programs = self.programs.as_ref()?;
         let costs = self.kinds.iter().filter_map(|(kind, name, _)| {
-            let info = programs.program(&program(*kind))?.info().ok()?;
+            let info = at_work(programs, *kind)?.info().ok()?;
             Some(Cost {
                 name,
                 runs: info.run_count(),
@@ -482,7 +521,7 @@ impl Ring {
     pub(crate) fn missed(&self) -> Missed {
         let programs = self.programs.as_ref();
         let all = self.kinds.iter().filter_map(|(kind, name, _)| {
-            let fd = programs?.program(&program(*kind))?.fd().ok()?;
+            let fd = at_work(programs?, *kind)?.fd().ok()?;
             let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
             let missed = missed(&std::fs::read_to_string(path).ok()?)?;
             (missed > 0).then_some((*name, missed))
@@ -514,6 +553,35 @@ mod tests {
         let since = now.since(&before);
         assert_eq!(since.to_string(), "9 kvm_set_irq, 2 net_dev_queue");
         assert_eq!((since.total(), now.since(&now).total()), (11, 0));
+    }
+
+    #[test]
+    fn this_kernel_takes_every_program_and_the_frequent_ones_both_ways() {
+        let plan = permission().and_then(|()| Plan::new(Options::default()));
+        let loaded = plan.and_then(|plan| {
+            let types = Btf::from_sys_fs().unwrap();
+            let programs = plan.programs(Some(&types), trace::cpus())?;
+            Ok((plan, types, programs))
+        });
+        let (plan, types, mut programs) = match loaded {
+            Ok(loaded) => loaded,
+            Err(why) => return eprintln!("SKIPPED: no BPF program can be loaded: {why}"),
+        };
+        let mut typed = Vec::new();
+        for (kind, name, _) in &plan.kinds {
+            let program = programs.program_mut(&raw_program(*kind)).unwrap();
+            let program = <&mut RawTracePoint>::try_from(program).unwrap();
+            program.load().map_err(|why| chain(&why)).unwrap();
+            if let Some(program) = programs.program_mut(&typed_program(*kind)) {
+                let program = <&mut BtfTracePoint>::try_from(program).unwrap();
+                program
+                    .load(name, &types)
+                    .map_err(|why| chain(&why))
+                    .unwrap();
+                typed.push(*name);
+            }
+        }
+        assert!(typed.starts_with(&["sched_switch", "sched_waking", "sched_wakeup_new"]));
     }
 
     #[test]
