@@ -3,11 +3,10 @@
 // What `virtflow record` has the kernel do: at each tracepoint that the analyses use, write down
 // its time, processor and arguments, as the trace will have them, into the processor's ring.
 //
-// KVM's are raw tracepoints, so that it makes no difference whether KVM is a module; the frequent ones of
-// the kernel itself are both (record.h, BOTH). No kernel header and no
-// version is needed: where fields are and which argument is which is told in constants
-// (record.h), which the loader finds in the kernel's own type information (BTF). An offset of NONE is
-// a field that this kernel has not.
+// KVM's are raw tracepoints, so that it makes no difference whether KVM is a module; the frequent ones
+// of the kernel itself are both (record.h, BOTH). No kernel header and no version is needed: where
+// fields are and which argument is which is told in constants (record.h), which the loader finds in
+// the kernel's own type information (BTF). An offset of NONE is a field that this kernel has not.
 //
 // The records' layout is that of the events in `src/events.rs`, in the same order.
 

@@ -278,7 +278,7 @@ INLINE void *pointer(const void *from, u32 at)
 // The kernel gives a program two ways to an argument. A raw tracepoint's is a number, and each field is
 // read with a call of a helper. Where the kernel's type information has the tracepoint (tp_btf), the
 // verifier knows what the argument points to: the field is a load. `typed` is which, known to the
-// compiler. What one program does both ways is in `record_N` and `typed_N`.
+// compiler.
 INLINE u64 word_of(int typed, const void *from, u32 at)
 {
     if (!typed)
@@ -318,6 +318,7 @@ INLINE void name_of(int typed, char *to, const void *from, u32 at)
 // Writes a pointer down, in one: the verifier lets none be taken to pieces.
 #define WRITE_POINTER(field, value) (*(void **)(void *)&(field) = (value))
 
+// One body as two programs, of which the loader takes the typed one where the kernel does.
 #define BOTH(name, number, body)                                      \
     SEC("raw_tp/" #name) int record_##number(struct context *c)   \
     {                                                             \

@@ -555,17 +555,35 @@ mod tests {
         assert_eq!((since.total(), now.since(&now).total()), (11, 0));
     }
 
-    #[test]
-    fn this_kernel_takes_every_program_and_the_frequent_ones_both_ways() {
+    /// The programs and the kernel's types, or nothing where it permits none.
+    fn loaded() -> Option<(Plan, Btf, Ebpf)> {
         let plan = permission().and_then(|()| Plan::new(Options::default()));
         let loaded = plan.and_then(|plan| {
             let types = Btf::from_sys_fs().unwrap();
             let programs = plan.programs(Some(&types), trace::cpus())?;
             Ok((plan, types, programs))
         });
-        let (plan, types, mut programs) = match loaded {
-            Ok(loaded) => loaded,
-            Err(why) => return eprintln!("SKIPPED: no BPF program can be loaded: {why}"),
+        let skipped = |why| eprintln!("SKIPPED: no BPF program can be loaded: {why}");
+        loaded.map_err(skipped).ok()
+    }
+
+    #[test]
+    fn where_the_kernel_does_not_take_a_typed_program_the_raw_one_runs() {
+        for is_refused in [false, true] {
+            let Some((_, types, mut programs)) = loaded() else {
+                return;
+            };
+            let types = (!is_refused).then_some(&types);
+            begin(&mut programs, 0, "sched_switch", types).unwrap();
+            let is_raw = matches!(at_work(&programs, 0), Some(Program::RawTracePoint(_)));
+            assert_eq!(is_raw, is_refused);
+        }
+    }
+
+    #[test]
+    fn this_kernel_takes_every_program_and_the_frequent_ones_both_ways() {
+        let Some((plan, types, mut programs)) = loaded() else {
+            return;
         };
         let mut typed = Vec::new();
         for (kind, name, _) in &plan.kinds {
