@@ -199,9 +199,13 @@ pub struct Summary {
 
 /// How often the rings are emptied at least.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often where little happens: the recorder's own switches should be few of few.
+const EVERY_WHEN_QUIET: Duration = Duration::from_secs(5);
+/// Fewer records than these at a look, and little happens.
+const IS_QUIET: u64 = 4096;
 /// How often where somebody wants to know at once who waits too long.
 const EVERY_TO_WATCH: Duration = Duration::from_millis(100);
-/// How much of a processor is lost at the most, in nanoseconds, where the recorder is killed.
+/// How long at the most something waits to be written, in nanoseconds: that is lost where the recorder is killed.
 const WRITTEN_WITHIN_NS: u64 = 5_000_000_000;
 /// How often where they were found rather full.
 const EVERY_WHEN_BUSY: Duration = Duration::from_millis(10);
@@ -247,11 +251,12 @@ impl<'l> Sink<'l> {
         cut(keep, error)
     }
 
-    /// Takes what happened before a look at the rings.
+    /// Takes what happened before a look at the rings, of which the next comes within `every`.
     fn take(
         &mut self,
         order: &mut Order,
         looked: &Looked,
+        every: Duration,
         summary: &mut Summary,
     ) -> Result<(), RecordError> {
         let until = looked.until;
@@ -259,7 +264,8 @@ impl<'l> Sink<'l> {
         match self {
             Self::Trace(writer, bytes_max) => {
                 order.give(until, |record| writer.write(&record))?;
-                writer.flush(until, WRITTEN_WITHIN_NS, &looked.untold)?;
+                let longest = WRITTEN_WITHIN_NS.saturating_sub(nanos(every));
+                writer.flush(until, longest, &looked.untold)?;
                 summary.events = writer.events();
                 summary.bytes = writer.bytes();
                 summary.is_full = bytes_max.is_some_and(|max| summary.bytes >= max);
@@ -283,8 +289,21 @@ impl<'l> Sink<'l> {
     }
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How long to wait for the next look, after one that found so many records.
+const fn until_next(records: u64) -> Duration {
+    if records < IS_QUIET {
+        EVERY_WHEN_QUIET
+    } else {
+        EVERY
+    }
+}
+
 /// When a recording ends by itself, and when somebody is asked what to do next, which is at least every
-/// other second.
+/// five seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Until<'a> {
     /// Somebody is asked at once when something can be read here.
@@ -334,17 +353,27 @@ pub fn record(
     if has_dumps {
         dump(&mut order, &mut ring, layout.dump(When::Start));
     }
-    let every = match &keep {
+    let watches = matches!(
+        &keep,
         Keep::Last {
-            longest: Some(_), ..
-        } => EVERY_TO_WATCH,
-        _ => EVERY,
-    };
+            longest: Some(_),
+            ..
+        }
+    );
     let mut taken_until = began;
     loop {
         let looked = looks.look(&ring);
-        let is_busy = ring.drain(|record| order.take(record));
-        if let Err(error) = sink.take(&mut order, &looked, &mut summary) {
+        let mut records = 0;
+        let is_busy = ring.drain(|record| {
+            records += 1;
+            order.take(record);
+        });
+        let every = if watches {
+            EVERY_TO_WATCH
+        } else {
+            until_next(records)
+        };
+        if let Err(error) = sink.take(&mut order, &looked, every, &mut summary) {
             let missed = ring.missed().since(&missed_before);
             return Err(sink.cut(keep, taken_until, &missed, error));
         }
@@ -388,7 +417,7 @@ pub fn record(
         ..looks.look(&ring)
     };
     ring.drain(|record| order.take(record));
-    let mut taken = sink.take(&mut order, &looked, &mut summary);
+    let mut taken = sink.take(&mut order, &looked, EVERY, &mut summary);
     if let Sink::Trace(writer, _) = &mut sink {
         let mut untold = looked.untold.iter();
         taken = taken.and_then(|()| untold.try_for_each(|(cpu, loss)| writer.lose(*cpu, *loss)));
