@@ -141,9 +141,8 @@ impl Live {
     pub fn snapshot(&self, directory: &Path) -> Result<Option<Snapshot>, RecordError> {
         let last = self.last.as_ref();
         let written = last.map(|last| {
-            let missed = self.ring.missed().since(&self.missed_before);
             last.flight
-                .write(directory, &last.layout, &last.looked, &missed)
+                .write(directory, &last.layout, &last.looked, &self.missed())
         });
         written.transpose()
     }
@@ -171,6 +170,11 @@ impl Live {
     /// Tracepoints at which the kernel lets no program run, and why.
     pub fn refused(&self) -> &[(&'static str, String)] {
         &self.ring.refused
+    }
+
+    /// What was not recorded since it began though there was room.
+    pub fn missed(&self) -> Missed {
+        self.ring.missed().since(&self.missed_before)
     }
 
     /// What there is now, as records: threads, VMs, devices. It takes a while, in which `meanwhile`

@@ -4,6 +4,7 @@
 use crate::ctf::{directory, write};
 use crate::recording::{inside, whole};
 use crate::tracedat::{EVENTS, FIRST, bytes_of, format};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virtflow_base::{Fill, RecordSource, Timestamp};
 use virtflow_perfdata::writer::{
@@ -11,11 +12,41 @@ use virtflow_perfdata::writer::{
 };
 use virtflow_perfdata::{Bound, EventView, Extract, Trace, Wanted};
 
-/// Reads all of a file that is `input`.
+/// What an input begins with that is a directory, as `perf record --threads` makes: behind it how many parts there
+/// are and, in two bytes each, how long they are; then the parts, `data.0` and so on, and what is left is `data`.
+const DIRECTORY: &[u8] = b"DIRECTORY";
+/// More parts than that are not made.
+const PARTS_MAX: u8 = 8;
+
+/// Writes the files of an input; the one to open.
+fn files(input: &[u8], dir: &Path) -> PathBuf {
+    let Some((count, mut lengths)) = input
+        .strip_prefix(DIRECTORY)
+        .and_then(<[u8]>::split_first)
+        .filter(|(count, _)| **count <= PARTS_MAX)
+    else {
+        let path = dir.join("perf.data");
+        write(&path, input);
+        return path;
+    };
+    let (heads, mut rest) = lengths.split_at(lengths.len().min(2 * usize::from(*count)));
+    lengths = heads;
+    let mut number = 0;
+    while let Some((length, others)) = lengths.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (part, after) = rest.split_at(rest.len().min(length));
+        write(&dir.join(format!("data.{number}")), part);
+        (number, lengths, rest) = (number + 1, others, after);
+    }
+    let path = dir.join("data");
+    write(&path, rest);
+    path
+}
+
+/// Reads all of a file that is `input`, or of the files that it is made of.
 pub fn perfdata(input: &[u8]) {
     let dir = directory();
-    let path = dir.path().join("perf.data");
-    write(&path, input);
+    let path = files(input, dir.path());
     let Ok(trace) = Trace::open(&path) else {
         return;
     };
@@ -132,6 +163,32 @@ fn of_threads(file: &FileWriter) -> Vec<u8> {
     [own.concat(), records(file).concat()].concat()
 }
 
+/// The feature that says that there are files of records beside this one.
+const DIR_FORMAT: u32 = 24;
+
+/// What [`files`] makes such a directory of: each processor's records in a file of their own.
+fn in_parts(file: &FileWriter) -> Vec<u8> {
+    let mut data = file.clone();
+    data.features
+        .push((DIR_FORMAT, vec![1, 0, 0, 0, 0, 0, 0, 0]));
+    let records = records(file);
+    // Names are told in the first file; of the others these are the other processor's.
+    let is_other = |at: usize| matches!(at, 4 | 5 | 9 | 10);
+    let of = |other: bool| -> Vec<u8> {
+        let own = records.iter().enumerate().skip(1);
+        let own = own.filter(|(at, record)| is_other(*at) == other || **record == file.round());
+        own.flat_map(|(_, record)| record.clone()).collect()
+    };
+    data.records = records[0].clone();
+    let parts = [of(false), of(true)];
+    let mut input = [DIRECTORY, &[2]].concat();
+    for part in &parts {
+        let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
+        input.extend(length.to_le_bytes());
+    }
+    [input, parts.concat(), data.file()].concat()
+}
+
 /// Files that are as they should be.
 pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let file = |order| {
@@ -170,6 +227,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("file-threads", threads.file()),
         ("stream", little.stream()),
         ("stream-unmarked", unmarked.stream()),
+        ("directory", in_parts(&little)),
     ]
 }
 
@@ -181,9 +239,7 @@ mod tests {
     fn seeds_are_as_they_should_be() {
         for (name, bytes) in seeds() {
             let dir = directory();
-            let path = dir.path().join("perf.data");
-            write(&path, &bytes);
-            let trace = Trace::open(&path).map(Arc::new);
+            let trace = Trace::open(&files(&bytes, dir.path())).map(Arc::new);
             let found = trace.map(|trace| {
                 let events = read(&trace, 10).len();
                 (events, trace.streams(), trace.problems().total())

@@ -23,6 +23,9 @@ pub struct View {
     /// Events that were lost in it, as far as that is known by its end; at least, where nobody
     /// counted them.
     pub lost: u64,
+    /// Events that the recorder missed though there was room, as counted since the window before;
+    /// where that is not counted, nothing.
+    pub missed: Option<u64>,
     /// Threads of the host that were seen neither to run nor to want to.
     pub quiet: usize,
     /// The host's processors, by number.
@@ -68,6 +71,10 @@ pub struct WindowLine {
     /// Events that were lost in it, as far as that was known by its end; at least, where nobody
     /// counted them.
     pub lost: u64,
+    /// Events that the recorder missed though there was room (its program was at work on that
+    /// processor already), as counted since the window before, which is done every five seconds;
+    /// null where a trace is replayed.
+    pub missed: Option<u64>,
     /// Threads of the host that were seen neither to run nor to want to: they have no line.
     pub threads_quiet: usize,
 }
@@ -98,6 +105,7 @@ impl View {
             end_ns: self.end.as_nanos(),
             events: self.events,
             lost: self.lost,
+            missed: self.missed,
             threads_quiet: self.quiet,
         }
     }

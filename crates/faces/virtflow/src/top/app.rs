@@ -65,6 +65,7 @@ pub(super) struct App {
     /// What is to be said until the next key.
     pub(super) note: String,
     pub(super) lost: u64,
+    pub(super) missed: u64,
     pub(super) own: f64,
     /// The latest window, and the one that is shown.
     latest: Option<View>,
@@ -90,6 +91,7 @@ impl App {
             ended: false,
             note: String::new(),
             lost: 0,
+            missed: 0,
             own: 0.0,
             latest: None,
             view: None,
@@ -103,7 +105,7 @@ impl App {
 
     /// A window has ended.
     pub(super) fn take(&mut self, frame: Frame) {
-        (self.lost, self.own) = (frame.lost, frame.own);
+        (self.lost, self.missed, self.own) = (frame.lost, frame.missed, frame.own);
         if self.frozen {
             self.latest = Some(frame.view);
         } else {

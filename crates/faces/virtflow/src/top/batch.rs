@@ -24,14 +24,14 @@ pub(super) fn run(
     if args.format == TopFormat::Jsonl {
         json(&mut out, &TopLine::Header(TopHeader::default()))?;
     }
-    let mut lost = 0;
+    let mut is_lossy = false;
     let mut incomplete = false;
     let mut windows = 0_u64;
     while interrupted.load(Ordering::Relaxed) == 0 {
         match source.messages.recv_timeout(LOOK) {
             Ok(Message::Frame(frame)) => {
                 windows += 1;
-                lost = frame.lost;
+                is_lossy = frame.lost > 0 || frame.missed > 0;
                 match args.format {
                     TopFormat::Text => text(&mut out, args, &source.name, *frame)?,
                     TopFormat::Jsonl => lines(&mut out, args, frame.view)?,
@@ -49,7 +49,7 @@ pub(super) fn run(
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }
-    Ok(if incomplete || lost > 0 {
+    Ok(if incomplete || is_lossy {
         Finish::Incomplete
     } else {
         Finish::Complete
@@ -94,9 +94,11 @@ fn lines(out: &mut impl Write, args: &TopArgs, view: View) -> anyhow::Result<()>
 fn text(out: &mut impl Write, args: &TopArgs, name: &str, frame: Frame) -> anyhow::Result<()> {
     let view = frame.view;
     let window = view.nanos();
+    let missed = view.missed.filter(|missed| *missed > 0);
+    let missed = missed.map_or_else(String::new, |missed| format!("  {} missed", number(missed)));
     writeln!(
         out,
-        "{}  {} UTC  {}  {} events  {} lost",
+        "{}  {} UTC  {}  {} events  {} lost{missed}",
         super::columns::printable(name),
         clock(view.end.as_nanos()),
         duration(window),

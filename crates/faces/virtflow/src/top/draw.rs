@@ -110,6 +110,10 @@ fn about(app: &App, paint: Paint) -> Line<'_> {
         Style::new()
     };
     spans.push(Span::styled(lost, style));
+    if app.missed > 0 {
+        let missed = format!("  {} missed", number(app.missed));
+        spans.push(Span::styled(missed, paint.warning()));
+    }
     spans.push(Span::raw(format!("  own CPU {:.1} %", 100.0 * app.own)));
     if app.frozen {
         let style = paint.of(Color::Yellow).add_modifier(Modifier::REVERSED);

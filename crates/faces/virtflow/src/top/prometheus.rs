@@ -112,6 +112,11 @@ const LOST: (&str, &str, &str) = (
     "counter",
     "Events that were lost, by physical processor.",
 );
+const MISSED: (&str, &str, &str) = (
+    "virtflow_missed_events_total",
+    "counter",
+    "Events that were not taken though there was room.",
+);
 const OWN: (&str, &str, &str) = (
     "virtflow_own_cpu_seconds_total",
     "counter",
@@ -123,8 +128,14 @@ const KEPT: (&str, &str, &str) = (
     "How many of each are kept in memory.",
 );
 
-/// Sums since the beginning as text; `own_ns` of processor time, and what is kept.
-pub(super) fn text(totals: &Totals, own_ns: u64, kept: &[(&str, usize)]) -> String {
+/// Sums since the beginning as text; what was missed where that is counted, `own_ns` of processor time, and
+/// what is kept.
+pub(super) fn text(
+    totals: &Totals,
+    missed: Option<u64>,
+    own_ns: u64,
+    kept: &[(&str, usize)],
+) -> String {
     let mut metrics = Metrics::default();
     let seconds = |ns: i64| ns as f64 / 1e9;
     for of in &totals.of {
@@ -164,6 +175,9 @@ pub(super) fn text(totals: &Totals, own_ns: u64, kept: &[(&str, usize)]) -> Stri
     for cpu in cpus {
         let lost = totals.lost.get(cpu).copied().unwrap_or(0);
         metrics.add(LOST, &[("cpu", &cpu.to_string())], lost as f64);
+    }
+    if let Some(missed) = missed {
+        metrics.add(MISSED, &[], missed as f64);
     }
     metrics.add(OWN, &[], own_ns as f64 / 1e9);
     for (what, count) in kept {

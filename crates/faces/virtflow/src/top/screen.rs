@@ -78,7 +78,7 @@ pub(super) fn run(
         }
     }
     drop(given);
-    Ok(if incomplete || app.lost > 0 {
+    Ok(if incomplete || app.lost > 0 || app.missed > 0 {
         Finish::Incomplete
     } else {
         Finish::Complete

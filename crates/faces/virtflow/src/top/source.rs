@@ -24,11 +24,16 @@ const LOOKS: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(1
 /// How often threads are compared with those that there are, if events were lost.
 const COMPARED_EVERY: Duration = Duration::from_secs(30);
 
+/// How often it is asked what the recorder missed: that is a file of the kernel's for each program.
+const MISSED_EVERY: Duration = Duration::from_secs(5);
+
 /// A window, and what is to be said besides.
 pub(super) struct Frame {
     pub(super) view: View,
     /// Events that were lost since the beginning.
     pub(super) lost: u64,
+    /// Events that the recorder missed though there was room, since the beginning.
+    pub(super) missed: u64,
     /// How much of one processor virtflow itself took since the last window, from 0 up.
     pub(super) own: f64,
 }
@@ -89,6 +94,9 @@ struct Out {
     all: bool,
     left: Option<u64>,
     lost: u64,
+    /// What the recorder missed since the beginning, where that is counted, and what of it windows have.
+    missed: Option<u64>,
+    missed_told: u64,
     own: (u64, Instant),
 }
 
@@ -97,7 +105,7 @@ impl Out {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn give(&mut self, view: View, live: &Live) {
+    fn give(&mut self, mut view: View, live: &Live) {
         if self.stopped() {
             return;
         }
@@ -106,6 +114,9 @@ impl Out {
         let own = cpu.saturating_sub(self.own.0) as f64 / elapsed as f64;
         self.own = (cpu, now);
         self.lost = self.lost.saturating_add(view.lost);
+        let missed = self.missed.unwrap_or(0);
+        view.missed = self.missed.map(|all| all.saturating_sub(self.missed_told));
+        self.missed_told = missed;
         if let Some(latest) = &self.latest {
             let (living, entities) = live.living();
             let kept = [
@@ -115,11 +126,12 @@ impl Out {
                 ("guest-processes", living.processes),
                 ("entities", entities),
             ];
-            latest.set(prometheus::text(&live.totals(), cpu, &kept));
+            latest.set(prometheus::text(&live.totals(), self.missed, cpu, &kept));
         }
         let frame = Message::Frame(Box::new(Frame {
             view,
             lost: self.lost,
+            missed,
             own,
         }));
         let gone = if self.all {
@@ -180,6 +192,8 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
         all,
         left: args.windows,
         lost: 0,
+        missed: None,
+        missed_told: 0,
         own: (own_ns(), Instant::now()),
     };
     let every_ns = i64::try_from(args.delay.as_nanos()).unwrap_or(i64::MAX);
@@ -309,6 +323,8 @@ fn watch(
     }
     let mut views = Vec::new();
     let mut compared = Instant::now();
+    out.missed = Some(recorder.missed().total());
+    let mut counted = Instant::now();
     while !out.stopped() {
         let looked = Instant::now();
         let polled = recorder.poll(|record| incoming.take(record));
@@ -321,6 +337,10 @@ fn watch(
             live.event(t, record, &mut |view| views.push(view));
         });
         live.advance(until, &mut |view| views.push(view));
+        if counted.elapsed() > MISSED_EVERY {
+            counted = Instant::now();
+            out.missed = Some(recorder.missed().total());
+        }
         for view in views.drain(..) {
             out.give(view, &live);
         }
@@ -332,5 +352,5 @@ fn watch(
         let pause = if polled.is_busy { LOOKS[0] } else { pause };
         std::thread::sleep((looked + pause).saturating_duration_since(Instant::now()));
     }
-    Ok(out.lost > 0)
+    Ok(out.lost > 0 || recorder.missed().total() > 0)
 }

@@ -43,6 +43,7 @@ fn app(line: &[&str], windows: usize) -> App {
         app.take(Frame {
             view,
             lost: 0,
+            missed: 0,
             own: 0.012,
         });
     }
@@ -116,11 +117,12 @@ fn a_frozen_screen_stays_until_it_thaws() {
     app.take(Frame {
         view,
         lost: 3,
+        missed: 5,
         own: 0.0,
     });
     assert_eq!(app.view.as_ref().unwrap().end, before);
     assert!(
-        screen(&mut app, true).0.contains("3 lost"),
+        screen(&mut app, true).0.contains("3 lost  5 missed"),
         "what is lost is said at once"
     );
     press(&mut app, &[KeyCode::Char(' ')]);
