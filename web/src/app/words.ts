@@ -14,7 +14,7 @@ export const STATE_WORDS: Readonly<Record<string, string>> = {
   "halt-poll": "KVM polls for an interrupt instead of sleeping.",
   halted: "The guest halted its vCPU; the cause is what ended the halt.",
   "irq-stolen": "The host's interrupt work uses the CPU under a vCPU's thread.",
-  "blocked-on-host": "Sleeps in the host for something other than the guest's halt.",
+  "blocked-on-host": "Sleeps in the host for something other than the guest's halt, or nothing tells for what.",
   throttled: "Held back by a CPU quota.",
   "l0-handling": "Nested: the host's KVM handles an exit of the nested guest.",
   "l1-handling": "Nested: the guest's hypervisor handles an exit of the nested guest.",

@@ -3,7 +3,7 @@
 
 use crate::clocks::ClockAlignment;
 use crate::needed::{Asked, Missing, missing};
-use crate::pipeline::Outcome;
+use crate::pipeline::{Outcome, are_vcpus_named};
 use crate::report::{Checks, StreamReport};
 use crate::source::{ProblemsReport, SourceReport, sources};
 use crate::vms::VmInfo;
@@ -70,10 +70,11 @@ impl Facts {
 
     /// The same with what came of the analysis.
     pub fn new(recording: &Recording, machine: usize, outcome: &Outcome) -> Self {
+        let described = recording.described(machine);
         Self {
             events_used: outcome.counts.events,
             streams: outcome.coverage.iter().map(StreamReport::new).collect(),
-            checks: Checks::new(&outcome.counts),
+            checks: Checks::new(&outcome.counts, are_vcpus_named(&described)),
             segments_unnoted: outcome.segments.unnoted,
             problems: ProblemsReport::new(&outcome.problems),
             stopped: outcome.stopped,

@@ -64,6 +64,17 @@ pub(crate) fn is_entry_probed(described: &[&str]) -> bool {
     kinds.any(|kind| kind == "vcpu_enter_guest")
 }
 
+/// The events of KVM's by which vCPUs are known.
+const OF_VCPUS: [&str; 3] = ["kvm_x86_entry", "kvm_x86_exit", "kvm_userspace_exit"];
+
+/// Whether nothing of KVM's tells of vCPUs, by the names of what is recorded.
+pub(crate) fn are_vcpus_named(described: &[&str]) -> bool {
+    let mut kinds = described
+        .iter()
+        .filter_map(|name| virtflow_events::kind(name));
+    !kinds.any(|kind| OF_VCPUS.contains(&kind))
+}
+
 /// Runs the model over the events of one machine.
 pub fn analyze<S: Sink>(
     recording: &Recording,
@@ -77,6 +88,7 @@ pub fn analyze<S: Sink>(
     let mut options = options.clone();
     let described = recording.described(machine);
     options.entry_probed = is_entry_probed(&described);
+    options.vcpus_named = are_vcpus_named(&described);
     options.followed = followed(recording, machine);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());

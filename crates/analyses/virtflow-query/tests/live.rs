@@ -28,6 +28,7 @@ fn options(every_ns: i64) -> LiveOptions {
         every_ns,
         vm: None,
         entry_probed: false,
+        vcpus_named: false,
     }
 }
 

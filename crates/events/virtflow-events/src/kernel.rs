@@ -511,6 +511,13 @@ pub enum KernelEvent {
         pid: Tid,
         name: Text<48>,
     },
+    /// Our own recorder's: what a thread of a VMM does, and for which vCPU where it does it for one.
+    StatedumpRole {
+        tid: Tid,
+        vm_pid: Tid,
+        vcpu: Option<u32>,
+        role: Text<8>,
+    },
 }
 
 /// What a probe read of a guest's registers that tells the threads of its processes apart: the

@@ -26,6 +26,12 @@ const fn style(tone: Tone) -> Style {
 }
 
 impl Page {
+    /// All of it, with the marks for colours.
+    #[cfg(test)]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// One line.
     pub(crate) fn line(&mut self, tone: Tone, line: &str) {
         let style = style(tone);

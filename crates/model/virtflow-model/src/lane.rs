@@ -112,6 +112,15 @@ impl Lane {
         change(&mut self.status);
     }
 
+    /// What is told of the present state is not so, at the earliest from `since` on.
+    pub(crate) fn doubt_from(&mut self, since: Timestamp, unknown: Status, sink: &mut impl Sink) {
+        if self.since < since {
+            self.to(since, unknown, sink);
+        } else {
+            self.status = unknown;
+        }
+    }
+
     /// Ends the present state at `t`; the same state goes on.
     fn close(&mut self, t: Timestamp, sink: &mut impl Sink) {
         if t <= self.since {

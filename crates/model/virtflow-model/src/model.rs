@@ -34,6 +34,9 @@ pub struct Options {
     pub segments: usize,
     /// Whether the trace has a probe that tells the VMM's process right after an entry.
     pub entry_probed: bool,
+    /// Whether no event of KVM's was recorded: vCPUs are then known by what their threads are called,
+    /// or by what a dump says that they are.
+    pub vcpus_named: bool,
     /// Of a recording of some threads rather than of processors: what tells when they run.
     pub followed: Option<Followed>,
 }
@@ -60,6 +63,8 @@ pub struct Counts {
     pub misdeclared_vcpu_ids: u64,
     /// vCPUs that came back from `KVM_RUN` and of which no entry or exit is told.
     pub unentered_vcpus: u64,
+    /// vCPUs that are known by their threads' names or by a dump only: no event of KVM's was recorded.
+    pub named_vcpus: u64,
     /// Waits whose cause two sources agree on, and on which they do not.
     pub causes_agreed: u64,
     /// See `causes_agreed`.
@@ -99,6 +104,8 @@ pub struct Model<S: Sink> {
     pub(crate) nested_traced: bool,
     /// Whether a probe tells of each entry whose it is.
     pub(crate) entry_probed: bool,
+    /// Whether nothing but names and dumps tells of vCPUs.
+    pub(crate) vcpus_named: bool,
     /// Threads that were recorded, where whole processors were not.
     pub(crate) followed: Option<Recorded>,
     pub(crate) entities: u32,
@@ -167,6 +174,7 @@ impl<S: Sink> Model<S> {
             lost_until: Timestamp::MIN,
             nested_traced: false,
             entry_probed: options.entry_probed,
+            vcpus_named: options.vcpus_named,
             followed: options.followed.map(Recorded::new),
             entities: 0,
             cpus: Vec::new(),
@@ -242,6 +250,7 @@ impl<S: Sink> Model<S> {
             self.in_context(t, c, context.tid, context.process());
         }
         self.dispatch(t, c, &record.event);
+        self.cpus[c.0].heard = t;
     }
 
     /// The event that comes was recorded by this thread.
@@ -275,6 +284,12 @@ impl<S: Sink> Model<S> {
             } => self.namespace(tid, kind, inum, level),
             K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
             K::StatedumpVm { pid, name } => self.vm_is_called(pid, name),
+            K::StatedumpRole {
+                tid,
+                vm_pid,
+                vcpu,
+                role,
+            } => self.has_role(tid, vm_pid, vcpu, &role),
             _ => {}
         }
     }
@@ -345,6 +360,12 @@ impl<S: Sink> Model<S> {
             } => self.namespace(tid, kind, inum, level),
             K::StatedumpBlockDevice { dev, name } => self.disk_is_called(dev, name),
             K::StatedumpVm { pid, name } => self.vm_is_called(pid, name),
+            K::StatedumpRole {
+                tid,
+                vm_pid,
+                vcpu,
+                role,
+            } => self.has_role(tid, vm_pid, vcpu, &role),
             K::CpuFrequency { cpu, khz } => self.frequency(t, cpu, khz),
             K::IrqEntry { .. }
             | K::SoftirqEntry { .. }
@@ -511,5 +532,6 @@ const fn is_about_others(event: &K) -> bool {
             | K::StatedumpProcess { .. }
             | K::StatedumpNamespace { .. }
             | K::StatedumpVm { .. }
+            | K::StatedumpRole { .. }
     )
 }

@@ -4,12 +4,16 @@
 //! without them. The rest of KVM still tells that a thread is a vCPU, what its VMM is asked for and how a
 //! halt ended; the scheduler tells when it had a processor, and who had it instead. While it runs in
 //! `KVM_RUN`, nothing tells the guest from the hypervisor: that is unknown.
+//!
+//! Where nothing of KVM was recorded at all, a dump of what threads do, or what VMMs call them, still
+//! tells which are vCPUs: when one had a processor, and who had it instead.
 
-use crate::host::ThreadIx;
+use crate::host::{Sched, ThreadIx};
 use crate::model::Model;
-use crate::vm::{Mode, VcpuIx};
+use crate::vm::{Mode, VcpuIx, number_in_name};
 use crate::vocab::{Cause, Evidence, State};
-use virtflow_base::{Interval, Sink, Timestamp};
+use virtflow_base::{Interval, Sink, Tid, Timestamp};
+use virtflow_events::{Comm, Text};
 
 /// What tells of a vCPU where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +24,12 @@ pub(crate) enum Told {
     Runs,
     /// The end of `KVM_RUN` only.
     Returns,
+    /// Nothing: its thread is called so, or a dump says what it is.
+    Name,
 }
+
+/// What our recorder's dump calls the role of a vCPU's thread.
+const VCPU_ROLE: &[u8] = b"vcpu";
 
 impl<S: Sink> Model<S> {
     /// A thread of no known vCPU came back from `KVM_RUN`. Where it had come back before, and no entry
@@ -35,13 +44,58 @@ impl<S: Sink> Model<S> {
         Some(v)
     }
 
+    /// A dump says what a thread of a VMM does.
+    pub(crate) fn has_role(&mut self, tid: Tid, pid: Tid, vcpu: Option<u32>, role: &Text<8>) {
+        if self.vcpus_named && tid.0 != 0 && role.as_bytes() == VCPU_ROLE {
+            let x = self.thread(tid, &Comm::default());
+            self.set_pid(x, pid);
+            self.named_vcpu(x, vcpu);
+        }
+    }
+
+    /// What a thread is called, and its process, may say that it is a vCPU.
+    #[inline]
+    pub(crate) fn vcpu_by_name(&mut self, x: ThreadIx) {
+        if self.vcpus_named && !self.threads[x.0].inherited_name {
+            let number = number_in_name(&self.threads[x.0].comm);
+            if number.is_some() {
+                self.named_vcpu(x, number);
+            }
+        }
+    }
+
+    /// A thread is a vCPU, and no event will tell of it as one.
+    fn named_vcpu(&mut self, x: ThreadIx, number: Option<u32>) {
+        let thread = &self.threads[x.0];
+        let (None, Some(pid), true) = (thread.vcpu, thread.pid, thread.lane.is_some()) else {
+            return;
+        };
+        // Another has that name already: what this one is, its name does not tell.
+        let taken = self.vm_by_pid.get(&pid).is_some_and(|vm| {
+            let mut vcpus = self.vms[vm.0].vcpus.iter();
+            vcpus.any(|v| Some(self.vcpus[v.0].number) == number)
+        });
+        if taken {
+            return;
+        }
+        let on_cpu = matches!(thread.sched, Sched::Running(_));
+        if let Some(v) = self.new_vcpu(self.now, x, number, None, Told::Name) {
+            self.vcpus[v.0].on_cpu = on_cpu;
+            self.counts.named_vcpus += 1;
+        }
+    }
+
     /// An entry or an exit is told: so will be all others.
     #[inline]
     pub(crate) fn entries_told(&mut self, v: VcpuIx) {
         if self.vcpus[v.0].told != Told::Entries {
             self.slept_unentered(v);
-            self.vcpus[v.0].told = Told::Entries;
-            self.counts.unentered_vcpus = self.counts.unentered_vcpus.saturating_sub(1);
+            let told = std::mem::replace(&mut self.vcpus[v.0].told, Told::Entries);
+            let count = match told {
+                Told::Name => &mut self.counts.named_vcpus,
+                _ => &mut self.counts.unentered_vcpus,
+            };
+            *count = count.saturating_sub(1);
         }
     }
 
@@ -54,7 +108,7 @@ impl<S: Sink> Model<S> {
                 self.slept_unentered(v);
                 Mode::Vmm(reason)
             }
-            Told::Returns => {
+            Told::Returns | Told::Name => {
                 self.slept_unentered(v);
                 Mode::Unknown
             }

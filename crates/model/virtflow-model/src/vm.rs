@@ -742,7 +742,7 @@ pub(crate) fn not_ended(status: &mut Status) {
 }
 
 /// `CPU 3/KVM` (QEMU), `fc_vcpu 3` (Firecracker), `vcpu3` (Cloud Hypervisor), `crosvm_vcpu3`.
-fn number_in_name(comm: &Comm) -> Option<u32> {
+pub(crate) fn number_in_name(comm: &Comm) -> Option<u32> {
     let name = std::str::from_utf8(comm.as_bytes()).ok()?;
     let digits = name
         .strip_prefix("CPU ")

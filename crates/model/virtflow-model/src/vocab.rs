@@ -91,7 +91,7 @@ vocabulary! {
         Halted = 14 "halted",
         /// The host's interrupt work uses the processor under a virtual processor's thread.
         IrqStolen = 15 "irq-stolen",
-        /// Sleeps in the host for something other than the guest's halt.
+        /// Sleeps in the host for something other than the guest's halt, or nothing tells for what.
         BlockedOnHost = 16 "blocked-on-host",
         /// Held back by a CPU quota.
         Throttled = 17 "throttled",

@@ -47,6 +47,8 @@ pub fn pipeline(input: &[u8]) {
         // Few, so that there is soon no room.
         segments: SEGMENTS,
         entry_probed: options.flags & ENTRY_PROBED != 0,
+        // And events that then do tell of them.
+        vcpus_named: options.flags & ENTRY_PROBED == 0,
         followed: None,
     };
     for machine in machines(&recording) {

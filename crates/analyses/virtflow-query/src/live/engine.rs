@@ -24,6 +24,8 @@ pub struct LiveOptions {
     pub vm: Option<String>,
     /// Whether a probe tells the VMM's process right after an entry.
     pub entry_probed: bool,
+    /// Whether nothing of KVM's is recorded.
+    pub vcpus_named: bool,
 }
 
 /// How many events a loss was at least.
@@ -92,6 +94,7 @@ impl Live {
         known.sort_unstable_by_key(|(start, cpu, _)| (*start, *cpu));
         let of_model = Options {
             entry_probed: options.entry_probed,
+            vcpus_named: options.vcpus_named,
             followed,
             ..Options::default()
         };

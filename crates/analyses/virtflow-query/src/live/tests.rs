@@ -186,6 +186,7 @@ fn live() -> Live {
             every_ns: SECOND,
             vm: None,
             entry_probed: false,
+            vcpus_named: false,
         },
     )
 }

@@ -157,6 +157,13 @@ pub struct Checks {
     /// hypervisor.
     #[serde(default)]
     pub unentered_vcpus: u64,
+    /// vCPUs that are known by what their threads are called, or by what a state dump says that they
+    /// are: no event tells of them as vCPUs.
+    #[serde(default)]
+    pub named_vcpus: u64,
+    /// Whether no event of KVM's that tells of vCPUs was recorded: there may be VMs that are not seen.
+    #[serde(default)]
+    pub kvm_unrecorded: bool,
     /// Waits on whose cause the injected vector and the waker agree.
     pub causes_agreed: u64,
     /// Waits on whose cause they do not.
@@ -164,12 +171,14 @@ pub struct Checks {
 }
 
 impl Checks {
-    pub(crate) const fn new(counts: &Counts) -> Self {
+    pub(crate) const fn new(counts: &Counts, kvm_unrecorded: bool) -> Self {
         Self {
             switches_contradicted: counts.contradictions,
             impossible_cpus: counts.impossible_cpus,
             misdeclared_vcpu_ids: counts.misdeclared_vcpu_ids,
             unentered_vcpus: counts.unentered_vcpus,
+            named_vcpus: counts.named_vcpus,
+            kvm_unrecorded,
             causes_agreed: counts.causes_agreed,
             causes_disagreed: counts.causes_disagreed,
         }

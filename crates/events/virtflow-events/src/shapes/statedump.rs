@@ -102,4 +102,15 @@ pub(super) const STATEDUMP: &[Shape] = &[
             name: s.text(1)
         }
     )),
+    shape!(
+        ["virtflow_statedump_thread_role"],
+        &["tid", "vm_pid", "vcpu_id", "role"],
+        |s| Some(K::StatedumpRole {
+            tid: s.tid(0),
+            vm_pid: s.tid(1),
+            // -1 where it is that of none.
+            vcpu: u32::try_from(s.i32(2)).ok(),
+            role: s.text(3),
+        })
+    ),
 ];

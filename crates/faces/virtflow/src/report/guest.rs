@@ -14,6 +14,8 @@ const CAUSES: usize = 5;
 /// How many processes stand side by side, and how many threads of each one below the other.
 const VICTIMS: usize = 4;
 const THREADS: usize = 3;
+/// What somebody does who has the guest's processor.
+const RAN: [State; 3] = [State::RunUser, State::RunKernel, State::RunHypervisor];
 
 /// Processes, the guest's kernel and its idle loop; `nested` are the VMs that some of the
 /// processes run.
@@ -22,7 +24,16 @@ pub(super) fn guest(page: &mut Page, guest: &GuestReport, nested: &[NestedVmRepo
         return;
     }
     page.section("Its processes, told apart by their page tables (CR3), over all its vCPUs");
-    ran(page, guest, nested, top);
+    let seen =
+        [&guest.kernel, &guest.idle].map(|own| own.in_states(&RAN) + own.in_states(&[State::Idle]));
+    if guest.processes.is_empty() && seen == [0, 0] {
+        page.paragraph(
+            Tone::Plain,
+            "None is seen: no event tells what runs in this guest.",
+        );
+    } else {
+        ran(page, guest, nested, top);
+    }
     unknown(page, guest);
     wanted(page, guest, top);
     if guest.waits.raw.count > 0 {
@@ -84,20 +95,19 @@ fn ran(page: &mut Page, guest: &GuestReport, nested: &[NestedVmReport], top: usi
         );
     }
     table.rule();
-    let ran = [State::RunUser, State::RunKernel, State::RunHypervisor];
     let proved = |budget: &Budget, states: &[State]| {
         budget
             .ns(|s| states.contains(&s.state) && s.confidence == virtflow_query::Confidence::Proved)
     };
     let kernel = &guest.kernel;
-    if kernel.in_states(&ran) > 0 {
+    if kernel.in_states(&RAN) > 0 {
         row(
             &mut table,
             Tone::Plain,
             "guest kernel",
             kernel,
-            kernel.in_states(&ran),
-            proved(kernel, &ran),
+            kernel.in_states(&RAN),
+            proved(kernel, &RAN),
         );
     }
     if guest.idle.lanes > 0 {

@@ -412,6 +412,24 @@ pub(super) fn checks(page: &mut Page, checks: &Checks) {
             number(checks.misdeclared_vcpu_ids)
         ));
     }
+    if checks.kvm_unrecorded && checks.named_vcpus == 0 {
+        said.push(
+            "No event of KVM's was recorded, and no thread is called like a vCPU's: VMs, if there are any, count \
+             among the threads of the host."
+                .to_owned(),
+        );
+    }
+    if checks.named_vcpus > 0 {
+        said.push(format!(
+            "{} by what a state dump says of their threads, or by what these are called (\"CPU 0/KVM\"): no event \
+             of KVM's was recorded. When they had a processor, and who had it instead, is told; what they did on it, \
+             and what they slept for, is unknown.",
+            match checks.named_vcpus {
+                1 => "1 vCPU is known".to_owned(),
+                several => format!("{} vCPUs are known", number(several)),
+            }
+        ));
+    }
     if checks.unentered_vcpus > 0 {
         let plural = if checks.unentered_vcpus == 1 {
             "vCPU"
@@ -465,5 +483,33 @@ pub(crate) fn problems(page: &mut Page, problems: &ProblemsReport, top: usize) {
     let rest = problems.total.saturating_sub(top as u64);
     if rest > 0 {
         page.paragraph(Tone::Faint, &format!("and {} more", number(rest)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kvm_unrecorded: bool, named_vcpus: u64) -> String {
+        let mut page = Page::default();
+        let found = Checks {
+            kvm_unrecorded,
+            named_vcpus,
+            ..Checks::default()
+        };
+        checks(&mut page, &found);
+        // As if in one line.
+        page.as_str()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn that_vms_may_be_hidden_is_said_where_none_is_seen() {
+        assert!(said(true, 0).contains("VMs, if there are any"));
+        assert!(said(true, 1).contains("1 vCPU is known by"));
+        assert!(said(true, 2).contains("2 vCPUs are known by"));
+        assert_eq!(said(false, 0), "");
     }
 }

@@ -12,7 +12,7 @@ use virtflow_query::{ExitReport, NestedVmReport, State, VmReport};
 pub(super) fn summary(page: &mut Page, vms: &[VmReport]) {
     page.heading(Tone::Strong, "VIRTUAL MACHINES");
     page.paragraph(Tone::Faint, "In per cent of the time of all its virtual processors (vCPUs). No CPU: it wanted \
-        to run and another thread or an interrupt had the CPU. Asleep: in the host, for a reason of the host.");
+        to run and another thread or an interrupt had the CPU. Asleep: in the host, for a reason of the host, or no event tells for what.");
     let headings = [
         "VM", "vCPUs", "guest", "KVM", "VMM", "halted", "no CPU", "asleep", "unknown",
     ];

@@ -201,6 +201,7 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
         every_ns,
         vm: args.vm.clone(),
         entry_probed: false,
+        vcpus_named: false,
     };
     let (name, run): (String, Box<dyn FnOnce() -> anyhow::Result<bool> + Send>) = match &args.replay
     {
@@ -218,6 +219,7 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
                 ..Options::default()
             })?;
             options.entry_probed = plan.tracepoints().any(|name| name == "kvm_entry");
+            options.vcpus_named = !plan.tracepoints().any(|name| name.starts_with("kvm_"));
             let name = rustix::system::uname();
             let name = name.nodename().to_string_lossy().into_owned();
             let memory = usize::try_from(args.memory).unwrap_or(usize::MAX);

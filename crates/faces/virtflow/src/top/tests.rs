@@ -29,6 +29,7 @@ fn views() -> Vec<View> {
         every_ns: 2_000_000_000,
         vm: None,
         entry_probed: false,
+        vcpus_named: false,
     };
     let mut views = Vec::new();
     replay(&recording, 0, options, &Progress::default(), |view, _| {

@@ -279,10 +279,12 @@ impl<S: Sink> Model<S> {
 
     /// Nothing is known of what runs in `v`'s guest from `t` on.
     pub(crate) fn guest_lost(&mut self, v: VcpuIx, t: Timestamp, status: Status) {
-        let lost = match self.followed {
-            // Nothing was lost that was recorded.
-            Some(_) => status,
-            None => Status::unknown(Cause::Lost, Evidence::LossCounter),
+        let lost = match status.cause {
+            // Of followed threads nothing was lost that was recorded.
+            Cause::Lost if self.followed.is_none() => {
+                Status::unknown(Cause::Lost, Evidence::LossCounter)
+            }
+            _ => status,
         };
         for g in self.decide_all(v) {
             self.occupy(

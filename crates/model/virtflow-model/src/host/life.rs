@@ -35,6 +35,7 @@ impl<S: Sink> Model<S> {
         if let Some(lane) = &mut self.threads[x.0].lane {
             lane.amend(|s| *s = status);
         }
+        self.threads[x.0].inherited_name = true;
         if let Some(pid) = child_pid {
             self.set_pid(x, pid);
         }

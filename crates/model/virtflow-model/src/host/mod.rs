@@ -107,6 +107,8 @@ pub(crate) struct Cpu {
     /// Threads that were last seen here and of which anything is known.
     known: Vec<ThreadIx>,
     pub(crate) covered: bool,
+    /// When its latest event was.
+    pub(crate) heard: Timestamp,
     /// How many losses of its tracer this is the time of.
     pub(crate) losses: u32,
     /// Whether its tracer lost events about now: what it does record says nothing of its state.
@@ -138,6 +140,7 @@ impl Cpu {
             waiters: Vec::new(),
             known: Vec::new(),
             covered: false,
+            heard: begins,
             losses: 0,
             lossy: false,
             device: None,
@@ -222,6 +225,8 @@ pub(crate) struct Thread {
     pub(crate) entered: Option<(Timestamp, K)>,
     /// It came back from `KVM_RUN`, and is not known for a virtual processor.
     pub(crate) returned: bool,
+    /// Its name may still be that of the thread that made it.
+    pub(crate) inherited_name: bool,
 }
 
 /// Threads that share a pid namespace other than the host's.
@@ -281,6 +286,7 @@ impl<S: Sink> Model<S> {
             msi: None,
             entered: None,
             returned: false,
+            inherited_name: false,
         }));
         self.thread_by_tid.insert(tid, x);
         if self.vm_by_pid.contains_key(&tid) {
@@ -295,9 +301,11 @@ impl<S: Sink> Model<S> {
     fn rename(&mut self, x: ThreadIx, comm: &Comm) {
         let thread = &mut self.threads[x.0];
         thread.comm = *comm;
+        thread.inherited_name = false;
         thread.entity.label = comm.as_bytes().to_vec();
         self.sink.entity(&thread.entity);
         self.vcpu_renamed(x);
+        self.vcpu_by_name(x);
     }
 
     /// Notes which process a thread belongs to.
@@ -307,6 +315,7 @@ impl<S: Sink> Model<S> {
             thread.pid = Some(pid);
             thread.entity.pid = Some(pid.0);
             self.sink.entity(&thread.entity);
+            self.vcpu_by_name(x);
         }
     }
 

@@ -107,6 +107,8 @@ impl<S: Sink> Model<S> {
             self.switch_out(t, c, x, *prev_state, next);
         } else if let Current::Thread(x) = self.cpus[c.0].current {
             self.counts.contradictions += 1;
+            self.doubt_cpu(c, Timestamp::MIN);
+            self.doubt(x, Timestamp::MIN);
             self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
         } else if self.cpus[c.0].current == Current::Unknown {
             // The idle thread ran since the processor could be seen.
@@ -138,6 +140,7 @@ impl<S: Sink> Model<S> {
         }
         if let Current::Thread(other) = current {
             self.counts.contradictions += 1;
+            self.doubt(other, Timestamp::MIN);
             self.lose_thread(t, other, Cause::NoEvidence, Evidence::SchedSwitch);
         }
         let running = Status::new(State::Running, Evidence::FirstEvent);
@@ -145,6 +148,7 @@ impl<S: Sink> Model<S> {
             Sched::Unresolved => self.resolve(x, running),
             Sched::Running(_) => {}
             _ => {
+                self.doubt(x, Timestamp::MIN);
                 self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
                 self.counts.contradictions += 1;
             }
@@ -153,13 +157,41 @@ impl<S: Sink> Model<S> {
         self.threads[x.0].cpu = Some(c);
         self.list(x);
         let by = Some(self.threads[x.0].entity.id);
-        if let Some(lane) = &mut self.cpus[c.0].lane
+        if current != Current::Unknown {
+            self.doubt_cpu(c, Timestamp::MIN);
+        } else if let Some(lane) = &mut self.cpus[c.0].lane
             && lane.status().state == State::Unknown
             && lane.status().cause != Cause::NotRecorded
         {
             lane.amend(|s| *s = running.by(by));
         }
         self.cpus[c.0].current = Current::Thread(x);
+    }
+
+    /// Something happened to a thread that was not told, at the earliest at `since`: from then, or from
+    /// the last that was told of it if that is later, what it did is not known.
+    fn doubt(&mut self, x: ThreadIx, since: Timestamp) {
+        let unknown = Status::unknown(Cause::NoEvidence, Evidence::SchedSwitch);
+        if let Some(lane) = &self.threads[x.0].lane
+            && lane.since() < since
+        {
+            self.thread_to(x, since, self.threads[x.0].sched, unknown);
+        } else if let Some(lane) = &mut self.threads[x.0].lane {
+            lane.amend(|s| *s = unknown);
+        }
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = &mut self.vcpus[v.0].lane
+        {
+            lane.doubt_from(since, unknown, &mut self.sink);
+        }
+    }
+
+    /// The same of who has a processor.
+    fn doubt_cpu(&mut self, c: CpuIx, since: Timestamp) {
+        let unknown = Status::unknown(Cause::NoEvidence, Evidence::SchedSwitch);
+        if let Some(lane) = &mut self.cpus[c.0].lane {
+            lane.doubt_from(since, unknown, &mut self.sink);
+        }
     }
 
     pub(super) fn switch_out(
@@ -207,7 +239,9 @@ impl<S: Sink> Model<S> {
             }
             Sched::Running(other) if other != c => {
                 self.counts.contradictions += 1;
+                self.doubt(x, Timestamp::MIN);
                 if self.cpus[other.0].current == Current::Thread(x) {
+                    self.doubt_cpu(other, Timestamp::MIN);
                     self.cpus[other.0].current = Current::Unknown;
                 }
             }
@@ -429,16 +463,22 @@ impl<S: Sink> Model<S> {
         };
         if !known {
             self.counts.contradictions += 1;
+            // Of each event before it was seen who ran.
+            let since = self.cpus[c.0].heard;
+            self.doubt_cpu(c, since);
             if let Current::Thread(other) = self.cpus[c.0].current {
+                self.doubt(other, since);
                 self.lose_thread(t, other, Cause::NoEvidence, Evidence::FirstEvent);
             }
             if tid.0 == 0 {
                 self.seen_idle(t, c);
             } else {
                 let x = self.thread(tid, &Comm::default());
+                // Nor is it known since when it runs.
                 if self.threads[x.0].sched == Sched::Unresolved {
-                    // Nor is it known since when it runs.
                     self.lose_thread(t, x, Cause::NoEvidence, Evidence::None);
+                } else {
+                    self.doubt(x, since);
                 }
                 self.switch_in(t, c, x);
             }

@@ -255,6 +255,42 @@ fn preemption_names_who_took_the_processor() {
     assert_eq!(by, Some(Some(OTHER.0)));
 }
 
+/// The kernel made no `sched_switch`, or it was lost and no counter tells.
+#[test]
+fn a_switch_that_contradicts_is_no_loss_to_the_guest() {
+    let found = run(
+        40,
+        &[
+            (0, switch(Tid(0), 0, VCPU)),
+            (10, ENTRY),
+            (20, switch(OTHER, 1, Tid(0))),
+        ],
+    );
+    assert_eq!(
+        lane(&found, Kind::Process, "/kernel").last(),
+        Some(&(20, 40, State::Unknown, Cause::NoEvidence))
+    );
+    // When the one left and the other came nothing tells.
+    let states = |kind, key: &str| {
+        let lane = lane(&found, kind, key);
+        lane.iter()
+            .map(|&(start, end, state, _)| (start, end, state))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        states(Kind::Thread, &format!("thread:{VCPU}@0")),
+        [(0, 40, State::Unknown)]
+    );
+    assert_eq!(
+        states(Kind::Vcpu, "/vcpu:0"),
+        [(0, 10, State::Vmm), (10, 40, State::Unknown)]
+    );
+    assert_eq!(
+        states(Kind::Cpu, "cpu:0"),
+        [(0, 20, State::Unknown), (20, 40, State::Idle)]
+    );
+}
+
 #[test]
 fn an_exit_is_split_into_kernel_vmm_and_off_the_processor() {
     let found = run(60, &preempted());

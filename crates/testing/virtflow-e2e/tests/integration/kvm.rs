@@ -4,7 +4,8 @@
 use crate::store::Place;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// What `kvm/guest.py` exits with where there is no KVM.
 const NO_KVM: i32 = 77;
@@ -126,4 +127,55 @@ fn a_vm_of_this_machine() {
     let ours: Vec<_> = vms.iter().filter(|vm| vm["pid"] == pid).collect();
     assert_eq!(ours.len(), 1, "{vms:?}");
     assert_eq!(ours[0]["vcpus"].as_array().map(Vec::len), Some(1));
+}
+
+/// The scheduler's events and the dump of what threads are tell of a vCPU when it had a processor.
+#[test]
+fn a_vm_of_this_machine_by_the_scheduler_alone() {
+    let place = Place::new();
+    if recorded(&place, "vm").is_none() {
+        return;
+    }
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("kvm/guest.py");
+    let vmm = Command::new("python3")
+        .arg(guest)
+        .arg("4")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let trace = place.at("minimal").to_str().unwrap().to_owned();
+    place.said(&["record", "--profile", "minimal", "-d", "1s", "-o", &trace]);
+    let told = vmm.wait_with_output().unwrap().stdout;
+    let told: Value = serde_json::from_slice(&told).unwrap();
+
+    let report = place.said(&["report", &trace, "--format", "json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let checks = &report["machines"][0]["checks"];
+    assert_eq!(checks["kvm_unrecorded"], true);
+    assert!(checks["named_vcpus"].as_u64() >= Some(1), "{checks}");
+    let rows = place.said(&["intervals", &trace, "--kind", "vcpu", "--format", "jsonl"]);
+    let rows = rows.lines().skip(1);
+    let rows = rows.map(|line| serde_json::from_str(line).unwrap());
+    let rows: Vec<Value> = rows
+        .filter(|row: &Value| row["pid"] == told["pid"])
+        .collect();
+    let sum = |states: &[&str]| -> f64 {
+        let of = |row: &&Value| states.is_empty() || states.iter().any(|s| row["state"] == *s);
+        let chosen = rows.iter().filter(of);
+        chosen
+            .map(|row| ns(&row["end_ns"]) - ns(&row["start_ns"]))
+            .sum()
+    };
+    let (all, asleep) = (sum(&[]), sum(&["blocked-on-host"]));
+    assert!(all > 0.9e9, "{all}");
+    // It works and sleeps in turn all the time, so that a part is like the whole.
+    let whole = ns(&told["busy_ns"]) + ns(&told["asleep_ns"]) + ns(&told["run_ns"]);
+    let share = ns(&told["asleep_ns"]) / whole;
+    assert!(
+        (0.7 * share..1.3 * share).contains(&(asleep / all)),
+        "{asleep} of {all} {told}"
+    );
+    let known = ["unknown", "preempted", "runnable", "blocked-on-host"];
+    assert!((sum(&known) - all).abs() < 1.0, "{rows:?}");
 }
