@@ -127,15 +127,12 @@ fn a_vm_of_this_machine() {
     let ours: Vec<_> = vms.iter().filter(|vm| vm["pid"] == pid).collect();
     assert_eq!(ours.len(), 1, "{vms:?}");
     assert_eq!(ours[0]["vcpus"].as_array().map(Vec::len), Some(1));
+    known_by_the_scheduler_alone(&place);
 }
 
-/// The scheduler's events and the dump of what threads are tell of a vCPU when it had a processor.
-#[test]
-fn a_vm_of_this_machine_by_the_scheduler_alone() {
-    let place = Place::new();
-    if recorded(&place, "vm").is_none() {
-        return;
-    }
+/// The scheduler's events and the dump of what threads are tell of a vCPU when it had a processor. No test
+/// of its own: the other counts what all VMs do.
+fn known_by_the_scheduler_alone(place: &Place) {
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("kvm/guest.py");
     let vmm = Command::new("python3")
         .arg(guest)
