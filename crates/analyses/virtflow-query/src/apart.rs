@@ -21,6 +21,14 @@ struct Batch {
 }
 
 impl Batch {
+    /// With room for the intervals, which are most: it is not moved while it grows.
+    fn with_room() -> Self {
+        Self {
+            intervals: Vec::with_capacity(BATCH),
+            ..Self::default()
+        }
+    }
+
     /// An entity is announced before it is used: all of a batch may come before its intervals.
     fn give<S: Sink>(&mut self, sink: &mut S) {
         self.entities.drain(..).for_each(|e| sink.entity(&e));
@@ -59,7 +67,7 @@ impl<S: Sink + Send + 'static> Apart<S> {
             sink
         });
         Self {
-            batch: Batch::default(),
+            batch: Batch::with_room(),
             full,
             empty,
             thread,
@@ -76,7 +84,7 @@ impl<S: Sink + Send + 'static> Apart<S> {
 
     #[cold]
     fn hand_over(&mut self) {
-        let next = self.empty.try_recv().unwrap_or_default();
+        let next = self.empty.try_recv().unwrap_or_else(|_| Batch::with_room());
         // It fails only if the thread panicked, which `finish` tells.
         let _ = self.full.send(std::mem::replace(&mut self.batch, next));
     }
