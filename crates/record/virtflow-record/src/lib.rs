@@ -203,7 +203,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const EVERY_WHEN_QUIET: Duration = Duration::from_secs(5);
 /// Fewer records than these at a look, and little happens.
 const IS_QUIET: u64 = 4096;
-/// How often where somebody wants to know at once who waits too long.
+/// How often where somebody wants to know at once who waits too long, and at the most where a trace may
+/// soon have the size that it may have.
 const EVERY_TO_WATCH: Duration = Duration::from_millis(100);
 /// How long at the most something waits to be written, in nanoseconds: that is lost where the recorder is killed.
 const WRITTEN_WITHIN_NS: u64 = 5_000_000_000;
@@ -302,6 +303,14 @@ const fn until_next(records: u64) -> Duration {
     }
 }
 
+/// How long until a trace that has grown to `bytes` over this time will have `bytes_max`, as it grew so
+/// far, but no less than is worth a look.
+fn until_full(over: Duration, bytes: u64, bytes_max: u64) -> Duration {
+    let left = u128::from(bytes_max.saturating_sub(bytes));
+    let nanos = over.as_nanos().saturating_mul(left) / u128::from(bytes.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).max(EVERY_TO_WATCH)
+}
+
 /// When a recording ends by itself, and when somebody is asked what to do next, which is at least every
 /// five seconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -368,7 +377,7 @@ pub fn record(
             records += 1;
             order.take(record);
         });
-        let every = if watches {
+        let mut every = if watches {
             EVERY_TO_WATCH
         } else {
             until_next(records)
@@ -378,6 +387,14 @@ pub fn record(
             return Err(sink.cut(keep, taken_until, &missed, error));
         }
         taken_until = looked.until;
+        if let Keep::All {
+            bytes_max: Some(bytes_max),
+            ..
+        } = keep
+        {
+            let over = Duration::from_nanos(taken_until.saturating_sub(began));
+            every = every.min(until_full(over, summary.bytes, *bytes_max));
+        }
         match next(&summary) {
             Next::Go => {}
             Next::Stop => break,
@@ -440,4 +457,19 @@ fn dump(order: &mut Order, ring: &mut Ring, what: What) {
         ring.drain(|record| order.take(record));
     };
     dump::dump(order, what, &mut drain);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_looked_at_before_it_has_its_size() {
+        let seconds = Duration::from_secs;
+        assert_eq!(until_full(seconds(2), 1_000, 4_000), seconds(6));
+        // Nothing is there yet, or it is there already.
+        assert!(until_full(seconds(2), 0, 4_000) > seconds(3600));
+        assert_eq!(until_full(seconds(2), 5_000, 4_000), EVERY_TO_WATCH);
+        assert!(until_full(Duration::MAX, 1, u64::MAX) > seconds(3600));
+    }
 }
