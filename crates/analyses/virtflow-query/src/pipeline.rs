@@ -65,7 +65,14 @@ pub(crate) fn is_entry_probed(described: &[&str]) -> bool {
 }
 
 /// The events of KVM's by which vCPUs are known.
-const OF_VCPUS: [&str; 3] = ["kvm_x86_entry", "kvm_x86_exit", "kvm_userspace_exit"];
+const OF_VCPUS: [&str; 6] = [
+    "addons_vcpu_enter_guest",
+    "kvm_userspace_exit",
+    "kvm_x86_entry",
+    "kvm_x86_exit",
+    "vcpu_enter_guest",
+    "vcpu_exit_guest",
+];
 
 /// Whether nothing of KVM's tells of vCPUs, by the names of what is recorded.
 pub(crate) fn are_vcpus_named(described: &[&str]) -> bool {

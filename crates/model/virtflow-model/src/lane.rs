@@ -114,7 +114,9 @@ impl Lane {
 
     /// What is told of the present state is not so, at the earliest from `since` on.
     pub(crate) fn doubt_from(&mut self, since: Timestamp, unknown: Status, sink: &mut impl Sink) {
-        if self.since < since {
+        if self.status.state == State::Unknown {
+            // That is known for a better reason.
+        } else if self.since < since {
             self.to(since, unknown, sink);
         } else {
             self.status = unknown;

@@ -250,7 +250,9 @@ impl<S: Sink> Model<S> {
             self.in_context(t, c, context.tid, context.process());
         }
         self.dispatch(t, c, &record.event);
-        self.cpus[c.0].heard = t;
+        if !is_told(&record.event) {
+            self.cpus[c.0].heard = t;
+        }
     }
 
     /// The event that comes was recorded by this thread.
@@ -511,6 +513,21 @@ impl<S: Sink> Model<S> {
             cr3: None,
         }
     }
+}
+
+/// What dumps tell, whoever wrote them and on whatever processor.
+const fn is_told(event: &K) -> bool {
+    matches!(
+        event,
+        K::ThreadTold { .. }
+            | K::StatedumpStart
+            | K::StatedumpEnd
+            | K::StatedumpProcess { .. }
+            | K::StatedumpNamespace { .. }
+            | K::StatedumpBlockDevice { .. }
+            | K::StatedumpVm { .. }
+            | K::StatedumpRole { .. }
+    )
 }
 
 /// Events whose meaning does not hang on what else their processor does: true even where others

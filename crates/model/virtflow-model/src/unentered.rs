@@ -10,7 +10,7 @@
 
 use crate::host::{Sched, ThreadIx};
 use crate::model::Model;
-use crate::vm::{Mode, VcpuIx, number_in_name};
+use crate::vm::{Mode, VCPUS_MAX, VcpuIx, number_in_name};
 use crate::vocab::{Cause, Evidence, State};
 use virtflow_base::{Interval, Sink, Tid, Timestamp};
 use virtflow_events::{Comm, Text};
@@ -49,23 +49,25 @@ impl<S: Sink> Model<S> {
         if self.vcpus_named && tid.0 != 0 && role.as_bytes() == VCPU_ROLE {
             let x = self.thread(tid, &Comm::default());
             self.set_pid(x, pid);
-            self.named_vcpu(x, vcpu);
+            if let Some(number) = vcpu.or_else(|| number_in_name(&self.threads[x.0].comm)) {
+                self.named_vcpu(x, number);
+            }
         }
     }
 
     /// What a thread is called, and its process, may say that it is a vCPU.
     #[inline]
     pub(crate) fn vcpu_by_name(&mut self, x: ThreadIx) {
-        if self.vcpus_named && !self.threads[x.0].inherited_name {
-            let number = number_in_name(&self.threads[x.0].comm);
-            if number.is_some() {
-                self.named_vcpu(x, number);
-            }
+        if self.vcpus_named
+            && !self.threads[x.0].inherited_name
+            && let Some(number) = number_in_name(&self.threads[x.0].comm)
+        {
+            self.named_vcpu(x, number);
         }
     }
 
     /// A thread is a vCPU, and no event will tell of it as one.
-    fn named_vcpu(&mut self, x: ThreadIx, number: Option<u32>) {
+    fn named_vcpu(&mut self, x: ThreadIx, number: u32) {
         let thread = &self.threads[x.0];
         let (None, Some(pid), true) = (thread.vcpu, thread.pid, thread.lane.is_some()) else {
             return;
@@ -73,13 +75,13 @@ impl<S: Sink> Model<S> {
         // Another has that name already: what this one is, its name does not tell.
         let taken = self.vm_by_pid.get(&pid).is_some_and(|vm| {
             let mut vcpus = self.vms[vm.0].vcpus.iter();
-            vcpus.any(|v| Some(self.vcpus[v.0].number) == number)
+            vcpus.any(|v| self.vcpus[v.0].number == number)
         });
-        if taken {
+        if taken || number >= VCPUS_MAX {
             return;
         }
         let on_cpu = matches!(thread.sched, Sched::Running(_));
-        if let Some(v) = self.new_vcpu(self.now, x, number, None, Told::Name) {
+        if let Some(v) = self.new_vcpu(self.now, x, Some(number), None, Told::Name) {
             self.vcpus[v.0].on_cpu = on_cpu;
             self.counts.named_vcpus += 1;
         }

@@ -27,7 +27,7 @@ pub(crate) struct VmIx(pub(crate) usize);
 pub(crate) struct VcpuIx(pub(crate) usize);
 
 /// The most vCPUs KVM gives one VM on x86 (`KVM_MAX_VCPUS`, arch/x86/include/asm/kvm_host.h).
-const VCPUS_MAX: u32 = 4096;
+pub(crate) const VCPUS_MAX: u32 = 4096;
 
 /// Where a vCPU thread is while it has a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -480,6 +480,7 @@ impl<S: Sink> Model<S> {
     fn was_in_kernel(&mut self, v: VcpuIx, event: &K) {
         let vcpu = &mut self.vcpus[v.0];
         if vcpu.mode != Mode::Unknown
+            || vcpu.told != Told::Entries
             || !matches!(
                 event,
                 K::KvmEntry { .. } | K::KvmInjVirq { .. } | K::AddonsVcpuEnterGuest { .. }
@@ -511,6 +512,10 @@ impl<S: Sink> Model<S> {
             .unwrap_or(self.threads[x.0].tid);
         if self.threads[x.0].pid.is_none() {
             self.set_pid(x, pid);
+            // By its name, now that its process is known.
+            if let Some(v) = self.threads[x.0].vcpu {
+                return Some(v);
+            }
         }
         let vm = self.vm(pid);
         self.threads[x.0].vm = Some(vm);

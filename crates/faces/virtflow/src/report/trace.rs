@@ -414,7 +414,7 @@ pub(super) fn checks(page: &mut Page, checks: &Checks) {
     }
     if checks.kvm_unrecorded && checks.named_vcpus == 0 {
         said.push(
-            "No event of KVM's was recorded, and no thread is called like a vCPU's: VMs, if there are any, count \
+            "No event of KVM's that tells of vCPUs was recorded, and no thread is called like a vCPU's: VMs, if there are any, count \
              among the threads of the host."
                 .to_owned(),
         );
@@ -422,7 +422,7 @@ pub(super) fn checks(page: &mut Page, checks: &Checks) {
     if checks.named_vcpus > 0 {
         said.push(format!(
             "{} by what a state dump says of their threads, or by what these are called (\"CPU 0/KVM\"): no event \
-             of KVM's was recorded. When they had a processor, and who had it instead, is told; what they did on it, \
+             of KVM's that tells of vCPUs was recorded. When they had a processor, and who had it instead, is told; what they did on it, \
              and what they slept for, is unknown.",
             match checks.named_vcpus {
                 1 => "1 vCPU is known".to_owned(),

@@ -219,7 +219,8 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
                 ..Options::default()
             })?;
             options.entry_probed = plan.tracepoints().any(|name| name == "kvm_entry");
-            options.vcpus_named = !plan.tracepoints().any(|name| name.starts_with("kvm_"));
+            let of_vcpus = ["kvm_entry", "kvm_exit", "kvm_userspace_exit"];
+            options.vcpus_named = !plan.tracepoints().any(|name| of_vcpus.contains(&name));
             let name = rustix::system::uname();
             let name = name.nodename().to_string_lossy().into_owned();
             let memory = usize::try_from(args.memory).unwrap_or(usize::MAX);

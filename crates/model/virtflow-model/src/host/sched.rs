@@ -108,8 +108,7 @@ impl<S: Sink> Model<S> {
         } else if let Current::Thread(x) = self.cpus[c.0].current {
             self.counts.contradictions += 1;
             self.doubt_cpu(c, Timestamp::MIN);
-            self.doubt(x, Timestamp::MIN);
-            self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
+            self.lose_occupant(t, c, x);
         } else if self.cpus[c.0].current == Current::Unknown {
             // The idle thread ran since the processor could be seen.
             if let Some(lane) = &mut self.cpus[c.0].lane
@@ -140,12 +139,12 @@ impl<S: Sink> Model<S> {
         }
         if let Current::Thread(other) = current {
             self.counts.contradictions += 1;
-            self.doubt(other, Timestamp::MIN);
-            self.lose_thread(t, other, Cause::NoEvidence, Evidence::SchedSwitch);
+            self.lose_occupant(t, c, other);
         }
         let running = Status::new(State::Running, Evidence::FirstEvent);
         match self.threads[x.0].sched {
             Sched::Unresolved => self.resolve(x, running),
+            Sched::Running(elsewhere) if elsewhere != c => self.left_unseen(t, x, elsewhere),
             Sched::Running(_) => {}
             _ => {
                 self.doubt(x, Timestamp::MIN);
@@ -172,6 +171,13 @@ impl<S: Sink> Model<S> {
     /// the last that was told of it if that is later, what it did is not known.
     fn doubt(&mut self, x: ThreadIx, since: Timestamp) {
         let unknown = Status::unknown(Cause::NoEvidence, Evidence::SchedSwitch);
+        let Some(lane) = &self.threads[x.0].lane else {
+            return;
+        };
+        // That is known for a better reason.
+        if lane.status().state == State::Unknown {
+            return;
+        }
         if let Some(lane) = &self.threads[x.0].lane
             && lane.since() < since
         {
@@ -183,6 +189,28 @@ impl<S: Sink> Model<S> {
             && let Some(lane) = &mut self.vcpus[v.0].lane
         {
             lane.doubt_from(since, unknown, &mut self.sink);
+        }
+    }
+
+    /// Somebody else has `c` now: if `x` was still thought to have it, when it left is not known.
+    fn lose_occupant(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
+        if self.threads[x.0].sched == Sched::Running(c) {
+            self.doubt(x, Timestamp::MIN);
+            self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
+        }
+    }
+
+    /// A thread that was thought to have processor `c` has another one.
+    fn left_unseen(&mut self, t: Timestamp, x: ThreadIx, c: CpuIx) {
+        self.counts.contradictions += 1;
+        self.doubt(x, Timestamp::MIN);
+        self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
+        if self.cpus[c.0].current == Current::Thread(x) {
+            self.doubt_cpu(c, Timestamp::MIN);
+            self.cpus[c.0].current = Current::Unknown;
+            // What the next event tells of who has had it until then does not reach further back.
+            let unknown = Status::unknown(Cause::NoEvidence, Evidence::None);
+            self.cpus[c.0].to(t, unknown, &mut self.sink);
         }
     }
 
@@ -237,14 +265,7 @@ impl<S: Sink> Model<S> {
                     Status::new(State::Runnable, Evidence::FirstEvent).likely(),
                 );
             }
-            Sched::Running(other) if other != c => {
-                self.counts.contradictions += 1;
-                self.doubt(x, Timestamp::MIN);
-                if self.cpus[other.0].current == Current::Thread(x) {
-                    self.doubt_cpu(other, Timestamp::MIN);
-                    self.cpus[other.0].current = Current::Unknown;
-                }
-            }
+            Sched::Running(other) if other != c => self.left_unseen(t, x, other),
             _ => {}
         }
         self.wait_on(x, None);
@@ -466,7 +487,9 @@ impl<S: Sink> Model<S> {
             // Of each event before it was seen who ran.
             let since = self.cpus[c.0].heard;
             self.doubt_cpu(c, since);
-            if let Current::Thread(other) = self.cpus[c.0].current {
+            if let Current::Thread(other) = self.cpus[c.0].current
+                && self.threads[other.0].sched == Sched::Running(c)
+            {
                 self.doubt(other, since);
                 self.lose_thread(t, other, Cause::NoEvidence, Evidence::FirstEvent);
             }
@@ -474,11 +497,12 @@ impl<S: Sink> Model<S> {
                 self.seen_idle(t, c);
             } else {
                 let x = self.thread(tid, &Comm::default());
-                // Nor is it known since when it runs.
-                if self.threads[x.0].sched == Sched::Unresolved {
-                    self.lose_thread(t, x, Cause::NoEvidence, Evidence::None);
-                } else {
-                    self.doubt(x, since);
+                // Nor is it known since when it runs, nor of one that slept since when it is awake.
+                match self.threads[x.0].sched {
+                    Sched::Unresolved => self.lose_thread(t, x, Cause::NoEvidence, Evidence::None),
+                    Sched::Runnable | Sched::Preempted => self.doubt(x, since),
+                    Sched::Sleeping => self.doubt(x, Timestamp::MIN),
+                    Sched::Running(_) | Sched::Lost => {}
                 }
                 self.switch_in(t, c, x);
             }

@@ -271,12 +271,7 @@ fn a_switch_that_contradicts_is_no_loss_to_the_guest() {
         Some(&(20, 40, State::Unknown, Cause::NoEvidence))
     );
     // When the one left and the other came nothing tells.
-    let states = |kind, key: &str| {
-        let lane = lane(&found, kind, key);
-        lane.iter()
-            .map(|&(start, end, state, _)| (start, end, state))
-            .collect::<Vec<_>>()
-    };
+    let states = |kind, key: &str| states(&found, kind, key);
     assert_eq!(
         states(Kind::Thread, &format!("thread:{VCPU}@0")),
         [(0, 40, State::Unknown)]
@@ -289,6 +284,86 @@ fn a_switch_that_contradicts_is_no_loss_to_the_guest() {
         states(Kind::Cpu, "cpu:0"),
         [(0, 20, State::Unknown), (20, 40, State::Idle)]
     );
+}
+
+/// Each on a processor.
+fn run_on(cpus: u32, end: i64, losses: &[Loss], events: &[(i64, u32, K)]) -> Collected {
+    let coverage: Vec<_> = (0..cpus)
+        .map(|cpu| StreamCoverage {
+            cpu: Some(CpuId(cpu)),
+            losses: if cpu == 0 {
+                losses.to_vec()
+            } else {
+                Vec::new()
+            },
+            ..coverage(end, Vec::new()).remove(0)
+        })
+        .collect();
+    let mut model = Model::new(&coverage, Options::default(), Collected::default());
+    for (t, cpu, event) in events {
+        let record = KernelRecord {
+            cpu: CpuId(*cpu),
+            ..record(*event)
+        };
+        model.event(at(*t), &record);
+    }
+    model.finish().0
+}
+
+fn states(found: &Collected, kind: Kind, key: &str) -> Vec<(i64, i64, State)> {
+    let lane = lane(found, kind, key);
+    lane.iter()
+        .map(|&(start, end, state, _)| (start, end, state))
+        .collect()
+}
+
+#[test]
+fn a_thread_that_turns_up_elsewhere_left_at_an_unknown_time() {
+    let events = [
+        (10, 0, switch(Tid(0), 0, OTHER)),
+        (30, 1, switch(OTHER, 1, Tid(0))),
+        // It sleeps: that somebody else gets the processor it had once says nothing of that.
+        (50, 0, switch(Tid(0), 0, VCPU)),
+    ];
+    let found = run_on(2, 60, &[], &events);
+    let thread = states(&found, Kind::Thread, &format!("thread:{OTHER}@10"));
+    assert_eq!(thread.last(), Some(&(30, 60, State::Sleeping)));
+    assert!(thread.iter().all(|of| of.2 != State::Running), "{thread:?}");
+
+    // Who has had the processor since it left is not told by who has it at last.
+    let events = [
+        (10, 0, switch(Tid(0), 0, OTHER)),
+        (30, 1, switch(Tid(0), 0, OTHER)),
+        (50, 0, switch(VCPU, 1, Tid(0))),
+    ];
+    let found = run_on(2, 60, &[], &events);
+    let cpu = states(&found, Kind::Cpu, "cpu:0");
+    assert!(
+        cpu.iter()
+            .all(|of| of.1 <= 10 || of.0 >= 30 || of.2 == State::Unknown),
+        "{cpu:?}"
+    );
+}
+
+#[test]
+fn what_is_lost_stays_lost_where_a_thread_is_seen_again() {
+    let loss = Loss {
+        span: Span::new(at(16), at(18)),
+        kind: LossKind::Events(3),
+    };
+    let seen = K::ThreadRuns {
+        tid: OTHER,
+        pid: OTHER,
+    };
+    let events = [
+        (5, 1, switch(OTHER, 1, Tid(0))),
+        (30, 1, switch(Tid(0), 0, VCPU)),
+        (40, 1, waking(Tid(300))),
+        (50, 1, seen),
+    ];
+    let found = run_on(2, 60, &[loss], &events);
+    let thread = lane(&found, Kind::Thread, &format!("thread:{OTHER}@5"));
+    assert_eq!(thread[0], (5, 50, State::Unknown, Cause::Lost));
 }
 
 #[test]

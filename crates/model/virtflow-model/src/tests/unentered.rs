@@ -312,3 +312,30 @@ fn a_thread_that_a_vcpu_makes_has_its_name_and_is_none() {
     );
     assert_eq!(vcpus(&found), [Some(VCPU.0)]);
 }
+
+#[test]
+fn a_named_vcpu_is_one_whatever_else_tells_of_it() {
+    // A probe that names the process of a thread with a vCPU's name.
+    let found = run_named(
+        &[],
+        40,
+        &[(10, switch(Tid(0), 0, VCPU)), (20, enter(CR3_A))],
+    );
+    let vcpus = found
+        .entities
+        .iter()
+        .filter(|e| e.kind == Kind::Vcpu.code());
+    assert_eq!(vcpus.map(|e| e.vcpu).collect::<Vec<_>>(), [Some(0)]);
+    // An injection does not say that it was in the hypervisor all the time.
+    let injected = K::KvmInjVirq {
+        vector: 0xec,
+        reinjected: None,
+    };
+    let known = [process(QEMU, QEMU), process(VCPU, QEMU)];
+    let events = [(10, switch(Tid(0), 0, VCPU)), (20, injected)];
+    let found = run_named(&known, 40, &events);
+    assert_eq!(
+        lane(&found, Kind::Vcpu, "/vcpu:0").last(),
+        Some(&(10, 40, State::Unknown, Cause::NoEvidence))
+    );
+}
