@@ -214,7 +214,7 @@ impl<S: Sink> Model<S> {
         }
     }
 
-    /// The same of who has a processor.
+    /// Who has a processor changed without being told, at the earliest at `since`: see [`Self::doubt`].
     fn doubt_cpu(&mut self, c: CpuIx, since: Timestamp) {
         let unknown = Status::unknown(Cause::NoEvidence, Evidence::SchedSwitch);
         if let Some(lane) = &mut self.cpus[c.0].lane {
