@@ -200,13 +200,14 @@ pub struct Summary {
 /// How often the rings are emptied at least.
 const EVERY: Duration = Duration::from_secs(2);
 /// How often where little happens: the recorder's own switches should be few of few.
-const EVERY_WHEN_QUIET: Duration = Duration::from_secs(5);
-/// Fewer records than these at a look, and little happens.
-const IS_QUIET: u64 = 4096;
+const EVERY_WHEN_QUIET: Duration = Duration::from_secs(10);
+/// Fewer records a second than these since the last look, and little happens.
+const IS_QUIET: u64 = 8192;
 /// How often where somebody wants to know at once who waits too long, and at the most where a trace may
 /// soon have the size that it may have.
 const EVERY_TO_WATCH: Duration = Duration::from_millis(100);
-/// How long at the most something waits to be written, in nanoseconds: that is lost where the recorder is killed.
+/// How long at the most something waits to be written where not little happens, in nanoseconds: that is lost
+/// where the recorder is killed.
 const WRITTEN_WITHIN_NS: u64 = 5_000_000_000;
 /// How often where they were found rather full.
 const EVERY_WHEN_BUSY: Duration = Duration::from_millis(10);
@@ -294,12 +295,36 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// How long to wait for the next look, after one that found so many records.
-const fn until_next(records: u64) -> Duration {
-    if records < IS_QUIET {
-        EVERY_WHEN_QUIET
-    } else {
-        EVERY
+/// How long to wait for the next look.
+struct Pace {
+    every: Duration,
+    /// Since when these records came, in nanoseconds.
+    since: u64,
+    records: u64,
+}
+
+impl Pace {
+    /// Nothing is known of the rate yet: a ring that fills up says so.
+    const fn new(began: u64) -> Self {
+        Self {
+            every: EVERY_WHEN_QUIET,
+            since: began,
+            records: 0,
+        }
+    }
+
+    /// After a look that found so many records from before this time. Looks close together tell nothing of
+    /// the rate.
+    fn after(&mut self, records: u64, until: u64) -> Duration {
+        self.records = self.records.saturating_add(records);
+        let over = until.saturating_sub(self.since);
+        if u128::from(over) >= EVERY_TO_WATCH.as_nanos() {
+            let enough = u128::from(self.records) * Duration::from_secs(1).as_nanos();
+            let is_quiet = enough < u128::from(IS_QUIET) * u128::from(over);
+            self.every = if is_quiet { EVERY_WHEN_QUIET } else { EVERY };
+            (self.since, self.records) = (until, 0);
+        }
+        self.every
     }
 }
 
@@ -312,7 +337,7 @@ fn until_full(over: Duration, bytes: u64, bytes_max: u64) -> Duration {
 }
 
 /// When a recording ends by itself, and when somebody is asked what to do next, which is at least every
-/// five seconds.
+/// ten seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Until<'a> {
     /// Somebody is asked at once when something can be read here.
@@ -370,6 +395,7 @@ pub fn record(
         }
     );
     let mut taken_until = began;
+    let mut pace = Pace::new(began);
     loop {
         let looked = looks.look(&ring);
         let mut records = 0;
@@ -380,7 +406,7 @@ pub fn record(
         let mut every = if watches {
             EVERY_TO_WATCH
         } else {
-            until_next(records)
+            pace.after(records, looked.until)
         };
         if let Err(error) = sink.take(&mut order, &looked, every, &mut summary) {
             let missed = ring.missed().since(&missed_before);
@@ -462,6 +488,18 @@ fn dump(order: &mut Order, ring: &mut Ring, what: What) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quiet_host_is_looked_at_less_often() {
+        let at = |millis: u64| millis * 1_000_000;
+        let mut pace = Pace::new(at(5));
+        assert_eq!(pace.after(1_000, at(6)), EVERY_WHEN_QUIET);
+        assert_eq!(pace.after(9_000, at(1_005)), EVERY);
+        assert_eq!(pace.after(0, at(1_006)), EVERY);
+        assert_eq!(pace.after(8_000, at(2_005)), EVERY_WHEN_QUIET);
+        assert_eq!(pace.after(u64::MAX, at(2_006)), EVERY_WHEN_QUIET);
+        assert_eq!(pace.after(u64::MAX, at(3_000)), EVERY);
+    }
 
     #[test]
     fn a_trace_is_looked_at_before_it_has_its_size() {

@@ -43,6 +43,8 @@ fn has(described: &[&str], need: &Need) -> bool {
 pub(crate) enum Asked {
     /// LTTng, or whoever else names events as it does.
     Lttng,
+    /// Our own recorder, which names events as LTTng does.
+    Virtflow,
     TraceCmd,
     Perf,
 }
@@ -58,6 +60,12 @@ impl Asked {
             [] => Self::Lttng,
             _ if all_are("trace.dat") => Self::TraceCmd,
             _ if all_are("perf.data") => Self::Perf,
+            _ if traces
+                .iter()
+                .all(|trace| trace.tracer.starts_with("virtflow ")) =>
+            {
+                Self::Virtflow
+            }
             _ => Self::Lttng,
         }
     }
@@ -72,6 +80,9 @@ impl Asked {
     const fn name(self, need: &Need) -> (&'static str, &'static str) {
         match (self, need) {
             (Self::Lttng, _) => (need.name, need.note),
+            (Self::Virtflow, _) if need.lttng => (need.name, need.note),
+            // That LTTng has no probe for it is nothing to it.
+            (Self::Virtflow, _) => (need.name, ""),
             (Self::Perf, _) if !need.in_perf.is_empty() => (need.in_perf, need.note),
             (_, _) if !need.kernel.is_empty() && need.lttng => (need.kernel, need.note),
             // That LTTng has no probe for it is nothing to them.
@@ -101,11 +112,13 @@ pub(crate) fn missing(described: &[&str], vms: bool, asked: Asked) -> Vec<Missin
         .collect()
 }
 
-/// The command by which LTTng records an event of the table, or the option of trace-cmd and perf; empty
-/// where they cannot.
-pub(crate) fn command(event: &str) -> String {
+/// The command by which LTTng or our own recorder records an event of the table, or the option of
+/// trace-cmd and perf; empty where they cannot.
+pub(crate) fn command(event: &str, asked: Asked) -> String {
     let has = |is: &dyn Fn(&Need) -> bool| NEEDS.iter().any(is);
-    if has(&|need| need.name == event && need.lttng) {
+    if asked == Asked::Virtflow && has(&|need| need.name == event) {
+        "virtflow record --profile vm".to_owned()
+    } else if has(&|need| need.name == event && need.lttng) {
         format!("lttng enable-event --kernel '{event}'")
     } else if event.is_empty() {
         String::new()
@@ -140,20 +153,28 @@ mod tests {
             "vcpu_exit_guest",
             "no_such_event",
         ] {
-            assert_eq!(command(event), "");
+            assert_eq!(command(event, Asked::Lttng), "");
         }
         assert_eq!(
-            command("sched_waking"),
+            command("sched_waking", Asked::Lttng),
             "lttng enable-event --kernel 'sched_waking'"
         );
-        assert_eq!(command("--namespaces"), "--namespaces");
+        assert_eq!(command("--namespaces", Asked::Perf), "--namespaces");
         assert_eq!(
-            command("kvm:kvm_msr, kvm:kvm_apic"),
+            command("kvm:kvm_msr, kvm:kvm_apic", Asked::TraceCmd),
             "-e 'kvm:kvm_msr' -e 'kvm:kvm_apic'"
         );
+        // Our own recorder records them all.
+        for need in NEEDS {
+            let (name, note) = Asked::Virtflow.name(need);
+            let typed = command(name, Asked::Virtflow);
+            assert_eq!(typed, "virtflow record --profile vm");
+            assert!(!note.contains("LTTng"), "{note}");
+        }
+        assert_eq!(command("no_such_event", Asked::Virtflow), "");
         // Whatever says that LTTng has no probe has no command.
         for need in NEEDS.iter().filter(|need| need.note.contains("no probe")) {
-            assert_eq!(command(need.name), "");
+            assert_eq!(command(need.name, Asked::Lttng), "");
         }
     }
 

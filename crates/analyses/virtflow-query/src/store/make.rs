@@ -6,7 +6,7 @@ use super::vocabulary;
 use crate::apart::Apart;
 use crate::clocks::align;
 use crate::facts::Facts;
-use crate::needed::command;
+use crate::needed::{Asked, command};
 use crate::pipeline::{Progress, analyze, machines};
 use crate::vms::vms;
 use std::path::Path;
@@ -154,14 +154,15 @@ fn losses(machine: u32, facts: &Facts) -> impl Iterator<Item = Loss> {
 }
 
 fn missing(facts: &Facts) -> impl Iterator<Item = Missing> {
-    facts.missing(true).into_iter().map(|missing| {
+    let asked = Asked::of(&facts.traces);
+    facts.missing(true).into_iter().map(move |missing| {
         let note = if missing.note.is_empty() {
             String::new()
         } else {
             format!(" ({})", missing.note)
         };
         Missing {
-            record: command(&missing.event),
+            record: command(&missing.event, asked),
             hides: format!("{}{note}", missing.hides),
             event: missing.event.into_owned(),
         }

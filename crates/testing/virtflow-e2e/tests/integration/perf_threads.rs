@@ -17,7 +17,8 @@ const EVENTS: &str = "sched:sched_switch,sched:sched_waking,sched:sched_wakeup,\
 /// switch come a little after the tracepoint.
 const INSIDE: i64 = 50_000;
 /// Where the machine itself stood still between the two records of one switch they are further apart,
-/// by up to this (195 us were seen); that may be so at few moments, and only beside that switch.
+/// by up to this (195 us were seen); that may be so at few moments, and only in a stretch that begins or
+/// ends with that switch.
 const APART: i64 = 1_000_000;
 
 /// Records `work` twice at once, everything and its threads alone; false where that cannot be done.
@@ -149,8 +150,8 @@ fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
                     continue;
                 };
                 let (same, is_known) = agree(told, truth, whose);
-                let is_late = moment == truth.start + INSIDE && told.end - truth.start < APART
-                    || moment == truth.end - INSIDE && truth.end - told.start < APART;
+                let is_late = told.start < truth.start && told.end - truth.start < APART
+                    || truth.end < told.end && truth.end - told.start < APART;
                 let left_unseen = told.state == "sleeping"
                     && truth.state == "running"
                     && (truth.start..truth.end).contains(&told.start);
