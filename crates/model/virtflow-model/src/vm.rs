@@ -14,7 +14,7 @@ use crate::nested::{Block, Nested, NestedIx, NestedVcpu};
 use crate::unentered::Told;
 use crate::vectors::Vectors;
 use crate::vocab::{Cause, EdgeKind, Evidence, Kind, State};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use virtflow_base::{Edge, Entity, EntityId, Exit, Sink, Span, Tid, Timestamp};
 use virtflow_events::{Comm, ExitInfo, KernelEvent as K};
 
@@ -524,10 +524,9 @@ impl<S: Sink> Model<S> {
             return None;
         }
         // Two threads are two vCPUs, whatever they are called.
-        let is_free = |n: &u32| {
-            let mut vcpus = self.vms[vm.0].vcpus.iter();
-            vcpus.all(|v| self.vcpus[v.0].number != *n)
-        };
+        let vcpus = self.vms[vm.0].vcpus.iter();
+        let taken: FxHashSet<u32> = vcpus.map(|v| self.vcpus[v.0].number).collect();
+        let is_free = |n: &u32| !taken.contains(n);
         let number = number
             .filter(|&n| n < VCPUS_MAX)
             .or_else(|| number_in_name(&self.threads[x.0].comm))
