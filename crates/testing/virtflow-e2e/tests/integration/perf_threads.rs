@@ -77,8 +77,9 @@ fn lanes(file: &Path, kind: &str) -> Lanes {
 }
 
 /// What threads and processors did, by each switch of a recording of all. The kernel now and then
-/// leaves a switch out of it: where two do not fit together, nothing is told. Where it leaves out one and the
-/// next, they do fit: the truth is wrong, which the recording of threads shows by the records of their switches.
+/// leaves a switch out of it: where two do not fit together, nothing is told of who was there, nor that
+/// anybody was not. Where it leaves out one and the next, they do fit: the truth is wrong, which the recording
+/// of threads shows by what it has of them then.
 fn truth(file: &Path) -> (Lanes, Lanes) {
     let command = format!(
         "virtflow events {} --filter sched_switch --format jsonl 2>/dev/null",
@@ -88,6 +89,7 @@ fn truth(file: &Path) -> (Lanes, Lanes) {
     let (mut threads, mut cpus) = (Lanes::new(), Lanes::new());
     // Since when and who has each processor; since when, and how, each thread has none.
     let (mut on, mut off) = (HashMap::new(), HashMap::new());
+    let mut left_out = Vec::new();
     for line in said.lines() {
         let event: Value = serde_json::from_str(line).unwrap();
         let (t, cpu) = (event["time_ns"].as_i64().unwrap(), event["cpu"].to_string());
@@ -100,9 +102,12 @@ fn truth(file: &Path) -> (Lanes, Lanes) {
             by: format!("thread:{by}"),
         };
         off.remove(&prev);
-        if let Some((since, who)) = on.insert(cpu.clone(), (t, next))
-            && who == prev
+        let had = on.insert(cpu.clone(), (t, next));
+        if let Some((since, who)) = had
+            && who != prev
         {
+            left_out.push((since, t));
+        } else if let Some((since, _)) = had {
             let add = |lanes: &mut Lanes, key| {
                 let lane = lanes.entry(key).or_default();
                 lane.push(stretch(since, "running", prev));
@@ -116,6 +121,14 @@ fn truth(file: &Path) -> (Lanes, Lanes) {
         }
         let state = field("prev_state") & 0xff;
         off.insert(prev, (t, if state == 0 { "preempted" } else { "sleeping" }));
+    }
+    let is_sure = |stretch: &Stretch| {
+        let mut left_out = left_out.iter();
+        stretch.state == "running"
+            || left_out.all(|(since, until)| stretch.end < *since || *until < stretch.start)
+    };
+    for lane in threads.values_mut() {
+        lane.retain(is_sure);
     }
     (threads, cpus)
 }
@@ -152,8 +165,9 @@ fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
                 let (same, is_known) = agree(told, truth, whose);
                 let is_late = told.start < truth.start && told.end - truth.start < APART
                     || truth.end < told.end && truth.end - told.start < APART;
-                let left_unseen = told.state == "sleeping"
-                    && truth.state == "running"
+                let one_is = |state: &str| told.state == state || truth.state == state;
+                let left_unseen = one_is("sleeping")
+                    && one_is("running")
                     && (truth.start..truth.end).contains(&told.start);
                 let differs = format!("{key} at {moment}: {told:?}, and in truth {truth:?}");
                 assert!(same || is_late || left_unseen, "{differs}");
