@@ -3,6 +3,7 @@
 use crate::{fixtures, repo};
 use anyhow::Result;
 use clap::Parser;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -15,6 +16,9 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
 }
+
+/// The step after which all programs are there.
+const PROGRAMS: &str = "programs";
 
 struct Step {
     name: &'static str,
@@ -69,17 +73,18 @@ fn steps(nextest: bool) -> Vec<Step> {
                 "warnings",
             ]),
         ),
-        // What the whole-program tests run, which else the first of them would build in its own time.
+        // What the whole-program tests run, with all that is tested: built for itself it would have
+        // fewer features, and most of it be built twice.
         step(
-            "programs",
+            PROGRAMS,
             Work::Cargo(vec![
                 "build",
+                "--workspace",
                 "--quiet",
                 "--locked",
-                "-p",
-                "virtflow",
-                "-p",
-                "virtflow-synth",
+                "--lib",
+                "--bins",
+                "--tests",
             ]),
         ),
         step("tests", Work::Cargo(tests)),
@@ -126,19 +131,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("ci: SKIPPED: perf is not installed; what compares with it does nothing");
     }
     let start = Instant::now();
+    let mut programs = None;
     for step in all {
         if !args.steps.is_empty() && args.steps.iter().all(|name| name != step.name) {
             continue;
         }
         println!("ci: {} ...", step.name);
         let began = Instant::now();
-        let good = work(&step.what)?;
+        let good = work(&step.what, programs.as_deref())?;
         let seconds = began.elapsed().as_secs_f64();
         if !good {
             println!("ci: {} FAILED after {seconds:.1} s", step.name);
             return Ok(ExitCode::FAILURE);
         }
         println!("ci: {} ok, {seconds:.1} s", step.name);
+        if step.name == PROGRAMS {
+            programs = Some(repo::target_dir().join("debug"));
+        }
     }
     println!("ci: all ok, {:.1} s", start.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
@@ -150,9 +159,14 @@ fn names(steps: &[Step]) -> String {
 }
 
 #[expect(clippy::print_stdout, reason = "progress for whoever waits")]
-fn work(work: &Work) -> Result<bool> {
+fn work(work: &Work, programs: Option<&Path>) -> Result<bool> {
+    let given = programs.map(|programs| (repo::PROGRAMS, programs));
     Ok(match work {
-        Work::Cargo(arguments) => repo::cargo().args(arguments).status()?.success(),
+        Work::Cargo(arguments) => repo::cargo()
+            .args(arguments)
+            .envs(given)
+            .status()?
+            .success(),
         Work::WithBabeltrace2(_) if !has_babeltrace2() => {
             println!("ci: SKIPPED, without babeltrace2");
             true
@@ -164,6 +178,7 @@ fn work(work: &Work) -> Result<bool> {
         Work::Xtask(arguments) | Work::WithBabeltrace2(arguments) | Work::With(_, arguments) => {
             Command::new(std::env::current_exe()?)
                 .args(*arguments)
+                .envs(given)
                 .current_dir(repo::root())
                 .status()?
                 .success()
@@ -208,6 +223,6 @@ mod tests {
     #[test]
     fn what_cannot_be_run_does_not_succeed() {
         assert!(!succeeds(&mut Command::new("no-such-program-here")));
-        assert!(!work(&Work::Cargo(vec!["no-such-command"])).unwrap());
+        assert!(!work(&Work::Cargo(vec!["no-such-command"]), None).unwrap());
     }
 }

@@ -22,8 +22,14 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Builds the binary of `package` as the tests are built and says where it is.
+/// In this environment variable: the directory in which programs are that tests run, built already.
+pub(crate) const PROGRAMS: &str = "VIRTFLOW_PROGRAMS";
+
+/// Builds the binary of `package` as the tests are built, if it is not yet, and says where it is.
 pub(crate) fn test_binary(package: &str) -> Result<PathBuf> {
+    if let Some(programs) = std::env::var_os(PROGRAMS) {
+        return Ok(PathBuf::from(programs).join(package));
+    }
     let status = cargo().args(["build", "--quiet", "-p", package]).status()?;
     if !status.success() {
         bail!("{package} does not build");

@@ -84,8 +84,9 @@ fn with_answers(page: &str, answers: &[String]) -> Result<String> {
 }
 
 fn analyze(store: &Path) -> Result<()> {
-    let status = repo::cargo()
-        .args(["run", "--quiet", "-p", "virtflow", "--", "analyze"])
+    let status = Command::new(repo::test_binary("virtflow")?)
+        .current_dir(repo::root())
+        .arg("analyze")
         .arg(FIXTURE)
         .arg("-o")
         .arg(store)
