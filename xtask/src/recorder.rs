@@ -70,16 +70,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn compare_traces(lttng: &Path, ours: &Path) -> Result<usize> {
     let virtflow = repo::release_binary("virtflow")?;
     let (first, second) = (info(&virtflow, lttng)?, info(&virtflow, ours)?);
-    let begin = first.0.max(second.0) + SETTLE_NS;
-    let end = first.1.min(second.1) - END_NS;
+    // By the clock that both have.
+    let ahead = second.clock_began - first.clock_began;
+    let begin = first.begin.max(second.begin - ahead) + SETTLE_NS;
+    let end = first.end.min(second.end - ahead) - END_NS;
     if begin >= end {
         bail!("both recordings have no time in common");
     }
     println!("both recorded {:.3} s", (end - begin) as f64 / 1e9);
-    let reports = [lttng, ours].map(|trace| report(&virtflow, trace, begin, end));
-    let [theirs, own] = reports;
+    let theirs = report(&virtflow, lttng, begin, end);
+    let own = report(&virtflow, ours, begin + ahead, end + ahead);
     let (theirs, own) = (vcpus(&theirs?)?, vcpus(&own?)?);
-    let [their_stretches, own_stretches] = [lttng, ours].map(|trace| stretches(&virtflow, trace));
+    let their_stretches = stretches(&virtflow, lttng, first.clock_began);
+    let own_stretches = stretches(&virtflow, ours, second.clock_began);
     let (their_stretches, own_stretches) = (their_stretches?, own_stretches?);
     let (mut bad, mut all) = (0, Compared::default());
     let mut by_vcpu = BTreeMap::new();
@@ -159,12 +162,22 @@ fn json(virtflow: &Path, arguments: &[&str], trace: &Path) -> Result<Value> {
     })
 }
 
-/// When a recording begins and ends.
-fn info(virtflow: &Path, trace: &Path) -> Result<(i64, i64)> {
+/// When a recording begins and ends, and when it thinks that its clock began: by up to a millisecond two
+/// tracers of an emulated host measure that otherwise.
+struct Times {
+    begin: i64,
+    end: i64,
+    clock_began: i64,
+}
+
+fn info(virtflow: &Path, trace: &Path) -> Result<Times> {
     let info = json(virtflow, &["info", "--format", "json"], trace)?;
-    let machine = &info["machines"][0];
-    let (begin, end) = (machine["begin_ns"].as_i64(), machine["end_ns"].as_i64());
-    Ok((begin.context("no begin")?, end.context("no end")?))
+    let (machine, clock) = (&info["machines"][0], &info["traces"][0]["clocks"][0]);
+    Ok(Times {
+        begin: machine["begin_ns"].as_i64().context("no begin")?,
+        end: machine["end_ns"].as_i64().context("no end")?,
+        clock_began: clock["offset_ns"].as_i64().context("no clock")?,
+    })
 }
 
 fn report(virtflow: &Path, trace: &Path, begin: i64, end: i64) -> Result<Value> {
@@ -257,7 +270,7 @@ struct Stretch {
 type Stretches = BTreeMap<(i64, i64), Vec<Stretch>>;
 
 /// Those of a recording.
-fn stretches(virtflow: &Path, trace: &Path) -> Result<Stretches> {
+fn stretches(virtflow: &Path, trace: &Path, clock_began: i64) -> Result<Stretches> {
     let mut child = Command::new(virtflow)
         .args([
             "events",
@@ -283,7 +296,8 @@ fn stretches(virtflow: &Path, trace: &Path) -> Result<Stretches> {
         let number = |key: &str| fields[key].as_i64().unwrap_or(-1);
         let time = event["time_ns"]
             .as_i64()
-            .context("an event without a time")?;
+            .context("an event without a time")?
+            - clock_began;
         let cpu = event["cpu"]
             .as_i64()
             .context("an event without a processor")?;

@@ -4,9 +4,15 @@
 use crate::clocks::{Corrected, MachineClock, corrected};
 use crate::merge::Merge;
 use crate::trace::{AnyReader, KernelReader, Switches, Trace, Which, traces_at};
+use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use virtflow_base::{Place, Problem, ProblemKind, Problems, StreamCoverage, Timestamp};
+use virtflow_base::{
+    CpuId, Place, Problem, ProblemKind, Problems, Span, StreamCoverage, Timestamp,
+};
+
+/// Who tells which thread has a processor.
+const SWITCH: &str = "sched_switch";
 
 /// Why a recording could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -111,12 +117,80 @@ fn unfollowed(info: &TraceInfo) -> Problem {
     }
 }
 
+/// That nothing is analysed of a trace, as `other` tells of the same switches.
+fn overlapping(info: &TraceInfo, other: &TraceInfo) -> Problem {
+    let what = format!(
+        "it tells of the same CPUs at the same time as {}: its events are listed and not analysed, as \
+         every switch would count twice; analyse it by itself",
+        other.path.display()
+    );
+    Problem {
+        kind: ProblemKind::Unsupported,
+        place: Place {
+            file: Arc::new(info.path.clone()),
+            ..Place::default()
+        },
+        what,
+    }
+}
+
+/// When a trace tells who has which processor; nothing of one that does not.
+fn switches_seen(trace: &Trace, info: &TraceInfo) -> FxHashMap<Option<CpuId>, Span> {
+    let mut seen: FxHashMap<Option<CpuId>, Span> = FxHashMap::default();
+    if info.domain == "ust" || trace.follows().is_some() || !trace.described().contains(&SWITCH) {
+        return seen;
+    }
+    for stream in trace.coverage(false) {
+        if let Some(span) = stream.span {
+            let of_cpu = seen.entry(stream.cpu).or_insert(span);
+            of_cpu.start = of_cpu.start.min(span.start);
+            of_cpu.end = of_cpu.end.max(span.end);
+        }
+    }
+    seen
+}
+
+/// Of traces of one machine that have the same switches only the longest is analysed: the others, and
+/// whose switches they have.
+fn overlaps(traces: &[Trace], infos: &[TraceInfo]) -> Vec<Option<usize>> {
+    let mut overlaps = vec![None; traces.len()];
+    if traces.len() < 2 {
+        return overlaps;
+    }
+    let seen: Vec<_> = traces
+        .iter()
+        .zip(infos)
+        .map(|(trace, info)| switches_seen(trace, info))
+        .collect();
+    let nanos =
+        |i: &usize| -> i128 { seen[*i].values().map(|span| i128::from(span.nanos())).sum() };
+    let mut longest_first: Vec<usize> = (0..traces.len()).collect();
+    longest_first.sort_by_key(|i| (std::cmp::Reverse(nanos(i)), *i));
+    let mut taken: FxHashMap<_, Vec<(Span, usize)>> = FxHashMap::default();
+    for i in longest_first {
+        let place = |cpu: &Option<CpuId>| (infos[i].machine, *cpu);
+        overlaps[i] = seen[i].iter().find_map(|(cpu, span)| {
+            let mut of_cpu = taken.get(&place(cpu))?.iter();
+            let other = of_cpu.find(|(one, _)| one.start < span.end && span.start < one.end);
+            other.map(|(_, of)| *of)
+        });
+        if overlaps[i].is_none() {
+            for (cpu, span) in &seen[i] {
+                taken.entry(place(cpu)).or_default().push((*span, i));
+            }
+        }
+    }
+    overlaps
+}
+
 /// An opened recording.
 #[derive(Debug)]
 pub struct Recording {
     path: PathBuf,
     traces: Vec<Trace>,
     infos: Vec<TraceInfo>,
+    /// Of each trace that is not analysed because another one has the same switches, which that is.
+    overlaps: Vec<Option<usize>>,
     machines: Vec<MachineInfo>,
     pub(crate) clocks: OnceLock<Vec<MachineClock>>,
     /// What was said of guests' time stamp counters, by machine.
@@ -144,6 +218,7 @@ impl Recording {
                 .unwrap_or_default(),
             traces: Vec::new(),
             infos: Vec::new(),
+            overlaps: Vec::new(),
             machines: Vec::new(),
             clocks: OnceLock::new(),
             tsc_offsets: Vec::new(),
@@ -161,6 +236,7 @@ impl Recording {
                 recording.traces.push(trace);
             }
         }
+        recording.overlaps = overlaps(&recording.traces, &recording.infos);
         Ok(recording)
     }
 
@@ -212,6 +288,11 @@ impl Recording {
             all.merge(trace.problems().clone());
             if trace.follows().is_some() && self.followed(info.machine).is_none() {
                 all.push(unfollowed(info));
+            }
+        }
+        for (info, other) in self.infos.iter().zip(&self.overlaps) {
+            if let Some(other) = other {
+                all.push(overlapping(info, &self.infos[*other]));
             }
         }
         all
@@ -315,11 +396,11 @@ impl Recording {
     }
 
     pub(crate) fn kernel_traces(&self, machine: usize) -> impl Iterator<Item = &Trace> {
-        let traces = self
-            .opened()
-            .filter(move |(_, info)| info.machine == machine);
-        let traces = traces.filter(|(_, info)| info.domain != "ust");
-        traces.map(|(trace, _)| trace)
+        let traces = self.opened().zip(&self.overlaps);
+        let traces = traces.filter(move |((_, info), overlaps)| {
+            info.machine == machine && info.domain != "ust" && overlaps.is_none()
+        });
+        traces.map(|((trace, _), _)| trace)
     }
 
     /// Of a machine of which some threads were recorded and no whole processor (`perf record -p`, or of

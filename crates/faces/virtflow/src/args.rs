@@ -6,14 +6,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all well; 2 wrong usage; 3 the input cannot be read; 4 with --strict, something is
-missing: lost events, broken input, an early stop. `record` ends as the command that it ran.
+Exit codes: 0 all well; 2 wrong usage; 3 the input cannot be read, or nothing
+can be recorded or written; 4 with --strict, something is missing: lost events,
+broken input, an early stop. `record` ends as the command that it ran.
 
-TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk, a directory that
-holds several traces, or a store that `virtflow analyze` wrote; or a file of trace-cmd (trace.dat) or perf (perf.data).
+TRACE is a directory: an LTTng session, its kernel/ directory, a rotated chunk,
+a directory that holds several traces, or a store that `virtflow analyze` wrote;
+or a file of trace-cmd (trace.dat) or perf (perf.data).
 
-Analyses are kept below $XDG_CACHE_HOME/virtflow (~/.cache/virtflow), up to 20 GiB or
-VIRTFLOW_CACHE_LIMIT bytes; VIRTFLOW_CACHE names another directory.";
+Analyses are kept below $XDG_CACHE_HOME/virtflow (~/.cache/virtflow), up to
+20 GiB or VIRTFLOW_CACHE_LIMIT bytes; VIRTFLOW_CACHE names another directory.";
 
 /// What every virtual machine did, from the host's kernel trace alone.
 #[derive(Debug, Parser)]
@@ -131,7 +133,7 @@ pub(crate) enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
     /// What the analyses read: threads, interrupts, timers, disks, packets, frequencies, KVM; nothing
-    /// is recorded on a host without KVM
+    /// is recorded where the kernel has no tracepoints of KVM
     Vm,
     /// Besides that: idle states, KVM's page faults and polling, AVIC
     Full,
@@ -181,16 +183,16 @@ pub(crate) struct RecordArgs {
     /// For how long: 10s, 500ms, 2m [default: until the command ends or Ctrl-C]
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<std::time::Duration>,
-    /// What to record [default: vm, or what of it is there on a host without KVM]
+    /// What to record [default: vm, or what of it is there where KVM has no tracepoints]
     #[arg(long, value_enum)]
     pub(crate) profile: Option<Profile>,
     /// KVM events of these VMs only, by process or name; what else happens on the host is recorded
     /// all the same
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) vm: Vec<String>,
-    /// Room for events that are not written yet, for each processor: 64K, 4M [default: 4M, with other
-    /// tracers 16M]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    /// Room for events that are not written yet, for each processor: from 64K to 1G [default: 4M, with
+    /// other tracers 16M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_buffer)]
     pub(crate) buffer: Option<u64>,
     /// End the recording when the trace has this size: 500M, 2G
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "flight_recorder")]
@@ -245,6 +247,16 @@ fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "a size is a number of bytes, or with K, M or G: 64K, 4M, 2G".to_owned())
 }
 
+/// As much as a ring can have (`RING_BYTES`).
+fn parse_buffer(text: &str) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if virtflow_record::RING_BYTES.contains(&size) {
+        Ok(size)
+    } else {
+        Err("it may have from 64K to 1G for each processor".to_owned())
+    }
+}
+
 /// By what rows are sorted, most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SortKey {
@@ -280,11 +292,11 @@ pub(crate) enum TopFormat {
 /// `virtflow top`.
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
-    /// What to record [default: vm, or what of it is there on a host without KVM]
+    /// What to record [default: vm, or what of it is there where KVM has no tracepoints]
     #[arg(long, value_enum)]
     pub(crate) profile: Option<Profile>,
-    /// Room for events that were not taken yet, for each processor: 64K, 4M
-    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
+    /// Room for events that were not taken yet, for each processor: from 64K to 1G
+    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_buffer)]
     pub(crate) buffer: u64,
     /// The most memory that the last 30 s take, which the key r writes as a trace
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
@@ -350,10 +362,18 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || format!("{text:?} is no length of time, as 500ms, 10s, 2m or 1h");
-    let length: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    let length: std::time::Duration = length.try_into().map_err(|_| wrong())?;
+    // Seconds, where no unit is named, as of `sleep` and `timeout`.
+    let seconds = text.parse::<f64>().ok();
+    let seconds = seconds.and_then(|number| std::time::Duration::try_from_secs_f64(number).ok());
+    let length = match seconds {
+        Some(length) => length,
+        None => {
+            let length: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+            length.try_into().map_err(|_| wrong())?
+        }
+    };
     if length.is_zero() {
-        return Err(wrong());
+        return Err(format!("{text:?} is no time at all"));
     }
     Ok(length)
 }

@@ -51,6 +51,7 @@ fn of_store(args: &InfoArgs, store: &Path) -> anyhow::Result<Finish> {
                 &machine.streams,
                 machine.begin_ns,
                 &machine.problems,
+                machine.checks.switches_contradicted,
             );
         }
         let told: Vec<_> = facts
@@ -141,6 +142,7 @@ fn text(info: &Info, args: &InfoArgs) -> Page {
             &machine.streams,
             machine.begin_ns,
             &info.problems,
+            0,
         );
     }
     let told = info.machines.iter();

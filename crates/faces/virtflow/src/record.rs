@@ -144,6 +144,12 @@ fn processes(vms: &[String]) -> anyhow::Result<Vec<i32>> {
         }
         let pid = vm.parse::<i32>().ok();
         let pid = pid.filter(|pid| PathBuf::from(format!("/proc/{pid}")).exists());
+        if let Some(pid) = pid.filter(|pid| there.iter().all(|(of, _)| of != pid)) {
+            output::complain(&format!(
+                "virtflow: warning: --vm {pid}: nothing says that this process runs a VM; KVM events of no other \
+                 are recorded"
+            ));
+        }
         pid.ok_or_else(|| {
             let names: Vec<String> = there.iter().map(as_told).collect();
             let names = if names.is_empty() {
@@ -242,20 +248,26 @@ impl<'a> Meanwhile<'a> {
             return Ok(None);
         };
         let Some(status) = child.try_wait()? else {
-            if is_to_end {
-                end(child)?;
-                self.child = None;
+            if !is_to_end {
+                return Ok(None);
             }
-            return Ok(None);
+            let status = end(child)?;
+            self.child = None;
+            return Ok(Some(self.told(status)));
         };
         self.child = None;
+        Ok(Some(self.told(status)))
+    }
+
+    /// How it ended, which is said where that is not well.
+    fn told(&self, status: ExitStatus) -> u8 {
         if !status.success() {
             output::complain(&format!(
                 "virtflow: warning: {} ended with {status}",
                 self.command[0]
             ));
         }
-        Ok(Some(exit_code(status)))
+        exit_code(status)
     }
 }
 

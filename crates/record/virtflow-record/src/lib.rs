@@ -37,7 +37,7 @@ mod watch;
 pub use dump::{Part, availability, is_of_the_host, named_vms};
 pub use events::Group;
 pub use live::{Description, Live, Polled};
-pub use load::{Cost, Missed, Missing, Plan, permission};
+pub use load::{Cost, Missed, Missing, Plan, RING_BYTES, permission};
 pub use watch::Delay;
 
 use crate::dump::{What, When};
@@ -97,7 +97,8 @@ pub enum RecordError {
 pub struct Options {
     /// Which tracepoints.
     pub groups: Vec<Group>,
-    /// Room for records that are not written yet, in bytes for each processor: made a power of two.
+    /// Room for records that are not written yet, in bytes for each processor: made a power of two within
+    /// [`RING_BYTES`].
     pub ring_bytes: u32,
     /// The processes of the VMs whose KVM events are recorded; all where there are none. What else
     /// happens on the host is recorded in any case: it may be what a VM waits for.
@@ -200,7 +201,7 @@ pub struct Summary {
 /// How often the rings are emptied at least.
 const EVERY: Duration = Duration::from_secs(2);
 /// How often where little happens: the recorder's own switches should be few of few.
-const EVERY_WHEN_QUIET: Duration = Duration::from_secs(10);
+const EVERY_WHEN_QUIET: Duration = Duration::from_secs(15);
 /// Fewer records a second than these since the last look, and little happens.
 const IS_QUIET: u64 = 8192;
 /// How often where somebody wants to know at once who waits too long, and at the most where a trace may
@@ -337,7 +338,7 @@ fn until_full(over: Duration, bytes: u64, bytes_max: u64) -> Duration {
 }
 
 /// When a recording ends by itself, and when somebody is asked what to do next, which is at least every
-/// ten seconds.
+/// fifteen seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Until<'a> {
     /// Somebody is asked at once when something can be read here.

@@ -18,6 +18,8 @@ static OBJECT: &[u8] =
 
 /// What the kernel puts before each record of a ring.
 const RECORD_HEAD_BYTES: usize = 8;
+/// How much room a ring may have, in bytes: a power of two, and less than the kernel's counters wrap at.
+pub const RING_BYTES: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 30;
 
 /// After a loss nothing is recorded until no more than this part of a ring is full.
 const ROOM_AGAIN: u64 = 2;
@@ -138,7 +140,9 @@ impl Plan {
     /// How large each ring is.
     fn ring_bytes(&self) -> u32 {
         let bytes = self.options.ring_bytes;
-        bytes.clamp(1 << 16, 1 << 30).next_power_of_two()
+        let (least, most) = RING_BYTES.into_inner();
+        let bytes = u64::from(bytes).clamp(least, most).next_power_of_two();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
     /// The programs and their maps, of which no program is the kernel's yet.

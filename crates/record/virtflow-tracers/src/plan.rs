@@ -5,6 +5,9 @@ use crate::{Tracer, TracerError, ask, lttng, perf, remedy, tracecmd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The tracepoints of our own kernel module (`kmod/`), which few have.
+const OF_MODULE: &str = "virtflow:";
+
 /// What somebody wants.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -70,7 +73,7 @@ impl Plan {
     /// With all events that the tracer can have, here or elsewhere.
     pub fn of_all(tracer: Tracer, wanted: Wanted) -> Self {
         // Without the module that has them perf would not start.
-        let left_out = |name: &str| tracer == Tracer::Perf && name.starts_with("virtflow:");
+        let left_out = |name: &str| tracer == Tracer::Perf && name.starts_with(OF_MODULE);
         let mut plan = Self::of(tracer, wanted, |name| !left_out(name));
         plan.missing.clear();
         plan
@@ -95,6 +98,8 @@ impl Plan {
             };
             match names.iter().find(|name| there(name)) {
                 Some(name) => plan.events.push((event.group, name)),
+                // Whoever has not loaded our module is told that the tracer cannot tell it.
+                None if first.starts_with(OF_MODULE) => {}
                 None => {
                     plan.missing.push(first);
                     if event.base {

@@ -197,9 +197,12 @@ fn page(directory: &Path, is_flight: bool, summary: &Summary) -> Page {
         );
         page.line(Tone::Plain, &per);
     }
-    if !is_flight {
-        let next = format!("next: virtflow report {}", directory.display());
-        page.line(Tone::Plain, &next);
+    let last = summary.snapshots.last().map(|of| of.directory.as_path());
+    if let Some(trace) = last.or((!is_flight).then_some(directory)) {
+        page.line(
+            Tone::Plain,
+            &format!("next: virtflow report {}", trace.display()),
+        );
     }
     page
 }

@@ -227,8 +227,9 @@ fn tell(args: &RecordArgs, plan: &Plan, driven: &Driven) -> anyhow::Result<Finis
     }
     if !said.missing.is_empty() {
         let missing = said.missing.len();
-        let some =
-            format!("virtflow: {missing} events are not there to record: --dry-run says which");
+        let some = format!(
+            "virtflow: {missing} events are not there to record: --dry-run beside --with says which"
+        );
         output::complain(&some);
     }
     Ok(match &read {

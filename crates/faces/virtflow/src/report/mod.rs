@@ -103,10 +103,22 @@ fn text(report: &Report, args: &ReportArgs) -> Page {
 }
 
 fn of_machine(page: &mut Page, machine: &MachineReport, times: &trace::Times, top: usize) {
-    trace::losses(page, &machine.streams, machine.begin_ns, &machine.problems);
+    trace::losses(
+        page,
+        &machine.streams,
+        machine.begin_ns,
+        &machine.problems,
+        machine.checks.switches_contradicted,
+    );
     trace::trace(page, machine, times);
     if !machine.vms.is_empty() {
         vm::summary(page, &machine.vms);
+    } else if machine.vms_left_out.is_empty() && !machine.checks.kvm_unrecorded {
+        page.heading(Tone::Strong, "VIRTUAL MACHINES: none");
+        page.paragraph(
+            Tone::Plain,
+            "Events of KVM's were to be recorded, and there was none of a vCPU.",
+        );
     }
     host::cpus(page, &machine.host);
     for one in &machine.vms {

@@ -44,12 +44,13 @@ impl Times {
     }
 }
 
-/// Lost events, first of all.
+/// Lost events, first of all; and how many switches say that some are missing of which nothing tells.
 pub(crate) fn losses(
     page: &mut Page,
     streams: &[StreamReport],
     begin: Option<i64>,
     problems: &ProblemsReport,
+    contradicted: u64,
 ) {
     let begin = begin.unwrap_or_default();
     let lost: Vec<_> = streams.iter().filter(|s| !s.is_whole()).collect();
@@ -60,11 +61,19 @@ pub(crate) fn losses(
         return;
     }
     if lost.is_empty() {
-        page.heading(Tone::Strong, "LOST EVENTS: none");
-        page.paragraph(
-            Tone::Plain,
-            "No stream of the recording says that it lost an event or a packet.",
-        );
+        let none = "No stream of the recording says that it lost an event or a packet";
+        if contradicted == 0 {
+            page.heading(Tone::Strong, "LOST EVENTS: none");
+            page.paragraph(Tone::Plain, &format!("{none}."));
+        } else {
+            page.heading(Tone::Strong, "LOST EVENTS: none told");
+            let but = format!(
+                "{none}, but {} context switches contradict who was thought to run: events are missing. \
+                 What was between is unknown (no evidence).",
+                number(contradicted)
+            );
+            page.paragraph(Tone::Warning, &but);
+        }
         return;
     }
     let events: u64 = lost.iter().map(|s| s.events_lost).sum();

@@ -77,6 +77,7 @@ impl TraceWriter {
         if path.exists() {
             return Err(WriteError::Exists(dir));
         }
+        fs::create_dir_all(&dir).map_err(at(&dir))?;
         fs::create_dir_all(&index).map_err(at(&index))?;
         fs::write(&path, metadata).map_err(at(&path))?;
         Ok(Self {

@@ -14,6 +14,11 @@ use virtflow_events::{Comm, KernelEvent as K};
 impl<S: Sink> Model<S> {
     /// The first event about a thread since it was lost sight of says what it did until now.
     pub(super) fn resolve(&mut self, x: ThreadIx, status: Status) {
+        self.resolve_from(x, Timestamp::MIN, status);
+    }
+
+    /// The same, but what it did before `since` is not told.
+    fn resolve_from(&mut self, x: ThreadIx, since: Timestamp, status: Status) {
         let thread = &mut self.threads[x.0];
         if thread.sched != Sched::Unresolved {
             return;
@@ -21,12 +26,24 @@ impl<S: Sink> Model<S> {
         if let Some(lane) = &mut thread.lane {
             if lane.since() < self.covered_from {
                 lane.amend(|s| *s = Status::unknown(Cause::NotRecorded, Evidence::Coverage));
-                lane.to(self.covered_from.min(self.now), status, &mut self.sink);
+                let untold = Status::unknown(Cause::NoEvidence, Evidence::None);
+                lane.to(self.covered_from.min(self.now), untold, &mut self.sink);
+            }
+            if lane.since() < since {
+                self.thread_to(x, since.min(self.now), Sched::Unresolved, status);
             } else {
                 lane.amend(|s| *s = status);
             }
         }
         self.vcpu_resolved(x, status);
+    }
+
+    /// Since when nothing was told of who has processor `c`, if nothing is: then no switch was there,
+    /// and whoever has it at last has had it since.
+    fn untold_since(&self, c: CpuIx) -> Option<Timestamp> {
+        let lane = self.cpus[c.0].lane.as_ref()?;
+        let status = lane.status();
+        (status.state == State::Unknown && status.evidence == Evidence::None).then(|| lane.since())
     }
 
     /// Notes which processor a thread wants.
@@ -111,8 +128,8 @@ impl<S: Sink> Model<S> {
             self.lose_occupant(t, c, x);
         } else if self.cpus[c.0].current == Current::Unknown {
             // The idle thread ran since the processor could be seen.
-            if let Some(lane) = &mut self.cpus[c.0].lane
-                && lane.status().cause != Cause::NotRecorded
+            if self.untold_since(c).is_some()
+                && let Some(lane) = &mut self.cpus[c.0].lane
             {
                 lane.amend(|s| *s = Status::new(State::Idle, Evidence::FirstEvent));
             }
@@ -142,10 +159,18 @@ impl<S: Sink> Model<S> {
             self.lose_occupant(t, c, other);
         }
         let running = Status::new(State::Running, Evidence::FirstEvent);
-        match self.threads[x.0].sched {
-            Sched::Unresolved => self.resolve(x, running),
-            Sched::Running(elsewhere) if elsewhere != c => self.left_unseen(t, x, elsewhere),
-            Sched::Running(_) => {}
+        let untold = self.untold_since(c).filter(|_| current == Current::Unknown);
+        match (self.threads[x.0].sched, untold) {
+            (Sched::Unresolved, Some(since)) => self.resolve_from(x, since, running),
+            // Somebody else was thought to have the processor: when it came nothing tells.
+            (Sched::Unresolved, None) => {
+                self.counts.contradictions += u64::from(current == Current::Idle);
+                self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
+            }
+            (Sched::Running(elsewhere), _) if elsewhere != c => {
+                self.left_unseen(t, x, elsewhere);
+            }
+            (Sched::Running(_), _) => {}
             _ => {
                 self.doubt(x, Timestamp::MIN);
                 self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
@@ -158,9 +183,8 @@ impl<S: Sink> Model<S> {
         let by = Some(self.threads[x.0].entity.id);
         if current != Current::Unknown {
             self.doubt_cpu(c, Timestamp::MIN);
-        } else if let Some(lane) = &mut self.cpus[c.0].lane
-            && lane.status().state == State::Unknown
-            && lane.status().cause != Cause::NotRecorded
+        } else if untold.is_some()
+            && let Some(lane) = &mut self.cpus[c.0].lane
         {
             lane.amend(|s| *s = running.by(by));
         }
@@ -208,8 +232,8 @@ impl<S: Sink> Model<S> {
         if self.cpus[c.0].current == Current::Thread(x) {
             self.doubt_cpu(c, Timestamp::MIN);
             self.cpus[c.0].current = Current::Unknown;
-            // What the next event tells of who has had it until then does not reach further back.
-            let unknown = Status::unknown(Cause::NoEvidence, Evidence::None);
+            // Who has it next may have come at any time since.
+            let unknown = Status::unknown(Cause::NoEvidence, Evidence::SchedSwitch);
             self.cpus[c.0].to(t, unknown, &mut self.sink);
         }
     }

@@ -286,6 +286,37 @@ fn a_switch_that_contradicts_is_no_loss_to_the_guest() {
     );
 }
 
+/// It had not been heard of, and somebody else was thought to have the processor, or nobody.
+#[test]
+fn a_thread_that_nobody_saw_come_has_not_run_from_the_beginning() {
+    for before in [switch(VCPU, 1, Tid(0)), switch(Tid(0), 0, VCPU)] {
+        let found = run(40, &[(10, before), (20, switch(OTHER, 1, Tid(0)))]);
+        assert_eq!(
+            states(&found, Kind::Thread, &format!("thread:{OTHER}@10")),
+            [(10, 20, State::Unknown), (20, 40, State::Sleeping)]
+        );
+    }
+    // Nobody was seen since something was lost: it had the processor since then, and where it was before
+    // is not known.
+    let loss = Loss {
+        span: Span::new(at(15), at(20)),
+        kind: LossKind::Events(3),
+    };
+    let events = [
+        (10, switch(VCPU, 1, Tid(0))),
+        (30, switch(OTHER, 1, Tid(0))),
+    ];
+    let found = run_with(vec![loss], Options::default(), 40, &events);
+    assert_eq!(
+        states(&found, Kind::Thread, &format!("thread:{OTHER}@10")),
+        [
+            (10, 20, State::Unknown),
+            (20, 30, State::Running),
+            (30, 40, State::Sleeping)
+        ]
+    );
+}
+
 /// Each on a processor.
 fn run_on(cpus: u32, end: i64, losses: &[Loss], events: &[(i64, u32, K)]) -> Collected {
     let coverage: Vec<_> = (0..cpus)
