@@ -82,6 +82,14 @@ pub(crate) fn are_vcpus_named(described: &[&str]) -> bool {
     !kinds.any(|kind| OF_VCPUS.contains(&kind))
 }
 
+/// Whether it is told that a thread is moved to another processor's queue, by the names of what is recorded.
+pub(crate) fn are_migrations_told(described: &[&str]) -> bool {
+    described
+        .iter()
+        .filter_map(|name| virtflow_events::kind(name))
+        .any(|kind| kind == "sched_migrate_task")
+}
+
 /// Runs the model over the events of one machine.
 pub fn analyze<S: Sink>(
     recording: &Recording,
@@ -96,6 +104,7 @@ pub fn analyze<S: Sink>(
     let described = recording.described(machine);
     options.entry_probed = is_entry_probed(&described);
     options.vcpus_named = are_vcpus_named(&described);
+    options.migrations_told = are_migrations_told(&described);
     options.followed = followed(recording, machine);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());

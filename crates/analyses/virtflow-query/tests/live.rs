@@ -29,6 +29,7 @@ fn options(every_ns: i64) -> LiveOptions {
         vm: None,
         entry_probed: false,
         vcpus_named: false,
+        migrations_told: false,
     }
 }
 

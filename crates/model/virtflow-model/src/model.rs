@@ -37,6 +37,9 @@ pub struct Options {
     /// Whether no event of KVM's was recorded: vCPUs are then known by what their threads are called,
     /// or by what a dump says that they are.
     pub vcpus_named: bool,
+    /// Whether the trace tells that a thread is moved to the queue of another processor: else one that
+    /// waits and is not taken may wait elsewhere.
+    pub migrations_told: bool,
     /// Of a recording of some threads rather than of processors: what tells when they run.
     pub followed: Option<Followed>,
 }
@@ -106,6 +109,7 @@ pub struct Model<S: Sink> {
     pub(crate) entry_probed: bool,
     /// Whether nothing but names and dumps tells of vCPUs.
     pub(crate) vcpus_named: bool,
+    pub(crate) migrations_told: bool,
     /// Threads that were recorded, where whole processors were not.
     pub(crate) followed: Option<Recorded>,
     pub(crate) entities: u32,
@@ -175,6 +179,7 @@ impl<S: Sink> Model<S> {
             nested_traced: false,
             entry_probed: options.entry_probed,
             vcpus_named: options.vcpus_named,
+            migrations_told: options.migrations_told,
             followed: options.followed.map(Recorded::new),
             entities: 0,
             cpus: Vec::new(),

@@ -959,5 +959,28 @@ int record_67(struct context *c)
 
 ONE(kvm_fpu, 68, 0)
 
+struct migrate {
+    struct head head;
+    char comm[16];
+    s32 tid;
+    s32 prio;
+    s32 orig_cpu;
+    s32 dest_cpu;
+} PACKED;
+
+INLINE int migrates(struct context *c, int typed)
+{
+    void *task = (void *)c->args[0];
+    ROOM(migrate, 69);
+    name_of(typed, r->comm, task, task_comm);
+    r->tid = half_of(typed, task, task_pid);
+    r->prio = half_of(typed, task, task_prio) - 100;
+    r->orig_cpu = half_of(typed, task, task_cpu);
+    r->dest_cpu = c->args[1];
+    DONE();
+}
+
+BOTH(sched_migrate_task, 69, migrates)
+
 // Helpers for tracing want it.
 char _license[] SEC("license") = "GPL";

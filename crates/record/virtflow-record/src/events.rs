@@ -371,6 +371,7 @@ const MORE: &[Tracepoint] = tracepoints! {
     Detail Vcpu "kvm_avic_kick_vcpu_slowpath" "kvm_x86_avic_kick_vcpu_slowpath" "x32:icrh x32:icrl u32:index";
     Detail Vcpu "kvm_avic_unaccelerated_access" "kvm_x86_avic_unaccelerated_access" "u32:vcpu x32:offset u32:vec u32:ft u32:rw";
     Kvm Vcpu "kvm_fpu" "kvm_fpu" "u32:load";
+    Sched "sched_migrate_task" "sched_migrate_task" "text:comm i32:tid i32:prio i32:orig_cpu i32:dest_cpu";
 };
 
 const fn kvm(name: &'static str, classes: &'static [Class]) -> Tracepoint {
@@ -546,7 +547,7 @@ mod tests {
             assert!(made || source.contains(&written), "{kind} {name}");
         }
         let programs = source.matches("raw_tp/").count();
-        assert!(programs > 20 && tracepoints().count() == 69);
+        assert!(programs > 20 && tracepoints().count() == 70);
     }
 
     /// What KVM may do for a VM elsewhere than in a vCPU's own thread: the devices' interrupts, what an

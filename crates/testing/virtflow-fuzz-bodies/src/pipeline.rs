@@ -49,6 +49,7 @@ pub fn pipeline(input: &[u8]) {
         entry_probed: options.flags & ENTRY_PROBED != 0,
         // And events that then do tell of them.
         vcpus_named: options.flags & ENTRY_PROBED == 0,
+        migrations_told: options.flags & PROVED_ONLY == 0,
         followed: None,
     };
     for machine in machines(&recording) {

@@ -26,6 +26,8 @@ pub struct LiveOptions {
     pub entry_probed: bool,
     /// Whether nothing of KVM's is recorded.
     pub vcpus_named: bool,
+    /// See the model's.
+    pub migrations_told: bool,
 }
 
 /// How many events a loss was at least.
@@ -95,6 +97,7 @@ impl Live {
         let of_model = Options {
             entry_probed: options.entry_probed,
             vcpus_named: options.vcpus_named,
+            migrations_told: options.migrations_told,
             followed,
             ..Options::default()
         };

@@ -40,6 +40,7 @@ pub fn replay(
     let described = recording.described(machine);
     options.entry_probed = crate::pipeline::is_entry_probed(&described);
     options.vcpus_named = crate::pipeline::are_vcpus_named(&described);
+    options.migrations_told = crate::pipeline::are_migrations_told(&described);
     let dumped = described.contains(&"lttng_statedump_process_state");
     let mut events = recording.kernel_events(machine, virtflow_model::reads, threads_beside());
     let mut live = Live::over(&coverage, options, followed(recording, machine));

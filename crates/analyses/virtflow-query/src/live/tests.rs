@@ -187,6 +187,7 @@ fn live() -> Live {
             vm: None,
             entry_probed: false,
             vcpus_named: false,
+            migrations_told: false,
         },
     )
 }

@@ -202,6 +202,7 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
         vm: args.vm.clone(),
         entry_probed: false,
         vcpus_named: false,
+        migrations_told: false,
     };
     let (name, run): (String, Box<dyn FnOnce() -> anyhow::Result<bool> + Send>) = match &args.replay
     {
@@ -220,6 +221,7 @@ pub(super) fn start(args: &TopArgs, all: bool, latest: Option<Latest>) -> anyhow
             })?;
             options.entry_probed = plan.tracepoints().any(|name| name == "kvm_entry");
             let of_vcpus = ["kvm_entry", "kvm_exit", "kvm_userspace_exit"];
+            options.migrations_told = plan.tracepoints().any(|name| name == "sched_migrate_task");
             options.vcpus_named = !plan.tracepoints().any(|name| of_vcpus.contains(&name));
             let name = rustix::system::uname();
             let name = name.nodename().to_string_lossy().into_owned();

@@ -30,6 +30,7 @@ fn views() -> Vec<View> {
         vm: None,
         entry_probed: false,
         vcpus_named: false,
+        migrations_told: false,
     };
     let mut views = Vec::new();
     replay(&recording, 0, options, &Progress::default(), |view, _| {

@@ -86,6 +86,9 @@ impl<S: Sink> Model<S> {
     /// `c` has nothing to run although threads that were pre-empted are in its queue: they have
     /// used up what their group may use (`throttle_cfs_rq`, kernel/sched/fair.c).
     pub(super) fn throttled(&mut self, t: Timestamp, c: CpuIx) {
+        if !self.migrations_told {
+            return;
+        }
         for i in 0..self.cpus[c.0].waiters.len() {
             let x = self.cpus[c.0].waiters[i];
             if self.threads[x.0].sched == Sched::Preempted {
