@@ -146,7 +146,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         println!("ci: {} ok, {seconds:.1} s", step.name);
         if step.name == PROGRAMS {
-            programs = Some(repo::target_dir().join("debug"));
+            // Where we are ourselves, whatever cargo was told.
+            let here = std::env::current_exe()?;
+            programs = here.parent().map(Path::to_owned);
         }
     }
     println!("ci: all ok, {:.1} s", start.elapsed().as_secs_f64());

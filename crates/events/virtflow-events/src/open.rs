@@ -13,6 +13,8 @@ use virtflow_base::{
 
 /// Who tells which thread has a processor.
 const SWITCH: &str = "sched_switch";
+/// A trace that begins so long before another one's end may follow it, in nanoseconds.
+const FOLLOWS_WITHIN_NS: i64 = 1_000_000_000;
 
 /// Why a recording could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +136,20 @@ fn overlapping(info: &TraceInfo, other: &TraceInfo) -> Problem {
     }
 }
 
+/// Whether it tells of VMs.
+fn has_kvm(trace: &Trace) -> bool {
+    let mut kinds = trace.described().into_iter().filter_map(crate::kind);
+    kinds.any(|kind| kind.starts_with("kvm"))
+}
+
+/// Whether two traces tell of the same while: at their ends those that follow one another may overlap
+/// a little, as tracers begin another file for one processor after the other.
+fn is_same_while(one: Span, other: Span) -> bool {
+    let both = Span::new(one.start.max(other.start), one.end.min(other.end));
+    let shorter = one.nanos().min(other.nanos());
+    both.nanos() > (shorter / 10).min(FOLLOWS_WITHIN_NS)
+}
+
 /// When a trace tells who has which processor; nothing of one that does not.
 fn switches_seen(trace: &Trace, info: &TraceInfo) -> FxHashMap<Option<CpuId>, Span> {
     let mut seen: FxHashMap<Option<CpuId>, Span> = FxHashMap::default();
@@ -150,8 +166,8 @@ fn switches_seen(trace: &Trace, info: &TraceInfo) -> FxHashMap<Option<CpuId>, Sp
     seen
 }
 
-/// Of traces of one machine that have the same switches only the longest is analysed: the others, and
-/// whose switches they have.
+/// Of traces of one machine that have the same switches only one is analysed, the longest of those that
+/// tell of VMs if any does: the others, and whose switches they have.
 fn overlaps(traces: &[Trace], infos: &[TraceInfo]) -> Vec<Option<usize>> {
     let mut overlaps = vec![None; traces.len()];
     if traces.len() < 2 {
@@ -165,13 +181,16 @@ fn overlaps(traces: &[Trace], infos: &[TraceInfo]) -> Vec<Option<usize>> {
     let nanos =
         |i: &usize| -> i128 { seen[*i].values().map(|span| i128::from(span.nanos())).sum() };
     let mut longest_first: Vec<usize> = (0..traces.len()).collect();
-    longest_first.sort_by_key(|i| (std::cmp::Reverse(nanos(i)), *i));
+    longest_first.sort_by_cached_key(|i| {
+        let is_better = (has_kvm(&traces[*i]), nanos(i));
+        (std::cmp::Reverse(is_better), *i)
+    });
     let mut taken: FxHashMap<_, Vec<(Span, usize)>> = FxHashMap::default();
     for i in longest_first {
         let place = |cpu: &Option<CpuId>| (infos[i].machine, *cpu);
         overlaps[i] = seen[i].iter().find_map(|(cpu, span)| {
             let mut of_cpu = taken.get(&place(cpu))?.iter();
-            let other = of_cpu.find(|(one, _)| one.start < span.end && span.start < one.end);
+            let other = of_cpu.find(|(one, _)| is_same_while(*one, *span));
             other.map(|(_, of)| *of)
         });
         if overlaps[i].is_none() {
@@ -315,10 +334,10 @@ impl Recording {
     /// The names of the events that the traces of `machine` describe, and of records in which a tracer
     /// tells of threads.
     pub fn described(&self, machine: usize) -> Vec<&str> {
-        let traces = self.traces.iter().zip(&self.infos);
+        let traces = self.opened().zip(&self.overlaps);
         let mut names: Vec<_> = traces
-            .filter(|(_, info)| info.machine == machine)
-            .flat_map(|(trace, _)| trace.described())
+            .filter(|((_, info), overlaps)| info.machine == machine && overlaps.is_none())
+            .flat_map(|((trace, _), _)| trace.described())
             .collect();
         names.sort_unstable();
         names.dedup();

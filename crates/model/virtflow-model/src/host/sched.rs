@@ -19,16 +19,11 @@ impl<S: Sink> Model<S> {
 
     /// The same, but what it did before `since` is not told.
     fn resolve_from(&mut self, x: ThreadIx, since: Timestamp, status: Status) {
-        let thread = &mut self.threads[x.0];
-        if thread.sched != Sched::Unresolved {
+        if self.threads[x.0].sched != Sched::Unresolved {
             return;
         }
-        if let Some(lane) = &mut thread.lane {
-            if lane.since() < self.covered_from {
-                lane.amend(|s| *s = Status::unknown(Cause::NotRecorded, Evidence::Coverage));
-                let untold = Status::unknown(Cause::NoEvidence, Evidence::None);
-                lane.to(self.covered_from.min(self.now), untold, &mut self.sink);
-            }
+        self.split_at_coverage(x);
+        if let Some(lane) = &mut self.threads[x.0].lane {
             if lane.since() < since {
                 self.thread_to(x, since.min(self.now), Sched::Unresolved, status);
             } else {
@@ -36,6 +31,17 @@ impl<S: Sink> Model<S> {
             }
         }
         self.vcpu_resolved(x, status);
+    }
+
+    /// What a thread did before all processors were recorded is not told for that reason.
+    fn split_at_coverage(&mut self, x: ThreadIx) {
+        if let Some(lane) = &mut self.threads[x.0].lane
+            && lane.since() < self.covered_from
+        {
+            lane.amend(|s| *s = Status::unknown(Cause::NotRecorded, Evidence::Coverage));
+            let untold = Status::unknown(Cause::NoEvidence, Evidence::None);
+            lane.to(self.covered_from.min(self.now), untold, &mut self.sink);
+        }
     }
 
     /// Since when nothing was told of who has processor `c`, if nothing is: then no switch was there,
@@ -86,12 +92,14 @@ impl<S: Sink> Model<S> {
     /// `c` has nothing to run although threads that were pre-empted are in its queue: they have
     /// used up what their group may use (`throttle_cfs_rq`, kernel/sched/fair.c).
     pub(super) fn throttled(&mut self, t: Timestamp, c: CpuIx) {
-        if !self.migrations_told {
+        if !self.migrations_told || self.cpus.iter().any(|cpu| cpu.lossy) {
             return;
         }
         for i in 0..self.cpus[c.0].waiters.len() {
             let x = self.cpus[c.0].waiters[i];
-            if self.threads[x.0].sched == Sched::Preempted {
+            let lane = self.threads[x.0].lane.as_ref();
+            let is_told = lane.is_some_and(|lane| self.lost_until <= lane.since());
+            if self.threads[x.0].sched == Sched::Preempted && is_told {
                 self.vcpu_throttled(t, x);
             }
         }
@@ -162,12 +170,19 @@ impl<S: Sink> Model<S> {
             self.lose_occupant(t, c, other);
         }
         let running = Status::new(State::Running, Evidence::FirstEvent);
-        let untold = self.untold_since(c).filter(|_| current == Current::Unknown);
-        match (self.threads[x.0].sched, untold) {
+        let sched = self.threads[x.0].sched;
+        let untold = self.untold_since(c).filter(|since| {
+            // It was elsewhere, or slept, since nothing is told of the processor?
+            let lane = self.threads[x.0].lane.as_ref();
+            let told_later = lane.is_some_and(|lane| lane.since() > *since);
+            current == Current::Unknown && (sched == Sched::Unresolved || !told_later)
+        });
+        match (sched, untold) {
             (Sched::Unresolved, Some(since)) => self.resolve_from(x, since, running),
             // Somebody else was thought to have the processor: when it came nothing tells.
             (Sched::Unresolved, None) => {
                 self.counts.contradictions += u64::from(current == Current::Idle);
+                self.split_at_coverage(x);
                 self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
             }
             (Sched::Running(elsewhere), _) if elsewhere != c => {
@@ -192,6 +207,19 @@ impl<S: Sink> Model<S> {
             lane.amend(|s| *s = running.by(by));
         }
         self.cpus[c.0].current = Current::Thread(x);
+    }
+
+    /// `x` is found on `c` by an event that is no switch: where nothing says since when, since now.
+    pub(crate) fn found_running(&mut self, t: Timestamp, c: CpuIx, x: ThreadIx) {
+        self.check_current(t, c, x);
+        let running = Status::new(State::Running, Evidence::FirstEvent);
+        let lane = self.threads[x.0].lane.as_ref();
+        if lane.is_some_and(|lane| lane.status().state != State::Running) {
+            let by = Some(self.threads[x.0].entity.id);
+            self.cpus[c.0].to(t, running.by(by), &mut self.sink);
+            self.thread_to(x, t, Sched::Running(c), running);
+            self.vcpu_switched_in(t, x);
+        }
     }
 
     /// Something happened to a thread that was not told, at the earliest at `since`: from then, or from
@@ -558,7 +586,7 @@ impl<S: Sink> Model<S> {
             self.seen_idle(t, c);
         } else {
             let x = self.thread(tid, &Comm::default());
-            self.check_current(t, c, x);
+            self.found_running(t, c, x);
         }
     }
 }

@@ -377,6 +377,42 @@ fn a_thread_that_turns_up_elsewhere_left_at_an_unknown_time() {
 }
 
 #[test]
+fn a_processor_is_not_with_whom_another_one_got_since() {
+    let events = [
+        (10, 1, switch(Tid(0), 0, OTHER)),
+        (20, 0, switch(OTHER, 1, Tid(0))),
+    ];
+    let found = run_on(2, 40, &[], &events);
+    let cpu = states(&found, Kind::Cpu, "cpu:0");
+    assert!(cpu.iter().all(|of| of.2 != State::Running), "{cpu:?}");
+}
+
+#[test]
+fn whoever_is_seen_on_a_processor_of_which_nothing_was_known_runs_from_then_on() {
+    let seen = K::ThreadRuns {
+        tid: Tid(300),
+        pid: Tid(300),
+    };
+    let events = [
+        (10, 0, switch(Tid(0), 0, OTHER)),
+        (20, 1, switch(Tid(0), 0, OTHER)),
+        (30, 0, seen),
+        (50, 0, switch(Tid(300), 1, Tid(0))),
+    ];
+    let found = run_on(2, 60, &[], &events);
+    assert_eq!(
+        states(&found, Kind::Thread, "thread:300@10"),
+        [
+            (10, 30, State::Unknown),
+            (30, 50, State::Running),
+            (50, 60, State::Sleeping)
+        ]
+    );
+    let cpu = states(&found, Kind::Cpu, "cpu:0");
+    assert!(cpu.contains(&(30, 50, State::Running)), "{cpu:?}");
+}
+
+#[test]
 fn what_is_lost_stays_lost_where_a_thread_is_seen_again() {
     let loss = Loss {
         span: Span::new(at(16), at(18)),
