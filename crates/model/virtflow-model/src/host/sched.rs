@@ -174,7 +174,8 @@ impl<S: Sink> Model<S> {
         let untold = self.untold_since(c).filter(|since| {
             // It was elsewhere, or slept, since nothing is told of the processor?
             let lane = self.threads[x.0].lane.as_ref();
-            let told_later = lane.is_some_and(|lane| lane.since() > *since);
+            let told_later = lane.is_some_and(|lane| lane.since() > *since)
+                || matches!(sched, Sched::Running(other) if other != c);
             current == Current::Unknown && (sched == Sched::Unresolved || !told_later)
         });
         match (sched, untold) {
