@@ -204,8 +204,7 @@ impl Source {
             let to = store.manifest().progress.complete_to_ns;
             status.complete_to_ns = to.map(|t| t.to_string());
             bounds(&mut status, &store);
-            drop(status);
-            *self.store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
+            self.has(store);
         }
         self.tell();
     }
@@ -216,9 +215,15 @@ impl Source {
         status.bytes_read = status.bytes;
         bounds(&mut status, &store);
         status.complete_to_ns = status.end_ns.clone();
+        self.has(store);
         drop(status);
-        *self.store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
         self.tell();
+    }
+
+    /// While the status is held: whoever sees that it is complete finds all of it, and what was there
+    /// before does not come after it.
+    fn has(&self, store: Store) {
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
     }
 
     fn fail(&self, error: String) {

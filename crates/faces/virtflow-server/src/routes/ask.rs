@@ -6,8 +6,11 @@ use crate::source::{Source, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use virtflow_query::store::Store;
 
+/// How long at the most it takes from a store's move until its source knows.
+const MOVED_WITHIN: Duration = Duration::from_secs(2);
 /// Entities of one request.
 pub(super) const ENTITIES_MAX: usize = 20_000;
 /// Pixels of one picture.
@@ -97,16 +100,29 @@ pub(super) async fn answer<T: Send + 'static>(
     let store = store(app, id)?;
     work(app, move |stop| {
         let answered = answer(&store.stopped_by(Arc::clone(stop)));
-        // What was being written was whole meanwhile, and has another place now.
-        let moved = source.store().filter(|now| now.path() != store.path());
-        match (answered, moved) {
-            (Err(error), Some(now)) if error.is_of_store() => {
-                answer(&now.stopped_by(Arc::clone(stop)))
-            }
-            (answered, _) => answered,
+        match answered {
+            Err(error) if error.is_of_store() => match moved(&source, &store) {
+                Some(now) => answer(&now.stopped_by(Arc::clone(stop))),
+                None => Err(error),
+            },
+            answered => answered,
         }
     })
     .await
+}
+
+/// What was being written is whole meanwhile and has another place: the source is told of that a little
+/// after it was moved.
+fn moved(source: &Source, store: &Store) -> Option<Store> {
+    let begun = Instant::now();
+    loop {
+        let is_over = source.status().state != State::Analysing || begun.elapsed() > MOVED_WITHIN;
+        let now = source.store().filter(|now| now.path() != store.path());
+        if now.is_some() || is_over {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Entities, not too many.
