@@ -131,6 +131,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("ci: SKIPPED: perf is not installed; what compares with it does nothing");
     }
     let start = Instant::now();
+    // Asked now: a step may build us anew, and then we are not what lies there any more.
+    let ourselves = std::env::current_exe()?;
     let mut programs = None;
     for step in all {
         if !args.steps.is_empty() && args.steps.iter().all(|name| name != step.name) {
@@ -138,7 +140,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         println!("ci: {} ...", step.name);
         let began = Instant::now();
-        let good = work(&step.what, programs.as_deref())?;
+        let good = work(&step.what, &ourselves, programs)?;
         let seconds = began.elapsed().as_secs_f64();
         if !good {
             println!("ci: {} FAILED after {seconds:.1} s", step.name);
@@ -147,8 +149,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("ci: {} ok, {seconds:.1} s", step.name);
         if step.name == PROGRAMS {
             // Where we are ourselves, whatever cargo was told.
-            let here = std::env::current_exe()?;
-            programs = here.parent().map(Path::to_owned);
+            programs = ourselves.parent();
         }
     }
     println!("ci: all ok, {:.1} s", start.elapsed().as_secs_f64());
@@ -161,7 +162,7 @@ fn names(steps: &[Step]) -> String {
 }
 
 #[expect(clippy::print_stdout, reason = "progress for whoever waits")]
-fn work(work: &Work, programs: Option<&Path>) -> Result<bool> {
+fn work(work: &Work, ourselves: &Path, programs: Option<&Path>) -> Result<bool> {
     let given = programs.map(|programs| (repo::PROGRAMS, programs));
     Ok(match work {
         Work::Cargo(arguments) => repo::cargo()
@@ -178,7 +179,7 @@ fn work(work: &Work, programs: Option<&Path>) -> Result<bool> {
             true
         }
         Work::Xtask(arguments) | Work::WithBabeltrace2(arguments) | Work::With(_, arguments) => {
-            Command::new(std::env::current_exe()?)
+            Command::new(ourselves)
                 .args(*arguments)
                 .envs(given)
                 .current_dir(repo::root())
@@ -225,6 +226,6 @@ mod tests {
     #[test]
     fn what_cannot_be_run_does_not_succeed() {
         assert!(!succeeds(&mut Command::new("no-such-program-here")));
-        assert!(!work(&Work::Cargo(vec!["no-such-command"]), None).unwrap());
+        assert!(!work(&Work::Cargo(vec!["no-such-command"]), Path::new(""), None).unwrap());
     }
 }
