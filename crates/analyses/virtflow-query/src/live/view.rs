@@ -32,6 +32,8 @@ pub struct View {
     pub cpus: Vec<Row>,
     /// VMs, by key, with what they hold.
     pub vms: Vec<Row>,
+    /// What the VMs are called that were not asked for.
+    pub others: Vec<String>,
     /// Threads of the host that did anything and are no virtual processors, by key.
     pub threads: Vec<Row>,
 }
@@ -248,9 +250,11 @@ impl Windows {
             match (known.kind, known.entity.parent) {
                 (Kind::NestedVm, Some(around)) => under.entry(around).or_default().push(row),
                 _ if self.is_wanted(Some(known.entity.id), vm) => view.vms.push(row),
+                (Kind::Vm, _) => view.others.push(label(&known.entity)),
                 _ => {}
             }
         }
+        view.others.sort();
         view.cpus.sort_by_key(|row| number_of(&row.key));
         view.vms.sort_by(|a, b| a.key.cmp(&b.key));
         view.threads.sort_by(|a, b| a.key.cmp(&b.key));

@@ -2,6 +2,7 @@
 
 use super::source::Frame;
 use super::tree::{CPUS, THREADS, tree};
+use super::wanted::Wanted;
 use crate::args::{SortKey, TopArgs};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
@@ -64,6 +65,8 @@ pub(super) struct App {
     pub(super) ended: bool,
     /// What is to be said until the next key.
     pub(super) note: String,
+    /// VMs that are wanted, as long as there was none.
+    pub(super) wanted: Option<Wanted>,
     pub(super) lost: u64,
     pub(super) missed: u64,
     pub(super) own: f64,
@@ -90,6 +93,7 @@ impl App {
             detail: true,
             ended: false,
             note: String::new(),
+            wanted: Wanted::new(args.vm.as_ref()),
             lost: 0,
             missed: 0,
             own: 0.0,
@@ -106,6 +110,7 @@ impl App {
     /// A window has ended.
     pub(super) fn take(&mut self, frame: Frame) {
         (self.lost, self.missed, self.own) = (frame.lost, frame.missed, frame.own);
+        Wanted::look(&mut self.wanted, &frame.view);
         if self.frozen {
             self.latest = Some(frame.view);
         } else {

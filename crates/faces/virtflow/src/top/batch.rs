@@ -3,9 +3,10 @@
 use super::columns::{NAME_WIDTH, figures, headings, line};
 use super::source::{Frame, Message, Source};
 use super::tree::tree;
+use super::wanted::Wanted;
 use crate::Finish;
 use crate::args::{TopArgs, TopFormat};
-use crate::output::{duration, number};
+use crate::output::{complain, duration, number};
 use std::io::{BufWriter, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,11 +28,13 @@ pub(super) fn run(
     let mut is_lossy = false;
     let mut incomplete = false;
     let mut windows = 0_u64;
+    let mut wanted = Wanted::new(args.vm.as_ref());
     while interrupted.load(Ordering::Relaxed) == 0 {
         match source.messages.recv_timeout(LOOK) {
             Ok(Message::Frame(frame)) => {
                 windows += 1;
                 is_lossy = frame.lost > 0 || frame.missed > 0;
+                Wanted::look(&mut wanted, &frame.view);
                 match args.format {
                     TopFormat::Text => text(&mut out, args, &source.name, *frame)?,
                     TopFormat::Jsonl => lines(&mut out, args, frame.view)?,
@@ -48,6 +51,10 @@ pub(super) fn run(
             Ok(Message::Recorded(_)) | Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
         }
+    }
+    if let Some(wanted) = wanted.filter(|_| windows > 0) {
+        let complaint = super::columns::printable(&wanted.complaint());
+        complain(&format!("virtflow: {complaint}"));
     }
     Ok(if incomplete || is_lossy {
         Finish::Incomplete

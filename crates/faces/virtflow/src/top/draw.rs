@@ -49,7 +49,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, colours: bool) -> usize
     if detail > 0 {
         frame.render_widget(Paragraph::new(told(app, below.width, paint)), below);
     }
-    frame.render_widget(Paragraph::new(keys(app, paint)), foot);
+    frame.render_widget(Paragraph::new(keys(app, foot.width, paint)), foot);
     if app.mode == Mode::Help {
         help(frame, area);
     }
@@ -269,7 +269,7 @@ fn state(part: &StatePart) -> String {
 }
 
 /// The last line.
-fn keys(app: &App, paint: Paint) -> Line<'static> {
+fn keys(app: &App, width: u16, paint: Paint) -> Line<'static> {
     if app.mode == Mode::Filter {
         let text = format!(
             "filter: {}_   Enter keeps it, Esc removes it",
@@ -279,6 +279,10 @@ fn keys(app: &App, paint: Paint) -> Line<'static> {
     }
     if !app.note.is_empty() {
         return Line::styled(printable(&app.note), paint.of(Color::Yellow));
+    }
+    if let (Some(wanted), Some(_)) = (&app.wanted, &app.view) {
+        let text = fit(&wanted.complaint(), usize::from(width));
+        return Line::styled(text, paint.of(Color::Yellow));
     }
     let sort = app.sort.to_possible_value();
     let sort = sort.map_or_else(String::new, |value| value.get_name().to_owned());

@@ -10,6 +10,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod wanted;
 
 use crate::args::{TopArgs, TopFormat, UsageError};
 use crate::output::complain;

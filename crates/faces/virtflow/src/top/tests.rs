@@ -22,12 +22,12 @@ fn args(line: &[&str]) -> TopArgs {
 }
 
 /// The windows of a trace, two seconds each.
-fn views() -> Vec<View> {
+fn views(vm: Option<String>) -> Vec<View> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fixtures/seed-nested");
     let recording = Recording::open_all(&[path]).unwrap();
     let options = LiveOptions {
         every_ns: 2_000_000_000,
-        vm: None,
+        vm,
         entry_probed: false,
         vcpus_named: false,
         migrations_told: false,
@@ -40,8 +40,9 @@ fn views() -> Vec<View> {
 }
 
 fn app(line: &[&str], windows: usize) -> App {
-    let mut app = App::new("vfhost".to_owned(), &args(line));
-    for view in views().into_iter().take(windows) {
+    let args = args(line);
+    let mut app = App::new("vfhost".to_owned(), &args);
+    for view in views(args.vm).into_iter().take(windows) {
         app.take(Frame {
             view,
             lost: 0,
@@ -110,7 +111,7 @@ fn screens() {
 
 #[test]
 fn a_frozen_screen_stays_until_it_thaws() {
-    let mut views = views().into_iter();
+    let mut views = views(None).into_iter();
     let mut app = app(&[], 1);
     press(&mut app, &[KeyCode::Char(' ')]);
     let before = app.view.as_ref().unwrap().end;
@@ -175,6 +176,23 @@ fn keys_open_close_sort_and_move() {
     assert_eq!(first(&app), by_run);
     press(&mut app, &[KeyCode::Char('q')]);
     assert!(app.quit);
+}
+
+#[test]
+fn a_vm_that_is_not_there_is_missed_until_it_comes() {
+    let last = |line: &[&str]| {
+        let (text, _) = screen(&mut app(line, 1), false);
+        text.lines()
+            .last()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+    };
+    assert_eq!(
+        last(&["--vm", "nosuch"]),
+        "--vm nosuch: no such VM so far; seen: qemu-system-x86:139, qemu-system-x86:145"
+    );
+    assert!(last(&["--vm", "139"]).starts_with("q quit"));
 }
 
 #[test]
