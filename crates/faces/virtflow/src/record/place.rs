@@ -5,7 +5,7 @@ use anyhow::Context;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Where nothing is yet. A directory that nobody named is made at once, so that none of several
+/// Where nothing is yet, or an empty directory. One that nobody named is made at once, so that none of several
 /// recordings that begin in the same second takes that of another; it goes again if nothing comes to
 /// lie in it.
 pub(super) struct Place {
@@ -20,7 +20,7 @@ impl Place {
             let made = Self::make(&path);
             return made.with_context(|| format!("{}: cannot be made", path.display()));
         }
-        if path.exists() {
+        if path.exists() && !is_empty_directory(&path) {
             let what = format!("{}: exists; name another directory with -o", path.display());
             return Err(UsageError(what).into());
         }
@@ -62,6 +62,10 @@ impl Drop for Place {
     }
 }
 
+fn is_empty_directory(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 /// What it is called: as somebody wants it, or by the time.
 pub(super) fn named(args: &RecordArgs) -> PathBuf {
     match &args.output {
@@ -76,7 +80,31 @@ pub(super) fn named(args: &RecordArgs) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn only_what_is_empty_is_taken() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = |path: &Path| {
+            let path = path.to_str().unwrap();
+            match Cli::parse_from(["virtflow", "record", "-o", path]).command {
+                Command::Record(args) => Place::new(&args).map(|place| place.path().to_owned()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let there = scratch.path();
+        assert_eq!(place(there).unwrap(), there);
+        assert!(there.is_dir(), "it was there before");
+        let file = there.join("file");
+        assert_eq!(place(&file).unwrap(), file);
+        std::fs::write(&file, "").unwrap();
+        for taken in [there, file.as_path()] {
+            let why = place(taken).unwrap_err().to_string();
+            assert!(why.contains("exists; name another directory"), "{why}");
+        }
+    }
 
     #[test]
     fn of_several_in_the_same_second_each_has_its_own() {

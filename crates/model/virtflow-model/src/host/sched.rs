@@ -193,7 +193,9 @@ impl<S: Sink> Model<S> {
             _ => {
                 self.doubt(x, Timestamp::MIN);
                 self.lose_thread(t, x, Cause::NoEvidence, Evidence::SchedSwitch);
-                self.counts.contradictions += 1;
+                // Where neither the thread nor the processor was known, nothing is contradicted.
+                let is_known = sched != Sched::Lost || current != Current::Unknown;
+                self.counts.contradictions += u64::from(is_known);
             }
         }
         self.threads[x.0].sched = Sched::Running(c);

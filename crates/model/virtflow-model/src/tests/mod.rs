@@ -286,6 +286,25 @@ fn a_switch_that_contradicts_is_no_loss_to_the_guest() {
     );
 }
 
+/// Its stream of switches ends, and another one of the same processor goes on.
+#[test]
+fn who_is_seen_after_the_end_contradicts_nothing() {
+    let contradictions = |end| {
+        let options = Options::default();
+        let mut model = Model::new(&coverage(end, Vec::new()), options, Collected::default());
+        for (t, event) in [
+            (10, switch(Tid(0), 0, OTHER)),
+            (20, switch(OTHER, 1, Tid(0))),
+            (40, switch(OTHER, 1, Tid(0))),
+        ] {
+            model.event(at(t), &record(event));
+        }
+        model.finish().1.contradictions
+    };
+    assert_eq!(contradictions(30), 0);
+    assert_eq!(contradictions(50), 1);
+}
+
 /// It had not been heard of, and somebody else was thought to have the processor, or nobody.
 #[test]
 fn a_thread_that_nobody_saw_come_has_not_run_from_the_beginning() {

@@ -109,6 +109,7 @@ fn a_recording_does_not_overwrite() {
     let place = Place::new();
     let there = place.at("there");
     std::fs::create_dir(&there).unwrap();
+    std::fs::write(there.join("metadata"), "somebody's").unwrap();
     let output = place.run(&["record", "-d", "1s", "-o", there.to_str().unwrap()]);
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     // Without the kernel's types it does not come to that.
@@ -117,7 +118,11 @@ fn a_recording_does_not_overwrite() {
         why.contains("exists; name another") || why.contains("BTF"),
         "{why}"
     );
-    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0);
+    let left = std::fs::read_to_string(there.join("metadata")).unwrap();
+    assert_eq!(
+        (left.as_str(), std::fs::read_dir(&there).unwrap().count()),
+        ("somebody's", 1)
+    );
 }
 
 /// More than there is room for: what is lost is counted, by processor, and said first.
