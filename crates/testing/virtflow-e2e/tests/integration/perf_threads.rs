@@ -17,8 +17,7 @@ const EVENTS: &str = "sched:sched_switch,sched:sched_waking,sched:sched_wakeup,\
 /// switch come a little after the tracepoint.
 const INSIDE: i64 = 50_000;
 /// Where the machine itself stood still between the two records of one switch they are further apart,
-/// by up to this (195 us were seen); that may be so at few moments, and only in a stretch that begins or
-/// ends with that switch.
+/// by up to this (195 us were seen), as often as it stood still.
 const APART: i64 = 1_000_000;
 
 /// Records `work` twice at once, everything and its threads alone; false where that cannot be done.
@@ -143,13 +142,27 @@ fn agree(told: &Stretch, truth: &Stretch, whose: bool) -> (bool, bool) {
     (same && (!whose || told.by == truth.by), true)
 }
 
+/// Whether what was told of a moment is what the truth has just after it, or just before: of the switch
+/// in between one of the two recordings tells later.
+fn is_shifted(told: &Stretch, moment: i64, lane: &[Stretch], whose: bool) -> bool {
+    let close = |truth: &&Stretch| {
+        moment < truth.start && truth.start - told.start < APART
+            || truth.end <= moment && told.end - truth.end < APART
+    };
+    lane.iter()
+        .filter(close)
+        .any(|truth| agree(told, truth, whose).0)
+}
+
 /// Compares lanes with the truth at the beginning, middle and end of each of its stretches: at how many
-/// moments something was told, and at how many not. Few stretches may differ.
+/// moments something was told, and at how many not. Few stretches may differ, and more only by when
+/// they begin or end.
 fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
     let (mut known, mut unknown) = (0, 0);
-    let mut apart = Vec::new();
+    let (mut apart, mut shifted) = (Vec::new(), Vec::new());
     for (key, lane) in told {
-        for truth in truth.get(key).into_iter().flatten() {
+        let true_lane = truth.get(key).map_or(&[][..], Vec::as_slice);
+        for truth in true_lane {
             let nanos = truth.end - truth.start;
             let moments = [
                 truth.start + INSIDE,
@@ -163,27 +176,38 @@ fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
                     continue;
                 };
                 let (same, is_known) = agree(told, truth, whose);
+                if is_known {
+                    known += 1;
+                } else {
+                    unknown += 1;
+                }
+                if same {
+                    continue;
+                }
+                let differs = format!("{key} at {moment}: {told:?}, and in truth {truth:?}");
                 let is_late = told.start < truth.start && told.end - truth.start < APART
                     || truth.end < told.end && truth.end - told.start < APART;
                 let one_is = |state: &str| told.state == state || truth.state == state;
                 let left_unseen = one_is("sleeping")
                     && one_is("running")
                     && (truth.start..truth.end).contains(&told.start);
-                let differs = format!("{key} at {moment}: {told:?}, and in truth {truth:?}");
-                assert!(same || is_late || left_unseen, "{differs}");
+                let is_shifted = is_shifted(told, moment, true_lane, whose);
+                assert!(is_shifted || is_late || left_unseen, "{differs}");
+                let of = if is_shifted { &mut shifted } else { &mut apart };
                 // Of a switch that was left out or came late all moments of a stretch may tell.
-                if !same && apart.last().is_none_or(|(of, _)| *of != (key, truth.start)) {
-                    apart.push(((key, truth.start), differs));
-                }
-                if is_known {
-                    known += 1;
-                } else {
-                    unknown += 1;
+                if of.last().is_none_or(|(at, _)| *at != (key, truth.start)) {
+                    of.push(((key, truth.start), differs));
                 }
             }
         }
     }
     assert!(apart.len() <= 2 + known / 200, "{known}: {apart:#?}");
+    assert!(shifted.len() <= 2 + known / 10, "{known}: {shifted:#?}");
+    eprintln!(
+        "{known} known, {} shifted, {} apart",
+        shifted.len(),
+        apart.len()
+    );
     (known, unknown)
 }
 
