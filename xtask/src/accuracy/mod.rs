@@ -1,4 +1,4 @@
-//! `cargo xtask accuracy`: the seven agreements of virtflow with what the guests themselves logged.
+//! `cargo xtask accuracy`: the eight agreements of virtflow with what the guests themselves logged.
 //!
 //! The definition is `traces/README.md`, "How agreement with the truth is counted"; each agreement's
 //! module says how it is counted here and what was decided where the definition leaves room. virtflow

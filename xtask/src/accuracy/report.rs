@@ -40,7 +40,7 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
 }
 
-/// One of the seven.
+/// One of the eight.
 #[derive(Debug, Serialize)]
 pub(crate) struct Agreement {
     pub(crate) number: u8,

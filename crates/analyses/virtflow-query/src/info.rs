@@ -54,7 +54,6 @@ pub struct MachineInfo {
     /// The streams of its kernel traces: what they cover, and what they lost.
     pub streams: Vec<StreamReport>,
     /// Its VMs, as far as a recorder's state dump tells of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vms: Vec<VmInfo>,
     /// Which analyses its traces are good for.
     pub analyses: Vec<Analysis>,

@@ -94,7 +94,7 @@ pub(crate) enum Command {
     },
     /// Write the manual pages
     Man {
-        /// Into this directory
+        /// Into this directory, which is made where it is not there
         directory: PathBuf,
     },
 }
@@ -112,9 +112,6 @@ pub(crate) struct Input {
     /// Times of the day are local, not UTC
     #[arg(long)]
     pub(crate) local: bool,
-    /// Turn what is only likely into unknown
-    #[arg(long)]
-    pub(crate) proved_only: bool,
     /// Exit with 4 when something is missing: lost events, broken input
     #[arg(long)]
     pub(crate) strict: bool,
@@ -383,6 +380,9 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) input: Input,
+    /// Turn what is only likely into unknown
+    #[arg(long)]
+    pub(crate) proved_only: bool,
     /// Only the VMs whose label or key contains this, or whose VMM has this pid
     #[arg(long, value_name = "NAME")]
     pub(crate) vm: Option<String>,
@@ -597,6 +597,9 @@ pub(crate) enum RowsFormat {
 pub(crate) struct IntervalsArgs {
     #[command(flatten)]
     pub(crate) input: Input,
+    /// Turn what is only likely into unknown
+    #[arg(long)]
+    pub(crate) proved_only: bool,
     /// Only lanes of this kind: cpu, thread, vcpu, nested-vcpu, process, guest-thread, or
     /// interrupt, which are left out otherwise
     #[arg(long, value_name = "K")]
@@ -614,6 +617,9 @@ pub(crate) struct IntervalsArgs {
 pub(crate) struct EdgesArgs {
     #[command(flatten)]
     pub(crate) input: Input,
+    /// Leave out what is only likely
+    #[arg(long)]
+    pub(crate) proved_only: bool,
     /// Only edges of this kind: wake-up, injection, packet, disk, steal
     #[arg(long, value_name = "K")]
     pub(crate) kind: Option<String>,

@@ -21,8 +21,10 @@ mod table;
 mod top;
 mod traces;
 
+use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
+use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -81,16 +83,18 @@ fn run(cli: &Cli) -> anyhow::Result<Finish> {
         Command::Compare(args) => compare::run(args),
         Command::Counters(args) => rows::counters(args),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Cli::command(),
-                "virtflow",
-                &mut std::io::stdout(),
-            );
+            // Where a pipe is closed early, writing a script to it panics.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "virtflow", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(Finish::Complete)
         }
         Command::Man { directory } => {
-            clap_mangen::generate_to(Cli::command(), directory)?;
+            let write = || {
+                std::fs::create_dir_all(directory)?;
+                clap_mangen::generate_to(Cli::command(), directory)
+            };
+            write().with_context(|| format!("{}: no manual pages there", directory.display()))?;
             Ok(Finish::Complete)
         }
     }

@@ -167,7 +167,7 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
     let interrupts = kind == Some(Kind::Interrupt);
     let options = Options {
         interrupts,
-        ..with_devices(&args.input)
+        ..with_devices(args.proved_only)
     };
     let finish = each(&args.input, &options, |machine, row| {
         let Row::Interval(row) = row else {
@@ -186,17 +186,17 @@ pub(crate) fn intervals(args: &IntervalsArgs) -> anyhow::Result<Finish> {
 }
 
 /// Options by which devices are told apart: they end waits, and hand things on.
-fn with_devices(input: &Input) -> Options {
+fn with_devices(proved_only: bool) -> Options {
     Options {
         counters: true,
-        ..options(input)
+        ..options(proved_only)
     }
 }
 
 pub(crate) fn edges(args: &EdgesArgs) -> anyhow::Result<Finish> {
     let kind = args.kind.as_deref().map(edge_kind).transpose()?;
     let mut writer = Writer::new(args.format, "edges", stdout())?;
-    let options = with_devices(&args.input);
+    let options = with_devices(args.proved_only);
     // Not from the cache, as other rows.
     let source = args.input.traces.input(&options, None)?;
     let bar = Bar::new(source.bytes());
@@ -234,7 +234,7 @@ pub(crate) fn counters(args: &CountersArgs) -> anyhow::Result<Finish> {
     let mut writer = Writer::new(args.format, "counters", stdout())?;
     let options = Options {
         counters: true,
-        ..options(&args.input)
+        ..Options::default()
     };
     let finish = each(&args.input, &options, |machine, row| {
         let Row::Counter(row) = row else {
@@ -330,9 +330,9 @@ fn each(
 }
 
 /// What was chosen about the analysis.
-pub(crate) fn options(input: &Input) -> Options {
+pub(crate) fn options(proved_only: bool) -> Options {
     Options {
-        proved_only: input.proved_only,
+        proved_only,
         ..Options::default()
     }
 }

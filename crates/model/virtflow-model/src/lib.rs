@@ -15,6 +15,7 @@ mod live;
 mod model;
 mod nested;
 mod pool;
+mod proved;
 #[cfg(test)]
 mod tests;
 mod unentered;

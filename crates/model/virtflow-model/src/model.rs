@@ -8,6 +8,7 @@ use crate::host::followed::Recorded;
 use crate::host::segments::Segments;
 use crate::host::{Container, Cpu, CpuIx, Current, HOST_NAMESPACE, Thread, ThreadIx};
 use crate::pool::Pool;
+use crate::proved::Proved;
 use crate::vm::{Vcpu, Vm, VmIx};
 use crate::vm_names::VmNames;
 use crate::vocab::{Cause, Evidence};
@@ -86,7 +87,7 @@ pub(crate) enum Bound {
 /// The state machines of one host. Feed it the host's events in time order, then
 /// [`finish`](Self::finish) it.
 pub struct Model<S: Sink> {
-    pub(crate) sink: S,
+    pub(crate) sink: Proved<S>,
     pub(crate) proved_only: bool,
     pub(crate) interrupts: bool,
     pub(crate) devices: Option<Devices>,
@@ -161,7 +162,7 @@ impl<S: Sink> Model<S> {
             .max()
             .unwrap_or(begins);
         Self {
-            sink,
+            sink: Proved::new(sink, options.proved_only),
             counts: Counts::default(),
             proved_only: options.proved_only,
             interrupts: options.interrupts,
@@ -214,7 +215,7 @@ impl<S: Sink> Model<S> {
 
     /// The sink, for what has been found so far.
     pub const fn sink(&self) -> &S {
-        &self.sink
+        &self.sink.sink
     }
 
     /// The recording's first event is at `t`. Streams may begin long before, when the tracer made
@@ -472,7 +473,7 @@ impl<S: Sink> Model<S> {
         self.finish_vcpus(end);
         self.finish_threads(end);
         self.finish_host(end);
-        (self.sink, self.counts)
+        (self.sink.sink, self.counts)
     }
 
     /// The state of the processor called `id`.

@@ -1,6 +1,7 @@
 //! A small machine whose figures are known, and the shipped schemas.
 
 use super::*;
+use std::path::Path;
 use virtflow_base::{Entity, EntityId, Exit, Interval, Sink, Timestamp};
 use virtflow_model::{Cause, Confidence, State};
 
@@ -303,16 +304,22 @@ fn the_schema_of_the_report_is_current_and_holds() {
 #[test]
 fn the_schema_of_info_is_current_and_holds() {
     let schema = shipped("info-1.json", &schemars::schema_for!(crate::Info));
-    let info = crate::Info {
-        format: "virtflow-info",
-        version: crate::INFO_VERSION,
-        virtflow: "0",
-        path: "trace".into(),
-        traces: Vec::new(),
-        machines: Vec::new(),
-        events_total: 0,
-        events: Vec::new(),
-        problems: ProblemsReport::default(),
-    };
-    assert_valid(&schema, &info);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fixtures");
+    for (trace, has_vms) in [
+        ("minimal", true),
+        ("host-and-guest", false),
+        ("recorded", false),
+        ("perf/single-vm.data", false),
+        ("trace-cmd/single-vm.dat", false),
+    ] {
+        let recording = virtflow_events::Recording::open(&fixtures.join(trace)).unwrap();
+        let info = crate::info(&recording);
+        assert!(!info.machines.is_empty(), "{trace}");
+        assert_eq!(
+            info.machines.iter().any(|m| !m.vms.is_empty()),
+            has_vms,
+            "{trace}"
+        );
+        assert_valid(&schema, &info);
+    }
 }

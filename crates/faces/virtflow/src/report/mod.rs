@@ -16,7 +16,7 @@ use virtflow_query::{MachineReport, Report, Request};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Finish> {
     let cache = if args.no_cache { None } else { cache::here() };
-    let options = rows::options(&args.input);
+    let options = rows::options(args.proved_only);
     let input = args.input.traces.input(&options, cache.as_ref())?;
     let bar = Bar::new(input.bytes());
     let mut machines = Vec::new();
@@ -24,12 +24,12 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Finish> {
         let request = Request {
             range: rows::span(&args.input, facts)?,
             vm: args.vm.clone(),
-            proved_only: args.input.proved_only,
+            proved_only: args.proved_only,
         };
         machines.push(input.report(at, &request, &bar.progress)?);
     }
     drop(bar);
-    let report = Report::new(args.input.proved_only, machines);
+    let report = Report::new(args.proved_only, machines);
     if let Some(wanted) = &args.vm {
         check_vm(&report, wanted)?;
     }

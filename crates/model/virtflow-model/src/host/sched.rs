@@ -5,7 +5,7 @@ use super::{
     BLOCK_SOFTIRQ, Context, CpuIx, Current, DEAD_STATES, NET_SOFTIRQS, SLEEPING_STATES, Sched,
     TIMER_SOFTIRQS, ThreadIx, WAITERS_MAX, Wake, sleep_of,
 };
-use crate::lane::Status;
+use crate::lane::{Lane, Status};
 use crate::model::Model;
 use crate::vocab::{Cause, Confidence, EdgeKind, Evidence, State};
 use virtflow_base::{CpuId, Edge, EntityId, Sink, Tid, Timestamp};
@@ -277,6 +277,28 @@ impl<S: Sink> Model<S> {
         let unknown = Status::unknown(Cause::NoEvidence, Evidence::SchedSwitch);
         if let Some(lane) = &mut self.cpus[c.0].lane {
             lane.doubt_from(since, unknown, &mut self.sink);
+        }
+        for i in 0..self.cpus[c.0].waiters.len() {
+            let x = self.cpus[c.0].waiters[i];
+            self.blame_nobody(x, since);
+        }
+    }
+
+    /// A thread still waits, but who keeps it waiting, at the earliest since `since`, is not known.
+    fn blame_nobody(&mut self, x: ThreadIx, since: Timestamp) {
+        let blames = |lane: &&Lane| {
+            let waits = matches!(lane.status().state, State::Runnable | State::Preempted);
+            waits && lane.status().by.is_some()
+        };
+        if let Some(lane) = self.threads[x.0].lane.as_ref().filter(blames) {
+            let (t, status) = (since.max(lane.since()), lane.status().by(None));
+            self.thread_to(x, t, self.threads[x.0].sched, status);
+        }
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = self.vcpus[v.0].lane.as_ref().filter(blames)
+        {
+            let (t, status) = (since.max(lane.since()), lane.status().by(None));
+            self.vcpu_to(v, t, status);
         }
     }
 

@@ -30,7 +30,7 @@ const GONE_AFTER: i64 = 5_000_000_000;
 impl<S: Sink> Model<S> {
     /// The sink, to take out of it what it has.
     pub const fn sink_mut(&mut self) -> &mut S {
-        &mut self.sink
+        &mut self.sink.sink
     }
 
     /// Nothing more comes of what was before `t`.

@@ -11,7 +11,7 @@ mod sleeps;
 mod unentered;
 
 use crate::{Cause, Collected, Confidence, Kind, Model, Options, State};
-use virtflow_base::{CpuId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};
+use virtflow_base::{CpuId, EntityId, Loss, LossKind, Span, StreamCoverage, Tid, Timestamp};
 use virtflow_events::{ApicAccept, Comm, ExitInfo, GuestStack, KernelEvent as K, KernelRecord};
 
 const QEMU: Tid = Tid(100);
@@ -283,6 +283,52 @@ fn a_switch_that_contradicts_is_no_loss_to_the_guest() {
     assert_eq!(
         states(Kind::Cpu, "cpu:0"),
         [(0, 20, State::Unknown), (20, 40, State::Idle)]
+    );
+}
+
+/// Who kept others waiting meanwhile is known no better.
+#[test]
+fn nobody_is_blamed_for_what_a_switch_contradicts() {
+    const WAITER: Tid = Tid(300);
+    let found = run(
+        50,
+        &[
+            (0, switch(Tid(0), 0, VCPU)),
+            (10, ENTRY),
+            (15, exit(INTR)),
+            (20, switch(VCPU, 0, WAITER)),
+            (30, switch(WAITER, 0, OTHER)),
+            (40, switch(QEMU, 1, Tid(0))),
+        ],
+    );
+    let blamed = |kind: Kind, key: &str| -> Vec<_> {
+        let entity = found
+            .entities
+            .iter()
+            .find(|e| e.kind == kind.code() && e.key.ends_with(key));
+        let id = entity.unwrap().id;
+        let waits = found
+            .intervals
+            .iter()
+            .filter(|i| i.entity == id && i.state == State::Preempted.code());
+        let tid = |id: EntityId| found.entities[id.0 as usize].tid.unwrap();
+        waits
+            .map(|i| {
+                (
+                    i.span.start.as_nanos(),
+                    i.span.end.as_nanos(),
+                    i.by.map(tid),
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        blamed(Kind::Thread, &format!("thread:{WAITER}@0")),
+        [(30, 50, None)]
+    );
+    assert_eq!(
+        blamed(Kind::Vcpu, "/vcpu:0"),
+        [(20, 30, Some(WAITER.0)), (30, 50, None)]
     );
 }
 
@@ -634,6 +680,10 @@ fn a_process_that_changed_inside_a_segment_is_only_likely() {
             .iter()
             .any(|i| i.state == State::RunUser.code())
     );
+    let likely = Confidence::Likely.code();
+    assert!(found.intervals.iter().any(|i| i.confidence == likely));
+    assert!(nobody.intervals.iter().all(|i| i.confidence != likely));
+    assert!(nobody.edges.iter().all(|e| e.confidence != likely));
 }
 
 #[test]
