@@ -51,6 +51,8 @@ pub struct Spread {
     pub total: Total,
     /// The longest, in nanoseconds.
     pub max_ns: i64,
+    /// The shortest; the largest number of none.
+    min_ns: i64,
     /// `None` only if the histogram could not be made, which its constants rule out.
     histogram: Option<Histogram<u32>>,
 }
@@ -62,6 +64,7 @@ impl Spread {
         Self {
             total: Total::default(),
             max_ns: 0,
+            min_ns: i64::MAX,
             histogram: Histogram::new(digits).ok(),
         }
     }
@@ -70,25 +73,29 @@ impl Spread {
     pub fn add(&mut self, ns: i64) {
         self.total.add(ns);
         self.max_ns = self.max_ns.max(ns);
+        self.min_ns = self.min_ns.min(ns);
         if let Some(histogram) = &mut self.histogram {
             // It resizes itself: only a value beyond 2^63 would not fit.
             let _ = histogram.record(u64::try_from(ns).unwrap_or(0).max(1));
         }
     }
 
-    /// The duration below which this share (0 to 1) of them lies, in nanoseconds.
+    /// The duration below which this share (0 to 1) of them lies, in nanoseconds, as precisely as [`Precision`]
+    /// says; none is shorter than the shortest or longer than the longest.
     pub fn quantile(&self, share: f64) -> i64 {
         let at = self
             .histogram
             .as_ref()
             .map_or(0, |h| h.value_at_quantile(share));
-        i64::try_from(at).unwrap_or(i64::MAX).min(self.max_ns)
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
+        at.max(self.min_ns).min(self.max_ns)
     }
 
     /// Adds another's durations to these.
     pub fn merge(&mut self, other: &Self) {
         self.total.merge(other.total);
         self.max_ns = self.max_ns.max(other.max_ns);
+        self.min_ns = self.min_ns.min(other.min_ns);
         if let (Some(histogram), Some(other)) = (&mut self.histogram, &other.histogram) {
             // It resizes itself, so that any value fits.
             let _ = histogram.add(other);
@@ -122,5 +129,11 @@ mod tests {
         both.add(-5);
         assert_eq!(both.total.count, 1001);
         assert_eq!(Spread::new(Precision::Fine).quantile(0.99), 0);
+        // Of one it is that one, also where those of processes are summed.
+        let mut one = Spread::new(Precision::Coarse);
+        one.add(1_260_169_900);
+        let all = Spread::sum([&one, &Spread::new(Precision::Coarse)]);
+        let each = [&one, &all].map(|s| [s.quantile(0.5), s.quantile(0.99)]);
+        assert_eq!(each, [[1_260_169_900; 2]; 2]);
     }
 }

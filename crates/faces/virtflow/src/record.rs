@@ -10,6 +10,7 @@ use crate::{EXIT_INTERRUPTED, Finish, output};
 use anyhow::Context;
 use flight::Snapshots;
 use place::Place;
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use std::io::IsTerminal;
@@ -27,6 +28,8 @@ use virtflow_record::{
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long until it is said that it is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The room for records of each processor, in bytes.
 const BUFFER: u32 = 4 << 20;
 
@@ -96,12 +99,15 @@ fn there_is(command: &[String]) -> anyhow::Result<()> {
         return Ok(());
     };
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = || std::env::split_paths(&paths).any(|path| path.join(program).is_file());
-    if Path::new(program).is_file() && program.contains('/') || !program.contains('/') && in_path()
-    {
+    let may_run = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    let in_path = || std::env::split_paths(&paths).any(|path| may_run(&path.join(program)));
+    if may_run(Path::new(program)) && program.contains('/') || !program.contains('/') && in_path() {
         return Ok(());
     }
-    Err(UsageError(format!("{program}: there is no such command")).into())
+    Err(UsageError(format!(
+        "{program}: there is no such command, or it may not be run"
+    ))
+    .into())
 }
 
 fn keep(args: &RecordArgs, directory: &Path, vms: Vec<i32>) -> Keep {
@@ -303,7 +309,16 @@ fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
         let _sent = kill_process(pid, Signal::TERM);
     }
     let asked = Instant::now();
+    let mut told = false;
     while asked.elapsed() < ENDS_WITHIN {
+        if !told && asked.elapsed() > PATIENCE {
+            told = true;
+            output::complain(&format!(
+                "virtflow: waiting for process {} to end; it is killed after {} s, a second Ctrl-C leaves it",
+                child.id(),
+                ENDS_WITHIN.as_secs()
+            ));
+        }
         if let Some(code) = child.try_wait()? {
             return Ok(code);
         }

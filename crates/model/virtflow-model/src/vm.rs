@@ -316,8 +316,8 @@ impl<S: Sink> Model<S> {
         let Some(v) = self.vcpu_of(x) else { return };
         self.give_up_sleep(v, t, status.cause);
         self.slept_unentered(v);
+        self.end_exit(v, t, false);
         let vcpu = &mut self.vcpus[v.0];
-        vcpu.exit = None;
         vcpu.last_exit = None;
         vcpu.mode = Mode::Unknown;
         vcpu.on_cpu = false;

@@ -5,7 +5,8 @@ mod lttng;
 use crate::plan::Plan;
 use crate::{Tracer, TracerError, perf, remedy, tracecmd};
 use rustix::process::{Pid, Signal, kill_process};
-use std::os::unix::process::CommandExt;
+use std::io::ErrorKind;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(20);
 /// How long a tracer that was asked to end has before what it runs is asked, too.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// How long that has before it is killed, where the tracer waits for its end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// What `timeout` ends with where it had to end what it ran.
 const TIMED_OUT: i32 = 124;
 
@@ -27,6 +30,8 @@ pub struct Driven {
     pub elapsed: Duration,
     /// How the command ended, or the tracer for it, where that was not well.
     pub ended: Option<String>,
+    /// What the command ended with, as shells tell it, where the tracer says so.
+    pub code: Option<u8>,
 }
 
 /// Records by a plan until its duration is over, its command has ended, or `interrupted`, which
@@ -97,12 +102,23 @@ fn command(argv: &[String]) -> Command {
 
 fn cannot_start(tracer: Tracer, argv: &[String], error: std::io::Error) -> TracerError {
     let program = argv.first().cloned().unwrap_or_default();
-    if error.kind() == std::io::ErrorKind::NotFound {
+    // A directory of the path that may not be read hides that it is in none.
+    let is_missing = match error.kind() {
+        ErrorKind::NotFound => true,
+        ErrorKind::PermissionDenied => !program.contains('/') && !is_in_path(&program),
+        _ => false,
+    };
+    if is_missing {
         let remedy = remedy::install(tracer);
         TracerError::NotInstalled { program, remedy }
     } else {
         TracerError::System(program.into(), error)
     }
+}
+
+fn is_in_path(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|path| path.join(program).is_file())
 }
 
 fn failed(argv: &[String], status: ExitStatus, said: Option<String>) -> TracerError {
@@ -155,7 +171,7 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
     let begun = Instant::now();
     let child = command.spawn();
     let child = child.map_err(|error| cannot_start(plan.tracer, argv, error))?;
-    let status = attend(child, argv, interrupted)?;
+    let status = attend(child, plan.tracer, argv, interrupted)?;
     let trace = plan.trace();
     let written = std::fs::metadata(&trace).is_ok_and(|file| file.len() > 0);
     if !written {
@@ -187,19 +203,28 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
         trace,
         elapsed: begun.elapsed(),
         ended: (!well).then(|| format!("perf, or the command, ended with {status}")),
+        code: (of_command && !timed_out && signals == 0).then(|| exit_code(status)),
     })
+}
+
+/// What a command ended with, as shells tell it: 128 and the signal, where one ended it.
+pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    u8::try_from(code.unwrap_or(1)).unwrap_or(u8::MAX)
 }
 
 /// Waits for a tracer's end. After an interruption it is asked to end as Ctrl-C does, once it is
 /// ready for that (trace-cmd takes seconds to begin, and would be gone without a trace), and then what
-/// it runs: trace-cmd waits for that.
+/// it runs: the tracers wait for that. What perf runs is killed where it does not end; what trace-cmd runs
+/// are also its own recorders.
 fn attend(
     mut child: Child,
+    tracer: Tracer,
     argv: &[String],
     interrupted: &AtomicUsize,
 ) -> Result<ExitStatus, TracerError> {
     let pid = Pid::from_child(&child);
-    let (mut asked, mut asked_all, mut forced) = (None, false, false);
+    let (mut asked, mut asked_all, mut forced): (Option<Instant>, _, _) = (None, false, false);
     loop {
         let ended = child.try_wait();
         let program = argv.first().cloned().unwrap_or_default();
@@ -222,6 +247,10 @@ fn attend(
         if signals > 1 && !forced {
             forced = true;
             signal(pid, Signal::TERM);
+        }
+        let waited = asked.is_some_and(|since| since.elapsed() > ENDS_WITHIN);
+        if tracer == Tracer::Perf && (waited || forced) {
+            kill_below(pid);
         }
         std::thread::sleep(EVERY);
     }
@@ -255,6 +284,17 @@ fn children(pid: Pid) -> impl Iterator<Item = Pid> {
         .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
         .collect();
     pids.into_iter()
+}
+
+/// Kills what a process made, and what that made.
+fn kill_below(pid: Pid) {
+    let mut all: Vec<_> = children(pid).collect();
+    let mut at = 0;
+    while let Some(&next) = all.get(at) {
+        all.extend(children(next));
+        at += 1;
+    }
+    all.into_iter().for_each(|pid| signal(pid, Signal::KILL));
 }
 
 fn signal(pid: Pid, signal: Signal) {

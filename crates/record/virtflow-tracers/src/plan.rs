@@ -231,7 +231,7 @@ impl Plan {
             None => command,
             Some(duration) if command.is_empty() => words(&["sleep", &seconds(duration)]),
             Some(duration) => {
-                let timeout = words(&["timeout", "--foreground", &seconds(duration)]);
+                let timeout = words(&["timeout", "--foreground", "-k", "5", &seconds(duration)]);
                 [timeout, command].concat()
             }
         }

@@ -99,6 +99,11 @@ pub(super) fn tell(
     command_status: Option<u8>,
 ) -> anyhow::Result<Finish> {
     let is_flight = args.flight_recorder.is_some();
+    if args.cost && summary.cost.is_none() {
+        output::complain(
+            "virtflow: warning: --cost: the kernel does not tell; it asks for CAP_SYS_ADMIN",
+        );
+    }
     if args.format == Format::Json {
         let snapshots = summary.snapshots.iter().map(|of| SaidSnapshot {
             directory: &of.directory,

@@ -17,15 +17,15 @@ use virtflow_tracers::{Driven, Group, Plan, Tracer, TracerError, Wanted, drive};
 /// The tracers that are meant; none is virtflow itself.
 pub(super) fn tracers(args: &RecordArgs) -> anyhow::Result<Option<Vec<Tracer>>> {
     let one = match args.with {
-        Some(With::Lttng) => Tracer::Lttng,
-        Some(With::TraceCmd) => Tracer::TraceCmd,
-        Some(With::Perf) => Tracer::Perf,
+        Some(With::Lttng) => Some(Tracer::Lttng),
+        Some(With::TraceCmd) => Some(Tracer::TraceCmd),
+        Some(With::Perf) => Some(Tracer::Perf),
         Some(With::Virtflow) if args.print_commands => {
             let what =
                 "--print-commands: virtflow records by itself; there is nothing else to type";
             return Err(UsageError(what.to_owned()).into());
         }
-        None if args.print_commands => return Ok(Some(Tracer::ALL.to_vec())),
+        None if args.print_commands => None,
         None | Some(With::Virtflow) => return Ok(None),
     };
     let ours_alone = [
@@ -36,10 +36,17 @@ pub(super) fn tracers(args: &RecordArgs) -> anyhow::Result<Option<Vec<Tracer>>> 
         ("--no-arguments", args.no_arguments),
     ];
     if let Some((option, _)) = ours_alone.iter().find(|(_, is_there)| *is_there) {
-        let what = format!("{option}: only virtflow's own recorder has it; leave --with out");
+        let other = if one.is_some() {
+            "--with"
+        } else {
+            "--print-commands"
+        };
+        let what = format!("{option}: only virtflow's own recorder has it; leave {other} out");
         return Err(UsageError(what).into());
     }
-    Ok(Some(vec![one]))
+    Ok(Some(
+        one.map_or_else(|| Tracer::ALL.to_vec(), |one| vec![one]),
+    ))
 }
 
 pub(super) fn run(args: &RecordArgs, tracers: &[Tracer]) -> anyhow::Result<Finish> {
@@ -232,13 +239,14 @@ fn tell(args: &RecordArgs, plan: &Plan, driven: &Driven) -> anyhow::Result<Finis
         );
         output::complain(&some);
     }
-    Ok(match &read {
+    let told = match &read {
         Ok(info) => complete(info, &said),
-        Err(error) => {
-            let what = "virtflow: warning: what was recorded cannot be read back";
-            output::complain(&format!("{what}: {error}"));
-            Finish::Incomplete
-        }
+        Err(error) => anyhow::bail!("what was recorded cannot be read back: {error}"),
+    };
+    Ok(match (told, driven.code) {
+        (Finish::Incomplete, _) if args.strict => Finish::Incomplete,
+        (_, Some(code)) if code != 0 => Finish::Ended(code),
+        (told, _) => told,
     })
 }
 
@@ -263,7 +271,9 @@ fn page(said: &Said<'_>) -> Page {
     for what in &said.not_told {
         page.labelled(Tone::Faint, 0, "not told:", 10, what);
     }
-    page.line(Tone::Plain, &format!("next: virtflow report {trace}"));
+    if said.events.is_some() {
+        page.line(Tone::Plain, &format!("next: virtflow report {trace}"));
+    }
     page
 }
 

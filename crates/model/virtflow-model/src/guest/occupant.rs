@@ -16,11 +16,6 @@ use virtflow_base::{Edge, EntityId, Interval, Sink, Span, Timestamp};
 impl<S: Sink> Model<S> {
     /// `who` has guest processor `g` from `t` on, in `status`.
     pub(crate) fn occupy(&mut self, t: Timestamp, g: GcpuIx, who: Who, status: Status) {
-        let who = if self.proved_only && status.confidence == Confidence::Likely {
-            Who::Nobody
-        } else {
-            who
-        };
         let level = self.gcpus[g.0].level;
         let status = status.level(level);
         let before = self.gcpus[g.0].who;
@@ -28,6 +23,8 @@ impl<S: Sink> Model<S> {
             self.leave(t, g, before, who);
             self.arrive(t, g, who, status);
             self.gcpus[g.0].who = who;
+            self.guests_own(t, g, who, status);
+        } else if self.proved_only {
             self.guests_own(t, g, who, status);
         }
         match who {
@@ -56,6 +53,10 @@ impl<S: Sink> Model<S> {
         let off = match (who, status.state) {
             (Who::Nobody, State::Unknown) => Status::unknown(status.cause, status.evidence),
             (Who::Nobody, _) => Status::unknown(Cause::Ambiguous, Evidence::None),
+            // That another one has the processor is only likely.
+            _ if self.proved_only && status.confidence == Confidence::Likely => {
+                Status::unknown(Cause::Ambiguous, Evidence::None)
+            }
             _ => Status::new(State::Off, Evidence::None),
         };
         let off = off.level(status.level);

@@ -1,6 +1,6 @@
 //! A session of LTTng, from its creation to its end.
 
-use super::{Driven, EVERY, Step, command};
+use super::{Driven, EVERY, Step, command, exit_code};
 use crate::lttng::{after, before};
 use crate::{Plan, Tracer, TracerError};
 use std::path::Path;
@@ -61,17 +61,22 @@ pub(super) fn record(plan: &Plan, interrupted: &AtomicUsize) -> Result<Driven, T
     let child = meanwhile(plan, begun, interrupted);
     let elapsed = begun.elapsed();
     session.end()?;
-    let ended = match child? {
+    let (ended, code) = match child? {
         Some(mut child) => {
             let system = |error| TracerError::System(program(plan).into(), error);
             let program = program(plan);
             match child.try_wait().map_err(system)? {
-                None => Some(format!("{program} goes on (process {})", child.id())),
-                Some(status) if status.success() => None,
-                Some(status) => Some(format!("{program} ended with {status}")),
+                None => (
+                    Some(format!("{program} goes on (process {})", child.id())),
+                    None,
+                ),
+                Some(status) => (
+                    (!status.success()).then(|| format!("{program} ended with {status}")),
+                    Some(exit_code(status)),
+                ),
             }
         }
-        None => None,
+        None => (None, None),
     };
     let trace = plan.trace();
     if !trace.is_dir() {
@@ -82,6 +87,7 @@ pub(super) fn record(plan: &Plan, interrupted: &AtomicUsize) -> Result<Driven, T
         trace,
         elapsed,
         ended,
+        code,
     })
 }
 

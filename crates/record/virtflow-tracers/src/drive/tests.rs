@@ -200,6 +200,26 @@ fn what_a_tracer_waits_for_is_asked_to_end_too() {
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
+/// perf waits for its command, which may ignore what it is asked.
+#[test]
+fn what_perf_runs_is_killed_where_it_does_not_end() {
+    let body = "while [ \"$1\" != -o ]; do shift; done\ntrap '' INT TERM\n\
+        sleep 60 &\n: > \"$HERE/started\"\nwait $!\necho whole > \"$2\"";
+    let fake = Fake::new(body);
+    let plan = fake.plan(Tracer::Perf, |wanted| wanted.duration = None);
+    let begun = Instant::now();
+    let driven = drive(&plan, &interrupt_when(fake.at("started"), 1)).unwrap();
+    assert_eq!(std::fs::read_to_string(driven.trace).unwrap(), "whole\n");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    // A second Ctrl-C does not wait.
+    let fake = Fake::new(body);
+    let plan = fake.plan(Tracer::Perf, |wanted| wanted.duration = None);
+    let begun = Instant::now();
+    let error = drive(&plan, &interrupt_when(fake.at("started"), 2)).unwrap_err();
+    assert!(matches!(error, TracerError::Interrupted(_)), "{error}");
+    assert!(begun.elapsed() < ENDS_WITHIN);
+}
+
 /// trace-cmd takes seconds before it says what a Ctrl-C does; until then it would end it.
 #[test]
 fn one_that_is_interrupted_while_it_starts_is_asked_when_it_has_begun() {
@@ -291,6 +311,7 @@ fn perf_ends_as_its_command_does() {
     });
     let driven = drive(&plan, &AtomicUsize::new(0)).unwrap();
     assert!(driven.ended.unwrap().contains("exit status: 5"));
+    assert_eq!(driven.code, Some(5));
     // A sleep ends well: then it was perf.
     let plan = fake.plan(Tracer::Perf, |_| ());
     assert!(drive(&plan, &AtomicUsize::new(0)).is_err());
