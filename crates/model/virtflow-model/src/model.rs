@@ -102,6 +102,8 @@ pub struct Model<S: Sink> {
     pub(crate) covered_from: Timestamp,
     /// The end of the latest loss.
     pub(crate) lost_until: Timestamp,
+    /// The streams say what they cover: a processor of none is not recorded.
+    pub(crate) coverage_told: bool,
     /// Whether a tracepoint told of a nested entry (`kvm_nested_vmenter`). While none did, levels
     /// are told by the guest hypervisor's own instructions: a tracer may describe events that
     /// never come.
@@ -177,6 +179,7 @@ impl<S: Sink> Model<S> {
             begun: false,
             covered_from,
             lost_until: Timestamp::MIN,
+            coverage_told: !bounds.is_empty(),
             nested_traced: false,
             entry_probed: options.entry_probed,
             vcpus_named: options.vcpus_named,

@@ -14,7 +14,43 @@ use virtflow_events::{Comm, KernelEvent as K};
 impl<S: Sink> Model<S> {
     /// The first event about a thread since it was lost sight of says what it did until now.
     pub(super) fn resolve(&mut self, x: ThreadIx, status: Status) {
+        if self.threads[x.0].sched != Sched::Unresolved {
+            return;
+        }
+        self.split_at_coverage(x);
+        self.split_at_loss(x);
         self.resolve_from(x, Timestamp::MIN, status);
+    }
+
+    /// What a thread did of which nothing was heard while events were lost is lost, wherever that was.
+    fn split_at_loss(&mut self, x: ThreadIx) {
+        let until = if self.cpus.iter().any(|cpu| cpu.lossy) {
+            self.now
+        } else {
+            self.lost_until
+        };
+        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter);
+        let untold = Status::unknown(Cause::Lost, Evidence::None);
+        let split = |lane: Option<&mut Lane>, sink: &mut _| {
+            if let Some(lane) = lane.filter(|lane| lane.since() < until) {
+                lane.amend(|s| *s = lost);
+                lane.to(until, untold, sink);
+            }
+        };
+        split(self.threads[x.0].lane.as_mut(), &mut self.sink);
+        if let Some(v) = self.vcpu_of(x) {
+            split(self.vcpus[v.0].lane.as_mut(), &mut self.sink);
+        }
+    }
+
+    /// Why nothing is told of what happens on a processor now.
+    fn is_dark(&self, c: CpuIx) -> Option<(Cause, Evidence)> {
+        let cpu = &self.cpus[c.0];
+        if cpu.lossy {
+            return Some((Cause::Lost, Evidence::LossCounter));
+        }
+        let is_told = cpu.covered || !self.coverage_told || self.followed.is_some();
+        (!is_told).then_some((Cause::NotRecorded, Evidence::Coverage))
     }
 
     /// The same, but what it did before `since` is not told.
@@ -411,9 +447,10 @@ impl<S: Sink> Model<S> {
             self.packet_comes(vm, sender);
         }
         let target = self.cpu(target).or(self.threads[x.0].cpu);
-        if let Some(target) = target.filter(|target| self.cpus[target.0].lossy) {
+        if let Some((target, (cause, evidence))) = target.and_then(|c| Some((c, self.is_dark(c)?)))
+        {
             self.threads[x.0].cpu = Some(target);
-            self.lose_thread(t, x, Cause::Lost, Evidence::LossCounter);
+            self.lose_thread(t, x, cause, evidence);
             return;
         }
         let ended_by = self.ended_by(t, x, &wake);
@@ -546,6 +583,11 @@ impl<S: Sink> Model<S> {
         };
         let Some(dest) = self.cpu(dest) else { return };
         if matches!(self.threads[x.0].sched, Sched::Runnable | Sched::Preempted) {
+            if let Some((cause, evidence)) = self.is_dark(dest) {
+                self.threads[x.0].cpu = Some(dest);
+                self.lose_thread(t, x, cause, evidence);
+                return;
+            }
             self.wait_on(x, Some(dest));
             self.still_waiting(t, x, dest);
         }

@@ -413,6 +413,77 @@ fn states(found: &Collected, kind: Kind, key: &str) -> Vec<(i64, i64, State)> {
         .collect()
 }
 
+/// `sched_wakeup` says where it was put, of which nothing is told then: it may have run there.
+#[test]
+fn what_is_woken_onto_a_processor_in_the_dark_is_not_known_to_wait() {
+    let put = K::SchedWakeup {
+        tid: OTHER,
+        target_cpu: CpuId(0),
+        comm: comm(OTHER),
+    };
+    let to_the_other = K::SchedWaking {
+        tid: OTHER,
+        target_cpu: CpuId(1),
+        comm: comm(OTHER),
+    };
+    let loss = Loss {
+        span: Span::new(at(20), at(40)),
+        kind: LossKind::Events(3),
+    };
+    let events = [
+        (10, 1, switch(OTHER, 1, Tid(0))),
+        (25, 1, to_the_other),
+        (30, 1, put),
+        (50, 0, switch(OTHER, 1, Tid(0))),
+    ];
+    let found = run_on(2, 60, &[loss], &events);
+    let other = format!("thread:{OTHER}@10");
+    assert_eq!(
+        lane(&found, Kind::Thread, &other),
+        [
+            (10, 25, State::Sleeping, Cause::NoEvidence),
+            (25, 30, State::Runnable, Cause::None),
+            (30, 40, State::Unknown, Cause::Lost),
+            (40, 50, State::Running, Cause::None),
+            (50, 60, State::Sleeping, Cause::None)
+        ]
+    );
+    // Of the other processor there is no stream at all.
+    let found = run_on(
+        1,
+        60,
+        &[],
+        &[(10, 0, switch(OTHER, 1, Tid(0))), (25, 0, to_the_other)],
+    );
+    assert_eq!(
+        lane(&found, Kind::Thread, &other).last(),
+        Some(&(25, 60, State::Unknown, Cause::NotRecorded))
+    );
+}
+
+/// What it did before, or that it was there, may have been lost.
+#[test]
+fn a_thread_that_is_first_heard_of_after_a_loss_is_lost_until_its_end() {
+    let loss = Loss {
+        span: Span::new(at(20), at(40)),
+        kind: LossKind::Events(3),
+    };
+    let events = [
+        (10, 0, switch(Tid(0), 0, VCPU)),
+        (50, 1, switch(Tid(0), 0, OTHER)),
+    ];
+    let found = run_on(2, 60, &[loss], &events);
+    let other = lane(&found, Kind::Thread, &format!("thread:{OTHER}@10"));
+    assert_eq!(
+        other,
+        [
+            (10, 40, State::Unknown, Cause::Lost),
+            (40, 50, State::Runnable, Cause::None),
+            (50, 60, State::Running, Cause::None)
+        ]
+    );
+}
+
 #[test]
 fn a_thread_that_turns_up_elsewhere_left_at_an_unknown_time() {
     let events = [

@@ -203,11 +203,6 @@ fn compare(told: &Lanes, truth: &Lanes, whose: bool) -> (usize, usize) {
     }
     assert!(apart.len() <= 2 + known / 200, "{known}: {apart:#?}");
     assert!(shifted.len() <= 2 + known / 10, "{known}: {shifted:#?}");
-    eprintln!(
-        "{known} known, {} shifted, {} apart",
-        shifted.len(),
-        apart.len()
-    );
     (known, unknown)
 }
 
