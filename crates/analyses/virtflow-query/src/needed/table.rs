@@ -252,7 +252,7 @@ pub(super) const NEEDS: &[Need] = &[
         "timer and inter-processor interrupts of the host",
         "their time counts as hypervisor time; wakers in interrupts are not recognised",
     )
-    .kernel("irq_vectors:{local_timer,reschedule,call_function}_*")
+    .kernel("irq_vectors:local_timer_*, irq_vectors:reschedule_*, irq_vectors:call_function_*")
     .host(),
     need(
         "block_rq_complete",

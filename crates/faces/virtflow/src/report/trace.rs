@@ -390,7 +390,7 @@ pub(crate) fn missing(page: &mut Page, missing: &[Missing]) {
         "EVENTS NOT IN THE TRACE: what they give, what is hidden without them",
     );
     for one in missing {
-        page.line(Tone::Strong, &format!("  {}", one.event));
+        page.labelled(Tone::Strong, 2, "", 2, &one.event);
         page.labelled(Tone::Plain, 4, "gives", 14, &one.gives);
         page.labelled(Tone::Plain, 4, "hidden", 14, &one.hides);
         if !one.note.is_empty() {

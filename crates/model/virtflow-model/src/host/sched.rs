@@ -31,15 +31,16 @@ impl<S: Sink> Model<S> {
         };
         let lost = Status::unknown(Cause::Lost, Evidence::LossCounter);
         let untold = Status::unknown(Cause::Lost, Evidence::None);
-        let split = |lane: Option<&mut Lane>, sink: &mut _| {
-            if let Some(lane) = lane.filter(|lane| lane.since() < until) {
-                lane.amend(|s| *s = lost);
-                lane.to(until, untold, sink);
-            }
-        };
-        split(self.threads[x.0].lane.as_mut(), &mut self.sink);
-        if let Some(v) = self.vcpu_of(x) {
-            split(self.vcpus[v.0].lane.as_mut(), &mut self.sink);
+        let is_before = |lane: &&mut Lane| lane.since() < until;
+        if let Some(lane) = self.threads[x.0].lane.as_mut().filter(is_before) {
+            lane.amend(|s| *s = lost);
+            self.thread_to(x, until, Sched::Unresolved, untold);
+        }
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = self.vcpus[v.0].lane.as_mut().filter(is_before)
+        {
+            lane.amend(|s| *s = lost);
+            lane.to(until, untold, &mut self.sink);
         }
     }
 
