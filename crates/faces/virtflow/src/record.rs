@@ -16,7 +16,6 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
@@ -25,6 +24,7 @@ use std::time::{Duration, Instant};
 use virtflow_record::{
     Keep, Next, Options, Plan, Summary, Until, is_of_the_host, named_vms, record,
 };
+use virtflow_tracers::exit_code;
 
 /// How long a command may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -275,15 +275,6 @@ impl<'a> Meanwhile<'a> {
         }
         exit_code(status)
     }
-}
-
-/// What a command ended with, as shells tell it: 128 and the signal, where one ended it.
-fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| Some(128 + status.signal()?))
-        .unwrap_or(1);
-    u8::try_from(code).unwrap_or(u8::MAX)
 }
 
 impl Drop for Meanwhile<'_> {

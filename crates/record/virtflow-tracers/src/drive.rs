@@ -2,7 +2,7 @@
 
 mod lttng;
 
-use crate::plan::Plan;
+use crate::plan::{ENDS_WITHIN, Plan};
 use crate::{Tracer, TracerError, perf, remedy, tracecmd};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::ErrorKind;
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(20);
 /// How long a tracer that was asked to end has before what it runs is asked, too.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// How long that has before it is killed, where the tracer waits for its end.
-const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// What `timeout` ends with where it had to end what it ran.
 const TIMED_OUT: i32 = 124;
+/// The same, where that had to be killed.
+const KILLED: i32 = 137;
 
 /// What was recorded.
 #[derive(Debug)]
@@ -193,7 +193,16 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
         }));
     }
     // perf ends as its command ended, and after a signal by that signal.
-    let timed_out = plan.wanted.duration.is_some() && status.code() == Some(TIMED_OUT);
+    let elapsed = begun.elapsed();
+    let timed_out = plan
+        .wanted
+        .duration
+        .is_some_and(|whole| match status.code() {
+            Some(TIMED_OUT) => true,
+            // Somebody else may have killed it before.
+            Some(KILLED) => elapsed >= whole + ENDS_WITHIN,
+            _ => false,
+        });
     let well = status.success() || timed_out || signals > 0;
     let of_command = plan.tracer == Tracer::Perf && !plan.wanted.command.is_empty();
     if !written || !(well || of_command) {
@@ -201,14 +210,14 @@ fn one(plan: &Plan, argv: &[String], interrupted: &AtomicUsize) -> Result<Driven
     }
     Ok(Driven {
         trace,
-        elapsed: begun.elapsed(),
+        elapsed,
         ended: (!well).then(|| format!("perf, or the command, ended with {status}")),
         code: (of_command && !timed_out && signals == 0).then(|| exit_code(status)),
     })
 }
 
 /// What a command ended with, as shells tell it: 128 and the signal, where one ended it.
-pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+pub fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     u8::try_from(code.unwrap_or(1)).unwrap_or(u8::MAX)
 }

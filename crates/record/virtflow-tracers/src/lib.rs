@@ -20,7 +20,7 @@ mod script;
 mod table;
 mod tracecmd;
 
-pub use drive::{Driven, drive};
+pub use drive::{Driven, drive, exit_code};
 pub use plan::{Plan, Wanted};
 pub use table::{EVENTS, Event, Group};
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// The tracepoints of our own kernel module (`kmod/`), which few have.
 const OF_MODULE: &str = "virtflow:";
+/// How long what a tracer runs has to end when it was asked to; then it is killed.
+pub(crate) const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What somebody wants.
 #[derive(Clone, Debug)]
@@ -231,7 +233,13 @@ impl Plan {
             None => command,
             Some(duration) if command.is_empty() => words(&["sleep", &seconds(duration)]),
             Some(duration) => {
-                let timeout = words(&["timeout", "--foreground", "-k", "5", &seconds(duration)]);
+                let timeout = words(&[
+                    "timeout",
+                    "--foreground",
+                    "-k",
+                    &seconds(ENDS_WITHIN),
+                    &seconds(duration),
+                ]);
                 [timeout, command].concat()
             }
         }

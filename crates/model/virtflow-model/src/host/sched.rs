@@ -22,38 +22,6 @@ impl<S: Sink> Model<S> {
         self.resolve_from(x, Timestamp::MIN, status);
     }
 
-    /// What a thread did of which nothing was heard while events were lost is lost, wherever that was.
-    fn split_at_loss(&mut self, x: ThreadIx) {
-        let until = if self.cpus.iter().any(|cpu| cpu.lossy) {
-            self.now
-        } else {
-            self.lost_until
-        };
-        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter);
-        let untold = Status::unknown(Cause::Lost, Evidence::None);
-        let is_before = |lane: &&mut Lane| lane.since() < until;
-        if let Some(lane) = self.threads[x.0].lane.as_mut().filter(is_before) {
-            lane.amend(|s| *s = lost);
-            self.thread_to(x, until, Sched::Unresolved, untold);
-        }
-        if let Some(v) = self.vcpu_of(x)
-            && let Some(lane) = self.vcpus[v.0].lane.as_mut().filter(is_before)
-        {
-            lane.amend(|s| *s = lost);
-            lane.to(until, untold, &mut self.sink);
-        }
-    }
-
-    /// Why nothing is told of what happens on a processor now.
-    fn is_dark(&self, c: CpuIx) -> Option<(Cause, Evidence)> {
-        let cpu = &self.cpus[c.0];
-        if cpu.lossy {
-            return Some((Cause::Lost, Evidence::LossCounter));
-        }
-        let is_told = cpu.covered || !self.coverage_told || self.followed.is_some();
-        (!is_told).then_some((Cause::NotRecorded, Evidence::Coverage))
-    }
-
     /// The same, but what it did before `since` is not told.
     fn resolve_from(&mut self, x: ThreadIx, since: Timestamp, status: Status) {
         if self.threads[x.0].sched != Sched::Unresolved {
@@ -79,6 +47,38 @@ impl<S: Sink> Model<S> {
             let untold = Status::unknown(Cause::NoEvidence, Evidence::None);
             lane.to(self.covered_from.min(self.now), untold, &mut self.sink);
         }
+    }
+
+    /// What a thread did of which nothing was heard while events were lost is lost, wherever that was.
+    fn split_at_loss(&mut self, x: ThreadIx) {
+        let until = if self.cpus.iter().any(|cpu| cpu.lossy) {
+            self.now
+        } else {
+            self.lost_until
+        };
+        let lost = Status::unknown(Cause::Lost, Evidence::LossCounter);
+        let untold = Status::unknown(Cause::Lost, Evidence::None);
+        let is_before = |lane: &&mut Lane| lane.since() < until;
+        if let Some(lane) = self.threads[x.0].lane.as_mut().filter(is_before) {
+            lane.amend(|s| *s = lost);
+            self.thread_to(x, until, Sched::Unresolved, untold);
+        }
+        if let Some(v) = self.vcpu_of(x)
+            && let Some(lane) = self.vcpus[v.0].lane.as_mut().filter(is_before)
+        {
+            lane.amend(|s| *s = lost);
+            lane.to(until, untold, &mut self.sink);
+        }
+    }
+
+    /// Why nothing is told of what happens on a processor now.
+    fn why_dark(&self, c: CpuIx) -> Option<(Cause, Evidence)> {
+        let cpu = &self.cpus[c.0];
+        if cpu.lossy {
+            return Some((Cause::Lost, Evidence::LossCounter));
+        }
+        let is_told = cpu.covered || !self.coverage_told || self.followed.is_some();
+        (!is_told).then_some((Cause::NotRecorded, Evidence::Coverage))
     }
 
     /// Since when nothing was told of who has processor `c`, if nothing is: then no switch was there,
@@ -448,7 +448,7 @@ impl<S: Sink> Model<S> {
             self.packet_comes(vm, sender);
         }
         let target = self.cpu(target).or(self.threads[x.0].cpu);
-        if let Some((target, (cause, evidence))) = target.and_then(|c| Some((c, self.is_dark(c)?)))
+        if let Some((target, (cause, evidence))) = target.and_then(|c| Some((c, self.why_dark(c)?)))
         {
             self.threads[x.0].cpu = Some(target);
             self.lose_thread(t, x, cause, evidence);
@@ -584,7 +584,7 @@ impl<S: Sink> Model<S> {
         };
         let Some(dest) = self.cpu(dest) else { return };
         if matches!(self.threads[x.0].sched, Sched::Runnable | Sched::Preempted) {
-            if let Some((cause, evidence)) = self.is_dark(dest) {
+            if let Some((cause, evidence)) = self.why_dark(dest) {
                 self.threads[x.0].cpu = Some(dest);
                 self.lose_thread(t, x, cause, evidence);
                 return;

@@ -312,6 +312,15 @@ fn perf_ends_as_its_command_does() {
     let driven = drive(&plan, &AtomicUsize::new(0)).unwrap();
     assert!(driven.ended.unwrap().contains("exit status: 5"));
     assert_eq!(driven.code, Some(5));
+    // `timeout` had to kill it, or somebody else did.
+    let killed = body.replace("exit 5", "exit 137");
+    let other = Fake::new(&killed);
+    let plan = other.plan(Tracer::Perf, |wanted| {
+        wanted.command = vec!["work".to_owned()];
+        wanted.duration = Some(Duration::from_secs(1));
+    });
+    let driven = drive(&plan, &AtomicUsize::new(0)).unwrap();
+    assert_eq!(driven.code, Some(137));
     // A sleep ends well: then it was perf.
     let plan = fake.plan(Tracer::Perf, |_| ());
     assert!(drive(&plan, &AtomicUsize::new(0)).is_err());
